@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "base/fdpass.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+
+union control {
+	char space[CMSG_SPACE(sizeof(int) * MP_FDPASS_MAX)];
+	struct cmsghdr align;
+};
+
+static int wait_for(int sock, short events, uint64_t deadline_ns)
+{
+	struct pollfd pfd = {.fd = sock, .events = events};
+	uint64_t now_ns, left_ns;
+	struct timespec ts;
+	int r;
+
+	for (;;) {
+		now_ns = mp_clock_ns();
+		if (now_ns >= deadline_ns)
+			return mp_err_origin(-ETIMEDOUT);
+		left_ns = deadline_ns - now_ns;
+		ts.tv_sec = (time_t)(left_ns / MP_NS_PER_SEC);
+		ts.tv_nsec = (long)(left_ns % MP_NS_PER_SEC);
+		r = ppoll(&pfd, 1, deadline_ns == MP_FDPASS_FOREVER ? NULL : &ts, NULL);
+		if (r > 0)
+			return 0;
+		if (r < 0 && errno != EINTR)
+			return mp_err_origin(-errno);
+	}
+}
+
+static void put_fds(struct msghdr *msg, union control *ctl, const int *fds, size_t n_fds)
+{
+	struct cmsghdr *cmsg;
+
+	memset(ctl, 0, sizeof(*ctl));
+	msg->msg_control = ctl->space;
+	msg->msg_controllen = CMSG_SPACE(sizeof(int) * n_fds);
+	cmsg = CMSG_FIRSTHDR(msg);
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(int) * n_fds);
+	memcpy(CMSG_DATA(cmsg), fds, sizeof(int) * n_fds);
+}
+
+int mp_fdpass_send(int sock, const void *buf, size_t len, const int *fds, size_t n_fds,
+		   uint64_t deadline_ns)
+{
+	union control ctl;
+	size_t done = 0;
+	ssize_t n;
+	int r;
+
+	if (len == 0 || n_fds > MP_FDPASS_MAX)
+		return mp_err_origin(-EINVAL);
+	while (done < len) {
+		struct iovec iov = {.iov_base = (char *)(uintptr_t)buf + done,
+				    .iov_len = len - done};
+		struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+
+		if (done == 0 && n_fds > 0)
+			put_fds(&msg, &ctl, fds, n_fds);
+		n = sendmsg(sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n >= 0) {
+			done += (size_t)n;
+			continue;
+		}
+		if (errno != EAGAIN && errno != EINTR)
+			return mp_err_origin(-errno);
+		r = wait_for(sock, POLLOUT, deadline_ns);
+		if (r < 0)
+			return mp_err_trace(r);
+	}
+	return 0;
+}
+
+static void close_all(const int *fds, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		close(fds[i]);
+}
+
+/* Takes the fds out of one received message; too many are all closed. */
+static int take_fds(struct msghdr *msg, int *fds, size_t max_fds, size_t *n_fds)
+{
+	int raw_fds[MP_FDPASS_MAX];
+	struct cmsghdr *cmsg;
+	size_t n;
+	int r = 0;
+
+	for (cmsg = CMSG_FIRSTHDR(msg); cmsg; cmsg = CMSG_NXTHDR(msg, cmsg)) {
+		if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
+			continue;
+		n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		memcpy(raw_fds, CMSG_DATA(cmsg), n * sizeof(int));
+		if (n > max_fds - *n_fds) {
+			close_all(raw_fds, n);
+			r = mp_err_origin(-EPROTO);
+			continue;
+		}
+		memcpy(fds + *n_fds, raw_fds, n * sizeof(int));
+		*n_fds += n;
+	}
+	if (msg->msg_flags & MSG_CTRUNC)
+		r = mp_err_origin(-EPROTO);
+	return r;
+}
+
+static int recv_some(int sock, void *buf, size_t len, int *fds, size_t max_fds, size_t *n_fds,
+		     size_t *ret_got)
+{
+	union control ctl;
+	struct iovec iov = {.iov_base = buf, .iov_len = len};
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = ctl.space,
+			     .msg_controllen = sizeof(ctl.space)};
+	ssize_t n = recvmsg(sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	if (n < 0)
+		return -errno;
+	if (n == 0)
+		return mp_err_origin(-ECONNRESET);
+	*ret_got = (size_t)n;
+	return take_fds(&msg, fds, max_fds, n_fds);
+}
+
+int mp_fdpass_recv(int sock, void *buf, size_t len, int *fds, size_t max_fds, size_t *ret_n_fds,
+		   uint64_t deadline_ns)
+{
+	size_t done = 0, n_fds = 0, got;
+	int r = len == 0 ? -EINVAL : 0;
+
+	while (r == 0 && done < len) {
+		got = 0;
+		r = recv_some(sock, (char *)buf + done, len - done, fds, max_fds, &n_fds, &got);
+		done += got;
+		if (r == -EAGAIN || r == -EINTR)
+			r = wait_for(sock, POLLIN, deadline_ns);
+	}
+	if (r < 0) {
+		close_all(fds, n_fds);
+		return mp_err_trace(r);
+	}
+	*ret_n_fds = n_fds;
+	return 0;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * fdpass - bytes with file descriptors over a unix stream socket.
+ *
+ * File descriptors ride with the first byte of a message. Every call is
+ * bounded by a deadline on CLOCK_MONOTONIC; no call ever returns with fds
+ * leaked, also not when the peer sends more than were asked for.
+ */
+#ifndef MP_BASE_FDPASS_H
+#define MP_BASE_FDPASS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/** Most fds in one message: the kernel's SCM_MAX_FD */
+#define MP_FDPASS_MAX 253
+
+/** No deadline */
+#define MP_FDPASS_FOREVER UINT64_MAX
+
+/**
+ * mp_fdpass_send() - send all of @buf, @fds with its first byte
+ * @sock:         connected AF_UNIX SOCK_STREAM
+ * @fds:          borrowed; NULL when @n_fds is 0
+ * @deadline_ns:  on mp_clock_ns(); MP_FDPASS_FOREVER waits for ever
+ *
+ * Return: 0; -ETIMEDOUT; -EPIPE and others from sendmsg(). Never SIGPIPE.
+ */
+int mp_fdpass_send(int sock, const void *buf, size_t len, const int *fds, size_t n_fds,
+		   uint64_t deadline_ns);
+
+/**
+ * mp_fdpass_recv() - receive exactly @len bytes, and the fds that come with them
+ * @fds:        array of @max_fds; filled with close-on-exec fds that the caller owns
+ * @ret_n_fds:  how many; only on success
+ *
+ * Return: 0; -ECONNRESET the peer closed, before or inside the message; -EPROTO
+ * more fds than @max_fds came (all are closed); -ETIMEDOUT; others.
+ */
+int mp_fdpass_recv(int sock, void *buf, size_t len, int *fds, size_t max_fds, size_t *ret_n_fds,
+		   uint64_t deadline_ns);
+
+#endif
