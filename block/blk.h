@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * blk - asynchronous block back ends behind one request type.
+ *
+ * An engine (struct mp_blk_engine) belongs to one polling core: io_uring, or a
+ * pool of threads where io_uring is not permitted. Disks (struct mp_blk) are
+ * opened on an engine. A request is submitted once and completes exactly once,
+ * through its done() callback, which runs inside mp_blk_engine_poll() on the
+ * same core (never inside mp_blk_submit()). Submissions are collected and go
+ * to the kernel in one batch at the next poll.
+ *
+ * It knows bytes, not SCSI: offsets and lengths are bytes, multiples of the
+ * disk's block_bytes. It never logs, never allocates after open.
+ */
+#ifndef MP_BLOCK_BLK_H
+#define MP_BLOCK_BLK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum mp_blk_op {
+	MP_BLK_READ,
+	MP_BLK_WRITE,
+	MP_BLK_FLUSH,
+	MP_BLK_DISCARD,
+	MP_BLK_WRITE_ZEROES,
+};
+
+#define MP_BLK_FUA   (1u << 0) /* WRITE, WRITE_ZEROES: durable when done */
+#define MP_BLK_UNMAP (1u << 1) /* WRITE_ZEROES: the range may be deallocated */
+
+struct mp_blk;
+struct mp_blk_engine;
+
+/* Owned by the submitter; must stay where it is until done() was called. */
+struct mp_blk_req {
+	/* By the submitter. */
+	enum mp_blk_op op;
+	uint32_t flags;
+	uint64_t offset; /* bytes */
+	uint64_t len; /* bytes; 0 for FLUSH */
+	void *buf; /* READ, WRITE: len bytes; fastest inside the engine's pool */
+	void (*done)(struct mp_blk_req *req);
+	void *opaque;
+	/* By the back end. */
+	int result; /* valid in done(): 0, or negative errno (-EIO, -ENOSPC, -EROFS, -EINVAL, -ECANCELED ...) */
+	struct mp_blk *blk;
+	struct mp_blk_req *next;
+	uint64_t moved; /* bytes so far: short transfers are continued, never reported */
+	uint32_t phase;
+	bool busy;
+};
+
+enum mp_blk_aio { MP_BLK_AIO_AUTO, MP_BLK_AIO_URING, MP_BLK_AIO_THREADS };
+
+struct mp_blk_engine_cfg {
+	enum mp_blk_aio aio; /* AUTO: io_uring, or threads where the kernel refuses it */
+	unsigned int entries; /* submission queue size, power of two; 0: 256 */
+	void *pool; /* registered as fixed buffer, may be NULL */
+	size_t pool_len;
+	unsigned int n_threads; /* of the threads engine; 0: 4 */
+	int wake_fd; /* eventfd that also ends mp_blk_engine_wait(); borrowed; -1 none */
+};
+
+/**
+ * mp_blk_engine_create() - the engine of one polling core
+ * @ret_e:  heap; mp_blk_engine_destroy() releases
+ *
+ * The thread that calls it must be the one that polls (SINGLE_ISSUER).
+ * Return: 0; negative errno. With AUTO a refused io_uring is not an error:
+ * mp_blk_engine_is_threads() tells, mp_blk_engine_uring_errno() says why.
+ */
+int mp_blk_engine_create(const struct mp_blk_engine_cfg *cfg, struct mp_blk_engine **ret_e);
+
+/** mp_blk_engine_destroy() - waits for what is in flight; NULL is fine; returns NULL */
+struct mp_blk_engine *mp_blk_engine_destroy(struct mp_blk_engine *e);
+
+bool mp_blk_engine_is_threads(const struct mp_blk_engine *e);
+int mp_blk_engine_uring_errno(const struct mp_blk_engine *e);
+
+/** mp_blk_engine_poll() - submit what was collected, reap what is ready; returns work done; never blocks */
+unsigned int mp_blk_engine_poll(struct mp_blk_engine *e);
+
+/**
+ * mp_blk_engine_wait() - sleep until a completion, the wake_fd, or the deadline
+ * @timeout_ns:  relative; UINT64_MAX none
+ *
+ * One io_uring_enter (or one poll() with threads). Calls no done(): poll
+ * afterwards. The wake_fd's count is taken. Return: 0; -ETIME; -EINTR is 0.
+ */
+int mp_blk_engine_wait(struct mp_blk_engine *e, uint64_t timeout_ns);
+
+/** mp_blk_engine_n_inflight(), _n_enters(), _n_requests() - gauges and counters for statistics */
+unsigned int mp_blk_engine_n_inflight(const struct mp_blk_engine *e);
+uint64_t mp_blk_engine_n_enters(const struct mp_blk_engine *e);
+uint64_t mp_blk_engine_n_requests(const struct mp_blk_engine *e);
+
+struct mp_blk_open {
+	const char *driver; /* "raw" or "null" */
+	const char *filename; /* raw */
+	uint64_t size_bytes; /* null only */
+	bool read_only;
+	bool cache_direct; /* O_DIRECT (cache=none) */
+	bool no_flush; /* cache=unsafe */
+	bool discard; /* discard=unmap: DISCARD reaches the file; else it is a no-op */
+	bool no_lock; /* locking=off */
+};
+
+/**
+ * mp_blk_open() - open a disk on an engine
+ * @ret_error:  on failure: a sentence for the user that names the file and the way out,
+ *              in a buffer of at least 512 bytes
+ *
+ * raw: regular file or block device; size from the medium (rounded down to
+ * 512); image locking by OFD locks on the bytes that QEMU uses (100 + bit shared
+ * permissions, 200 + bit), so that QEMU and we exclude each other. Return: 0;
+ * -EAGAIN locked by another; others.
+ */
+int mp_blk_open(struct mp_blk_engine *e, const struct mp_blk_open *how, struct mp_blk **ret_blk,
+		char *ret_error, size_t error_len);
+
+/** mp_blk_close() - nothing may be in flight; NULL is fine; returns NULL */
+struct mp_blk *mp_blk_close(struct mp_blk *b);
+
+uint64_t mp_blk_size_bytes(const struct mp_blk *b);
+uint32_t mp_blk_block_bytes(
+	const struct mp_blk *b); /* request alignment: 512, or 4096 with O_DIRECT on 4Kn */
+bool mp_blk_read_only(const struct mp_blk *b);
+bool mp_blk_can_discard(const struct mp_blk *b);
+
+/** mp_blk_submit() - queue @req; wrong offset, length or op completes with -EINVAL at the next poll */
+void mp_blk_submit(struct mp_blk *b, struct mp_blk_req *req);
+
+/** mp_blk_cancel() - try to end @req early; done() still comes, once, with -ECANCELED or its result */
+void mp_blk_cancel(struct mp_blk_req *req);
+
+#endif

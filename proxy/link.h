@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * link - the QEMU-free half of the proxy: one remote device, as a register
+ * file that can be read and written.
+ *
+ * Memory-BAR writes are posted: they return when they are in the ring. Reads
+ * of registers without side effects are answered from the shadow page when
+ * everything posted has been applied; other reads wait for their reply. Waits
+ * are bounded: a worker that is dead or doesn't answer in time makes the
+ * device dead (all-ones reads, ignored writes) until mp_link_reset() finds it
+ * answering again; a closed socket makes it dead for good.
+ *
+ * Every call belongs to one thread at a time (the owner's lock: the BQL in
+ * QEMU). A wait that must block calls blocking_begin() first and
+ * blocking_end() after; the owner may drop its lock between them, but then must
+ * keep others out of this link.
+ */
+#ifndef MP_PROXY_LINK_H
+#define MP_PROXY_LINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "stats/stats.h"
+#include "wire/session.h"
+
+struct mp_link_ops {
+	/* The device wrote guest memory: called before anything that tells the guest of it. */
+	void (*dma_written)(void *opaque, uint64_t gpa, uint32_t len);
+	/* INTx level changed. */
+	void (*irq)(void *opaque, int level);
+	/* Around a wait that blocks; may be NULL. */
+	void (*blocking_begin)(void *opaque);
+	void (*blocking_end)(void *opaque);
+	/* Once for each change: @why is a static sentence; @dead false: answering again. */
+	void (*state)(void *opaque, bool dead, const char *why);
+};
+
+struct mp_link_cfg {
+	const struct mp_link_ops *ops;
+	void *opaque;
+	uint32_t features;
+	uint64_t connect_timeout_ns; /* each step of the handshake */
+	uint64_t reply_timeout_ns; /* bound of one wait */
+	uint64_t spin_ns; /* of a wait, before it blocks */
+	struct mp_stat_page *stats; /* may be NULL; outlives the link */
+};
+
+#define MP_LINK_DEFAULT_REPLY_TIMEOUT_NS (5ull * 1000000000ull)
+#define MP_LINK_DEFAULT_SPIN_NS          50000ull
+
+struct mp_link {
+	struct mp_session s;
+	struct mp_link_cfg cfg;
+	uint64_t spin_tsc;
+	int irq_level; /* as last told to ops->irq */
+	bool dead, closed;
+};
+
+/** mp_link_attach_take() - meet the worker on @sock (owned from here); see mp_session_connect_take() */
+int mp_link_attach_take(struct mp_link *l, int sock, const struct mp_link_cfg *cfg,
+			const char **ret_error);
+void mp_link_detach(struct mp_link *l);
+
+/** mp_link_post() - posted write; waits (bounded) only while the ring is full */
+void mp_link_post(struct mp_link *l, unsigned int bar, uint32_t off, unsigned int size,
+		  uint64_t value);
+/** mp_link_read() - value of a register; all ones if the device is dead */
+uint64_t mp_link_read(struct mp_link *l, unsigned int bar, uint32_t off, unsigned int size);
+/** mp_link_write() - non-posted write (port I/O): returns when applied, interrupt level included */
+void mp_link_write(struct mp_link *l, unsigned int bar, uint32_t off, unsigned int size,
+		   uint64_t value);
+void mp_link_cfg_write(struct mp_link *l, uint32_t off, unsigned int size, uint64_t value);
+/** mp_link_reset() - PCI reset; on return no DMA and no interrupt of before can come. 0, or -EIO dead */
+int mp_link_reset(struct mp_link *l);
+/** mp_link_set_ram() - replace the table of guest memory; on return the old one is out of use */
+int mp_link_set_ram(struct mp_link *l, const struct mp_session_region *region, uint32_t n_regions,
+		    const int *fds, uint32_t n_fds);
+
+/** mp_link_irq_fd() - readable when the worker has something to tell that nobody waits for */
+int mp_link_irq_fd(const struct mp_link *l);
+/** mp_link_irq_ready() - drain that fd, take DMA reports, report the interrupt level */
+void mp_link_irq_ready(struct mp_link *l);
+/** mp_link_sock_fd() - readable when the worker has closed; then call mp_link_hup() */
+int mp_link_sock_fd(const struct mp_link *l);
+void mp_link_hup(struct mp_link *l);
+
+#endif

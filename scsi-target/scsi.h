@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * scsi - SCSI targets with logical units, independent of any host adapter.
+ *
+ * A bus (struct mp_scsi_bus) has targets 0..15 with LUNs 0..63. The adapter
+ * hands over a task with its CDB (mp_scsi_submit()); the bus answers through
+ * struct mp_scsi_ops: "data for you", "data wanted", "complete". Data crosses
+ * in chunks through a buffer pool, so that the same code serves an adapter that
+ * copies now and one that copies after a reselection.
+ *
+ * Tasks are plain data without pointers and live with the adapter's state: a
+ * task is named by its index everywhere. The bus keeps its own private side
+ * (block requests) in an array of the same size. Guest faults are results
+ * (status and sense), never errors. No logging, no allocation after init.
+ */
+#ifndef MP_SCSI_TARGET_SCSI_H
+#define MP_SCSI_TARGET_SCSI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "block/blk.h"
+
+#define MP_SCSI_MAX_TARGETS 16u
+#define MP_SCSI_MAX_LUNS    64u
+#define MP_SCSI_MAX_TASKS   256u
+#define MP_SCSI_CDB_MAX     32u
+#define MP_SCSI_SENSE_MAX   64u
+#define MP_SCSI_CHUNK_BYTES (64u * 1024u)
+
+enum mp_scsi_status {
+	MP_SCSI_GOOD = 0x00,
+	MP_SCSI_CHECK_CONDITION = 0x02,
+	MP_SCSI_CONDITION_MET = 0x04,
+	MP_SCSI_BUSY = 0x08,
+	MP_SCSI_RESERVATION_CONFLICT = 0x18,
+	MP_SCSI_TASK_SET_FULL = 0x28,
+};
+
+enum mp_scsi_attr { MP_SCSI_UNTAGGED, MP_SCSI_SIMPLE, MP_SCSI_HEAD_OF_QUEUE, MP_SCSI_ORDERED };
+enum mp_scsi_dir { MP_SCSI_NO_DATA, MP_SCSI_DATA_IN, MP_SCSI_DATA_OUT };
+
+enum mp_scsi_state {
+	MP_SCSI_FREE,
+	MP_SCSI_WAITING, /* submitted; waits for its turn in the task set, or for a buffer */
+	MP_SCSI_MEDIUM, /* block I/O in flight */
+	MP_SCSI_XFER, /* the adapter moves buf_len bytes at buf_off, then calls mp_scsi_moved() */
+	MP_SCSI_STATUS, /* status valid; the adapter delivers it, then calls mp_scsi_free() */
+	MP_SCSI_ABORTING, /* aborted, block I/O still in flight: the bus frees it by itself */
+};
+
+/* Plain data, no pointers. The adapter fills the first group, then submits. */
+struct mp_scsi_task {
+	uint8_t target, lun;
+	uint8_t attr; /* enum mp_scsi_attr */
+	uint8_t initiator;
+	uint16_t tag; /* meaningless when UNTAGGED */
+	uint8_t cdb_len;
+	uint8_t fast; /* the adapter can't disconnect: hint only */
+	uint8_t cdb[MP_SCSI_CDB_MAX];
+
+	/* The bus's. */
+	uint8_t state; /* enum mp_scsi_state */
+	uint8_t dir; /* enum mp_scsi_dir */
+	uint8_t status; /* in STATUS */
+	uint8_t op_flags;
+	uint32_t buf_off, buf_len; /* in XFER: piece of the pool that moves now */
+	uint32_t buf_pages; /* reserved in the pool; 0 none */
+	uint64_t lba; /* where the command is, in logical blocks */
+	uint64_t n_blocks;
+	uint64_t xfer_len; /* bytes that the command moves in all */
+	uint64_t xfer_done; /* bytes moved so far */
+	uint64_t order; /* age, for task set ordering and debugging */
+};
+
+/* Upcalls to the adapter, on the polling core; they may call back into the bus. */
+struct mp_scsi_ops {
+	/* task is in XFER: move buf_len bytes at pool + buf_off in direction dir. */
+	void (*xfer)(void *opaque, unsigned int task);
+	/* task is in STATUS. */
+	void (*complete)(void *opaque, unsigned int task);
+};
+
+struct mp_scsi_bus_cfg {
+	const struct mp_scsi_ops *ops;
+	void *opaque;
+	struct mp_scsi_task *tasks; /* n_tasks, in the adapter's state memory */
+	unsigned int n_tasks; /* <= MP_SCSI_MAX_TASKS */
+	uint8_t *pool; /* pages of 4096 bytes */
+	size_t pool_len; /* at least MP_SCSI_CHUNK_BYTES */
+};
+
+struct mp_scsi_bus;
+
+int mp_scsi_bus_create(const struct mp_scsi_bus_cfg *cfg, struct mp_scsi_bus **ret_bus);
+/** mp_scsi_bus_destroy() - no block I/O may be in flight (see mp_scsi_bus_n_busy()); NULL is fine */
+struct mp_scsi_bus *mp_scsi_bus_destroy(struct mp_scsi_bus *bus);
+
+struct mp_scsi_disk_cfg {
+	unsigned int target, lun;
+	struct mp_blk *blk; /* borrowed; outlives the bus */
+	uint32_t logical_bytes; /* 512 or 4096 */
+	uint32_t physical_bytes; /* >= logical; 0: logical */
+	char vendor[9], product[17], revision[5]; /* "" : "mpring", "mpring HARDDISK", version */
+	char serial[37]; /* "" : none */
+	uint64_t wwn; /* NAA; 0: none */
+	bool removable;
+};
+
+/** mp_scsi_disk_add() - Return: 0; -EEXIST, -EINVAL with no other effect */
+int mp_scsi_disk_add(struct mp_scsi_bus *bus, const struct mp_scsi_disk_cfg *cfg);
+
+/** mp_scsi_target_present() - does any LUN exist there? (selection time-out otherwise) */
+bool mp_scsi_target_present(const struct mp_scsi_bus *bus, unsigned int target);
+
+/**
+ * mp_scsi_submit() - start the task at @task; its first group is filled in
+ *
+ * The upcalls may come before it returns. A duplicate tag, unknown LUN,
+ * unknown opcode and so on complete with CHECK CONDITION.
+ */
+void mp_scsi_submit(struct mp_scsi_bus *bus, unsigned int task);
+
+/**
+ * mp_scsi_moved() - the adapter has moved the chunk, or all that the initiator wanted
+ * @n_bytes:  of this chunk; less than buf_len ends the data phase early
+ * @more:     false: the initiator will move no more (it left the data phase)
+ */
+void mp_scsi_moved(struct mp_scsi_bus *bus, unsigned int task, uint32_t n_bytes, bool more);
+
+/** mp_scsi_free() - the adapter has delivered the status */
+void mp_scsi_free(struct mp_scsi_bus *bus, unsigned int task);
+
+/**
+ * mp_scsi_abort_task() - forget a task, in whatever state
+ *
+ * No upcall for it comes any more, its buffer isn't read or written by the
+ * adapter. If block I/O is in flight the slot becomes ABORTING and FREE later.
+ */
+void mp_scsi_abort_task(struct mp_scsi_bus *bus, unsigned int task);
+
+enum mp_scsi_reset {
+	MP_SCSI_RESET_LUN,
+	MP_SCSI_RESET_TARGET,
+	MP_SCSI_RESET_BUS,
+	MP_SCSI_RESET_POWER
+};
+
+/** mp_scsi_reset() - abort all tasks of the scope and raise the unit attention that belongs to it */
+void mp_scsi_reset(struct mp_scsi_bus *bus, enum mp_scsi_reset kind, unsigned int target,
+		   unsigned int lun);
+
+/** mp_scsi_cancel_all() - the adapter was reset alone: abort everything, no unit attention */
+void mp_scsi_cancel_all(struct mp_scsi_bus *bus);
+
+/** mp_scsi_bus_n_busy() - tasks with block I/O in flight, ABORTING ones included */
+unsigned int mp_scsi_bus_n_busy(const struct mp_scsi_bus *bus);
+
+struct mp_scsi_counters {
+	uint64_t n_commands, n_read_bytes, n_write_bytes, n_io_errors, n_check_conditions;
+};
+const struct mp_scsi_counters *mp_scsi_bus_counters(const struct mp_scsi_bus *bus);
+
+#endif
