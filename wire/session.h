@@ -17,7 +17,10 @@
  * (command, a hole of 4 bytes, size), so that both can share a socket later;
  * commands above 0x4d500000 are ours. A message whose size is not exactly the
  * right one, or that has more or fewer fds, ends the session. All waits are
- * bounded. tests/model/session.pml has the states and their mutants.
+ * bounded. A worker that doesn't speak HELLO's version says so with an ACK of
+ * -EPROTONOSUPPORT in WELCOME's place, and closes; so the first word of HELLO
+ * and WELCOME is their version, in every version. tests/model/session.pml has
+ * the states and their mutants.
  *
  * Seals and sizes are checked before the first use of the peer's memory; the
  * eventfds are checked to be eventfds.
