@@ -72,9 +72,9 @@ static int check_eventfd(int fd)
 	if (n != sizeof(EVENTFD_LINK) - 1 || memcmp(link, EVENTFD_LINK, (size_t)n) != 0)
 		return mp_err_origin(-EPROTO);
 	flags = fcntl(fd, F_GETFL);
-	if (flags < 0 || !(flags & O_NONBLOCK))
-		return mp_err_origin(-EPROTO);
-	return 0;
+	if (flags < 0)
+		return mp_err_origin(-errno);
+	return flags & O_NONBLOCK ? 0 : mp_err_origin(-EPROTO);
 }
 
 static bool bars_ok(const struct mp_session_device *d)
