@@ -52,7 +52,8 @@ struct mp_link_cfg {
 struct mp_link {
 	struct mp_session s;
 	struct mp_link_cfg cfg;
-	uint64_t spin_tsc;
+	uint64_t spin_tsc, limit_tsc; /* spin_ns and reply_timeout_ns in ticks */
+	uint64_t ns_per_tick_q20; /* nanoseconds a tick, times 2^20 */
 	int irq_level; /* as last told to ops->irq */
 	bool dead, closed;
 };
@@ -73,7 +74,13 @@ void mp_link_write(struct mp_link *l, unsigned int bar, uint32_t off, unsigned i
 void mp_link_cfg_write(struct mp_link *l, uint32_t off, unsigned int size, uint64_t value);
 /** mp_link_reset() - PCI reset; on return no DMA and no interrupt of before can come. 0, or -EIO dead */
 int mp_link_reset(struct mp_link *l);
-/** mp_link_set_ram() - replace the table of guest memory; on return the old one is out of use */
+/**
+ * mp_link_set_ram() - replace the table of guest memory; on return the old one is out of use
+ *
+ * Doesn't touch the rings: it may also be called, with the owner's lock, while
+ * another call is between blocking_begin() and blocking_end(). A worker that
+ * refuses or doesn't answer is closed. Return: 0; negative errno.
+ */
 int mp_link_set_ram(struct mp_link *l, const struct mp_session_region *region, uint32_t n_regions,
 		    const int *fds, uint32_t n_fds);
 
@@ -81,6 +88,10 @@ int mp_link_set_ram(struct mp_link *l, const struct mp_session_region *region, u
 int mp_link_irq_fd(const struct mp_link *l);
 /** mp_link_irq_ready() - drain that fd, take DMA reports, report the interrupt level */
 void mp_link_irq_ready(struct mp_link *l);
+/** mp_link_irq_now() - the level at this moment; reads shared memory only, at any time */
+int mp_link_irq_now(const struct mp_link *l);
+/** mp_link_set_irq_edge_only() - KVM listens on the irq fd: only a rise may ring it */
+void mp_link_set_irq_edge_only(struct mp_link *l, bool on);
 /** mp_link_sock_fd() - readable when the worker has closed; then call mp_link_hup() */
 int mp_link_sock_fd(const struct mp_link *l);
 void mp_link_hup(struct mp_link *l);
