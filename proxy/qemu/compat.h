@@ -15,8 +15,8 @@
 
 /* The big lock: renamed in 9.0. */
 #if COMPAT_QEMU < 900
-#define bql_lock()          qemu_mutex_lock_iothread()
-#define bql_unlock()        qemu_mutex_unlock_iothread()
+#define bql_lock() qemu_mutex_lock_iothread()
+#define bql_unlock() qemu_mutex_unlock_iothread()
 #define bql_cond_wait(cond) qemu_cond_wait_iothread(cond)
 #else
 #define bql_cond_wait(cond) qemu_cond_wait_bql(cond)
@@ -34,10 +34,10 @@
 /* class_init's argument and interface lists: const from 10.1. */
 #if COMPAT_QEMU < 1001
 typedef void CompatClassData;
-#define COMPAT_INTERFACES (InterfaceInfo[])
+typedef InterfaceInfo CompatInterface;
 #else
 typedef const void CompatClassData;
-#define COMPAT_INTERFACES (const InterfaceInfo[])
+typedef const InterfaceInfo CompatInterface;
 #endif
 
 /* The reset hook: by function from 9.2. */
@@ -95,8 +95,13 @@ static inline uint64_t compat_ram_fd_offset(RAMBlock *block)
 #endif
 }
 
+/* Exported, but declared for per-target code only. */
+void kvm_irqchip_add_change_notifier(Notifier *n);
+void kvm_irqchip_remove_change_notifier(Notifier *n);
+
 /* Weak: gone in 10.0. */
-size_t compat_instance_size(const char *type)
-    __asm__("object_type_get_instance_size") __attribute__((weak));
+size_t
+compat_instance_size(const char *type) __asm__("object_type_get_instance_size")
+    __attribute__((weak));
 
 #endif

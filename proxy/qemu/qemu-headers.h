@@ -14,6 +14,7 @@
 #include "qapi/error.h"
 #include "qapi/qapi-commands-control.h"
 #include "migration/blocker.h"
+#include "migration/vmstate.h"
 #include "monitor/monitor.h"
 #include "qemu/error-report.h"
 #include "qemu/event_notifier.h"
