@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Requests and their one rule: submitted once, done() once, never inside
+ * submit.
+ *
+ *	submit -> [driver] -> engine->start -> kernel -> advance -+-> end
+ *	   |                       ^                              |
+ *	   |                       +------- short, retry ---------+
+ *	   +-> end_later (refused, or nothing to do) -> ready list -> poll -> end
+ *
+ * Everything here runs on the polling thread; a thread of the threads engine
+ * runs single system calls and touches nothing else. n_inflight counts from
+ * submit to done(), so "nothing in flight" is one comparison and the poll of an
+ * idle engine costs no system call.
+ */
+#include "block/engine.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+
+void mp_blk_list_push(struct mp_blk_list *l, struct mp_blk_req *req)
+{
+	req->next = NULL;
+	if (l->head)
+		l->tail->next = req;
+	else
+		l->head = req;
+	l->tail = req;
+}
+
+struct mp_blk_req *mp_blk_list_pop(struct mp_blk_list *l)
+{
+	struct mp_blk_req *req = l->head;
+
+	if (req)
+		l->head = req->next;
+	return req;
+}
+
+bool mp_blk_list_remove(struct mp_blk_list *l, struct mp_blk_req *req)
+{
+	struct mp_blk_req *prev = NULL;
+
+	for (struct mp_blk_req *i = l->head; i; prev = i, i = i->next) {
+		if (i != req)
+			continue;
+		if (prev)
+			prev->next = i->next;
+		else
+			l->head = i->next;
+		if (l->tail == i)
+			l->tail = prev;
+		return true;
+	}
+	return false;
+}
+
+void mp_blk_end(struct mp_blk_req *req)
+{
+	mp_assert(req->busy);
+	req->busy = false;
+	req->blk->engine->n_inflight--;
+	req->done(req);
+}
+
+void mp_blk_end_later(struct mp_blk_req *req, int result)
+{
+	req->result = result;
+	mp_blk_list_push(&req->blk->engine->ready, req);
+}
+
+/* Only what was there at the start: a done() that submits can't keep us here. */
+static unsigned int end_ready(struct mp_blk_engine *e)
+{
+	struct mp_blk_list now = e->ready;
+	unsigned int n = 0;
+
+	e->ready = (struct mp_blk_list){NULL, NULL};
+	for (struct mp_blk_req *req; (req = mp_blk_list_pop(&now)); n++)
+		mp_blk_end(req);
+	return n;
+}
+
+static bool range_ok(const struct mp_blk *b, const struct mp_blk_req *req)
+{
+	if (req->op == MP_BLK_FLUSH)
+		return req->len == 0;
+	if ((req->offset | req->len) % b->block_bytes != 0)
+		return false;
+	return req->len <= b->size_bytes && req->offset <= b->size_bytes - req->len;
+}
+
+static int check(const struct mp_blk *b, const struct mp_blk_req *req)
+{
+	if ((unsigned int)req->op > MP_BLK_WRITE_ZEROES || !range_ok(b, req))
+		return mp_err_origin(-EINVAL);
+	if (b->read_only && req->op != MP_BLK_READ && req->op != MP_BLK_FLUSH)
+		return mp_err_origin(-EROFS);
+	return 0;
+}
+
+void mp_blk_submit(struct mp_blk *b, struct mp_blk_req *req)
+{
+	int r;
+
+	mp_assert(!req->busy);
+	req->busy = true;
+	req->blk = b;
+	req->result = 0;
+	req->moved = 0;
+	req->phase = 0;
+	b->engine->n_inflight++;
+	b->engine->n_requests++;
+
+	r = check(b, req);
+	if (mp_unlikely(r < 0))
+		mp_blk_end_later(req, r);
+	else
+		b->driver->submit(b, req);
+}
+
+void mp_blk_cancel(struct mp_blk_req *req)
+{
+	struct mp_blk_engine *e;
+
+	if (!req->busy)
+		return;
+	e = req->blk->engine;
+	/* On the ready list it has ended already: its result stands. */
+	for (const struct mp_blk_req *i = e->ready.head; i; i = i->next)
+		if (i == req)
+			return;
+	e->ops->cancel(e, req);
+}
+
+/* Where the kernel has no io_uring, or forbids it to us, threads serve as well. */
+static bool is_refusal(int r)
+{
+	return r == -ENOSYS || r == -EPERM || r == -EACCES || r == -ENOMEM || r == -EINVAL;
+}
+
+static int create_any(const struct mp_blk_engine_cfg *cfg, struct mp_blk_engine **ret_e)
+{
+	int r;
+
+	if (cfg->aio == MP_BLK_AIO_THREADS)
+		return mp_threads_create(cfg, ret_e);
+	r = mp_uring_create(cfg, ret_e);
+	if (r >= 0 || cfg->aio == MP_BLK_AIO_URING || !is_refusal(r))
+		return r;
+	int why = r;
+
+	r = mp_threads_create(cfg, ret_e);
+	if (r >= 0)
+		(*ret_e)->uring_errno = why;
+	return r;
+}
+
+int mp_blk_engine_create(const struct mp_blk_engine_cfg *cfg, struct mp_blk_engine **ret_e)
+{
+	struct mp_blk_engine *e = NULL;
+	int r;
+
+	if (cfg->entries & (cfg->entries - 1))
+		return mp_err_origin(-EINVAL);
+	r = create_any(cfg, &e);
+	if (r < 0)
+		return mp_err_trace(r);
+	e->pool = cfg->pool;
+	e->pool_len = cfg->pool_len;
+	*ret_e = e;
+	return 0;
+}
+
+struct mp_blk_engine *mp_blk_engine_destroy(struct mp_blk_engine *e)
+{
+	if (!e)
+		return NULL;
+	while (e->n_inflight > 0) {
+		mp_blk_engine_poll(e);
+		if (e->n_inflight > 0)
+			mp_blk_engine_wait(e, UINT64_MAX);
+	}
+	e->ops->destroy(e);
+	return NULL;
+}
+
+bool mp_blk_engine_is_threads(const struct mp_blk_engine *e)
+{
+	return e->is_threads;
+}
+
+int mp_blk_engine_uring_errno(const struct mp_blk_engine *e)
+{
+	return e->uring_errno;
+}
+
+unsigned int mp_blk_engine_poll(struct mp_blk_engine *e)
+{
+	unsigned int n = end_ready(e);
+
+	return n + e->ops->poll(e);
+}
+
+int mp_blk_engine_wait(struct mp_blk_engine *e, uint64_t timeout_ns)
+{
+	if (e->ready.head)
+		return 0;
+	return e->ops->wait(e, timeout_ns);
+}
+
+unsigned int mp_blk_engine_n_inflight(const struct mp_blk_engine *e)
+{
+	return e->n_inflight;
+}
+
+uint64_t mp_blk_engine_n_enters(const struct mp_blk_engine *e)
+{
+	return e->n_enters;
+}
+
+uint64_t mp_blk_engine_n_requests(const struct mp_blk_engine *e)
+{
+	return e->n_requests;
+}
+
+static int open_driver(struct mp_blk *b, const struct mp_blk_open *how, char *ret_error,
+		       size_t error_len)
+{
+	if (how->driver && strcmp(how->driver, "raw") == 0)
+		return mp_raw_open(b, how, ret_error, error_len);
+	if (how->driver && strcmp(how->driver, "null") == 0)
+		return mp_null_open(b, how, ret_error, error_len);
+	snprintf(ret_error, error_len, "unknown block driver \"%s\"; valid: raw, null",
+		 how->driver ? how->driver : "");
+	return mp_err_origin(-EINVAL);
+}
+
+static void free_blk(struct mp_blk **pb)
+{
+	if (*pb)
+		mp_fd_close(&(*pb)->fd);
+	free(*pb);
+}
+
+int mp_blk_open(struct mp_blk_engine *e, const struct mp_blk_open *how, struct mp_blk **ret_blk,
+		char *ret_error, size_t error_len)
+{
+	MP_CLEANUP(free_blk) struct mp_blk *b = calloc(1, sizeof(*b));
+	int r;
+
+	if (!b) {
+		snprintf(ret_error, error_len, "out of memory");
+		return mp_err_origin(-ENOMEM);
+	}
+	b->engine = e;
+	b->fd = -1;
+	b->slot = -1;
+	b->block_bytes = 512;
+	b->read_only = how->read_only;
+	b->no_flush = how->no_flush;
+	b->discard = how->discard;
+	r = open_driver(b, how, ret_error, error_len);
+	if (r < 0)
+		return mp_err_trace(r);
+	r = b->fd >= 0 ? e->ops->attach(e, b) : 0;
+	if (r < 0) {
+		snprintf(ret_error, error_len, "cannot use %s: %s; open fewer disks in one process",
+			 how->filename, strerror(-r));
+		return mp_err_trace(r);
+	}
+	*ret_blk = b;
+	b = NULL;
+	return 0;
+}
+
+struct mp_blk *mp_blk_close(struct mp_blk *b)
+{
+	if (!b)
+		return NULL;
+	if (b->fd >= 0)
+		b->engine->ops->detach(b->engine, b);
+	free_blk(&b);
+	return NULL;
+}
+
+uint64_t mp_blk_size_bytes(const struct mp_blk *b)
+{
+	return b->size_bytes;
+}
+
+uint32_t mp_blk_block_bytes(const struct mp_blk *b)
+{
+	return b->block_bytes;
+}
+
+bool mp_blk_read_only(const struct mp_blk *b)
+{
+	return b->read_only;
+}
+
+bool mp_blk_can_discard(const struct mp_blk *b)
+{
+	return b->discard && !b->read_only;
+}

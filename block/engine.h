@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * engine - inside of block: what an engine and a driver owe each other.
+ *
+ * A driver (raw, null) knows what a request means; an engine (io_uring,
+ * threads) knows how to run one system call of it without blocking. They meet
+ * in the step: mp_raw_step() says which call comes next, the engine runs it,
+ * and mp_raw_advance() looks at its result and says whether the request ended.
+ */
+#ifndef MP_BLOCK_ENGINE_H
+#define MP_BLOCK_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "block/blk.h"
+
+/* Disks that an engine can have open at a time: size of the registered file table. */
+#define MP_BLK_MAX_DISKS 1024u
+
+struct mp_blk_list {
+	struct mp_blk_req *head, *tail;
+};
+
+struct mp_blk_engine_ops {
+	void (*destroy)(struct mp_blk_engine *e);
+	int (*attach)(struct mp_blk_engine *e, struct mp_blk *b);
+	void (*detach)(struct mp_blk_engine *e, struct mp_blk *b);
+	/* Run the next step of @req; its result arrives in poll(). */
+	void (*start)(struct mp_blk_engine *e, struct mp_blk_req *req);
+	void (*cancel)(struct mp_blk_engine *e, struct mp_blk_req *req);
+	unsigned int (*poll)(struct mp_blk_engine *e);
+	int (*wait)(struct mp_blk_engine *e, uint64_t timeout_ns);
+};
+
+struct mp_blk_engine {
+	const struct mp_blk_engine_ops *ops;
+	struct mp_blk_list ready; /* ended; done() is called at the next poll */
+	unsigned int n_inflight; /* from submit to done() */
+	uint64_t n_enters, n_requests;
+	int uring_errno; /* AUTO: why it isn't io_uring */
+	bool is_threads;
+	uint8_t *pool;
+	size_t pool_len;
+	int wake_fd;
+};
+
+struct mp_blk_driver {
+	void (*submit)(struct mp_blk *b, struct mp_blk_req *req);
+};
+
+struct mp_blk {
+	const struct mp_blk_driver *driver;
+	struct mp_blk_engine *engine;
+	uint64_t size_bytes;
+	uint32_t block_bytes;
+	int fd; /* raw; -1 otherwise */
+	int slot; /* in the engine's registered file table; -1: none */
+	bool read_only, no_flush, discard;
+	/* Learned: the file system refused that way of zeroing or discarding. */
+	bool no_punch_hole, no_zero_range;
+};
+
+enum mp_blk_call {
+	MP_BLK_CALL_READ,
+	MP_BLK_CALL_WRITE,
+	MP_BLK_CALL_SYNC, /* fdatasync */
+	MP_BLK_CALL_FALLOCATE,
+};
+
+/* One system call. */
+struct mp_blk_step {
+	enum mp_blk_call call;
+	uint64_t offset, len;
+	void *buf;
+	int mode; /* FALLOCATE */
+	bool dsync; /* WRITE: RWF_DSYNC */
+};
+
+/** mp_raw_step() - which call comes next; reads only @req and what never changes of its disk */
+void mp_raw_step(const struct mp_blk_req *req, struct mp_blk_step *ret_step);
+
+/**
+ * mp_raw_advance() - take the result of a step: bytes moved, 0, or negative errno
+ *
+ * Return: true: the request ended, req->result is set; false: start it again.
+ */
+bool mp_raw_advance(struct mp_blk_req *req, int res);
+
+/** mp_blk_end_later() - @req has ended with @result; done() comes at the next poll */
+void mp_blk_end_later(struct mp_blk_req *req, int result);
+
+/** mp_blk_end() - call done(); inside poll only */
+void mp_blk_end(struct mp_blk_req *req);
+
+void mp_blk_list_push(struct mp_blk_list *l, struct mp_blk_req *req);
+struct mp_blk_req *mp_blk_list_pop(struct mp_blk_list *l);
+/** mp_blk_list_remove() - Return: was it there? */
+bool mp_blk_list_remove(struct mp_blk_list *l, struct mp_blk_req *req);
+
+int mp_uring_create(const struct mp_blk_engine_cfg *cfg, struct mp_blk_engine **ret_e);
+int mp_threads_create(const struct mp_blk_engine_cfg *cfg, struct mp_blk_engine **ret_e);
+
+int mp_raw_open(struct mp_blk *b, const struct mp_blk_open *how, char *ret_error, size_t error_len);
+int mp_null_open(struct mp_blk *b, const struct mp_blk_open *how, char *ret_error,
+		 size_t error_len);
+
+/**
+ * mp_lock_image() - take the image locks that QEMU takes for a disk
+ *
+ * Return: 0; -EAGAIN another process holds what excludes us; others. The locks
+ * belong to the open file and go with it.
+ */
+int mp_lock_image(int fd, bool read_only);
+
+#endif

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The raw disk: a regular file or a block device, byte for byte.
+ *
+ * A request is a short chain of system calls. req->phase says which comes
+ * next, req->moved how far it got:
+ *
+ *	READ, WRITE    PHASE_IO, again until all has moved
+ *	FLUSH          PHASE_SYNC
+ *	DISCARD        PHASE_PUNCH
+ *	WRITE_ZEROES   PHASE_PUNCH (if it may unmap) -> PHASE_ZERO -> PHASE_PAGES,
+ *	               each only if the file system refuses the one before;
+ *	               then PHASE_SYNC if FUA
+ *
+ * What a file system has refused once is remembered in the disk. On block
+ * devices the kernel turns fallocate() into discard and write-zeroes, so files
+ * and devices need no two ways. A discard that nobody supports is a success:
+ * it is a hint.
+ */
+#include "block/engine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+
+/* The kernel moves at most 2 GiB less a page in one call. */
+#define MAX_STEP_BYTES (1ull << 30)
+#define ZEROS_BYTES    65536u
+
+enum { PHASE_IO, PHASE_SYNC, PHASE_PUNCH, PHASE_ZERO, PHASE_PAGES };
+
+static const uint8_t zeros[ZEROS_BYTES] __attribute__((aligned(4096)));
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static void io_step(const struct mp_blk_req *req, struct mp_blk_step *st)
+{
+	st->call = req->op == MP_BLK_READ ? MP_BLK_CALL_READ : MP_BLK_CALL_WRITE;
+	st->len = min_u64(st->len, MAX_STEP_BYTES);
+	st->buf = (uint8_t *)req->buf + req->moved;
+	st->dsync = (req->flags & MP_BLK_FUA) && !req->blk->no_flush;
+}
+
+static void pages_step(const struct mp_blk_req *req, struct mp_blk_step *st)
+{
+	union {
+		const void *from;
+		void *to;
+	} buf = {.from = zeros}; /* a step's buffer serves reads too, hence not const */
+
+	st->call = MP_BLK_CALL_WRITE;
+	st->len = min_u64(st->len, ZEROS_BYTES);
+	st->buf = buf.to;
+	st->dsync = (req->flags & MP_BLK_FUA) && !req->blk->no_flush;
+}
+
+void mp_raw_step(const struct mp_blk_req *req, struct mp_blk_step *ret_step)
+{
+	struct mp_blk_step st = {
+		.offset = req->offset + req->moved,
+		.len = req->len - req->moved,
+	};
+
+	switch (req->phase) {
+	case PHASE_IO:
+		io_step(req, &st);
+		break;
+	case PHASE_SYNC:
+		st.call = MP_BLK_CALL_SYNC;
+		break;
+	case PHASE_PAGES:
+		pages_step(req, &st);
+		break;
+	default:
+		st.call = MP_BLK_CALL_FALLOCATE;
+		st.mode = FALLOC_FL_KEEP_SIZE |
+			  (req->phase == PHASE_PUNCH ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE);
+	}
+	*ret_step = st;
+}
+
+static uint32_t zero_phase(const struct mp_blk *b, uint32_t flags)
+{
+	if ((flags & MP_BLK_UNMAP) && b->discard && !b->no_punch_hole)
+		return PHASE_PUNCH;
+	return b->no_zero_range ? PHASE_PAGES : PHASE_ZERO;
+}
+
+static bool ended(struct mp_blk_req *req, int result)
+{
+	req->result = result;
+	return true;
+}
+
+static bool is_unsupported(int res)
+{
+	return res == -EOPNOTSUPP || res == -ENOSYS || res == -ENOTTY || res == -ENODEV;
+}
+
+/* The file system can't do that: remember, and try the next way. */
+static bool unsupported(struct mp_blk_req *req)
+{
+	if (req->phase == PHASE_PUNCH)
+		req->blk->no_punch_hole = true;
+	else
+		req->blk->no_zero_range = true;
+	if (req->op == MP_BLK_DISCARD)
+		return ended(req, 0);
+	req->phase = zero_phase(req->blk, req->flags);
+	return false;
+}
+
+static bool fallocate_done(struct mp_blk_req *req)
+{
+	if (!(req->flags & MP_BLK_FUA) || req->op == MP_BLK_DISCARD || req->blk->no_flush)
+		return ended(req, 0);
+	req->phase = PHASE_SYNC;
+	return false;
+}
+
+static bool moved(struct mp_blk_req *req, int res)
+{
+	/* Nothing moved, though it is within the size that we opened: the file shrank. */
+	if (res == 0)
+		return ended(req, mp_err_origin(-EIO));
+	req->moved += (uint64_t)res;
+	return req->moved >= req->len ? ended(req, 0) : false;
+}
+
+bool mp_raw_advance(struct mp_blk_req *req, int res)
+{
+	bool is_fallocate = req->phase == PHASE_PUNCH || req->phase == PHASE_ZERO;
+
+	if (mp_unlikely(res == -EINTR || res == -EAGAIN))
+		return false;
+	if (mp_unlikely(res < 0))
+		return is_fallocate && is_unsupported(res) ? unsupported(req)
+							   : ended(req, mp_err_origin(res));
+	if (is_fallocate)
+		return fallocate_done(req);
+	if (req->phase == PHASE_SYNC)
+		return ended(req, 0);
+	return moved(req, res);
+}
+
+static bool nothing_to_do(const struct mp_blk *b, const struct mp_blk_req *req)
+{
+	switch (req->op) {
+	case MP_BLK_FLUSH:
+		return b->no_flush || b->read_only;
+	case MP_BLK_DISCARD:
+		return req->len == 0 || !b->discard || b->no_punch_hole;
+	default:
+		return req->len == 0;
+	}
+}
+
+static void raw_submit(struct mp_blk *b, struct mp_blk_req *req)
+{
+	if (mp_unlikely(nothing_to_do(b, req))) {
+		mp_blk_end_later(req, 0);
+		return;
+	}
+	switch (req->op) {
+	case MP_BLK_FLUSH:
+		req->phase = PHASE_SYNC;
+		break;
+	case MP_BLK_DISCARD:
+		req->phase = PHASE_PUNCH;
+		break;
+	case MP_BLK_WRITE_ZEROES:
+		req->phase = zero_phase(b, req->flags);
+		break;
+	default:
+		req->phase = PHASE_IO;
+	}
+	b->engine->ops->start(b->engine, req);
+}
+
+static const struct mp_blk_driver raw_driver = {
+	.submit = raw_submit,
+};
+
+/* Where opening a disk goes wrong, the user reads why and what to do. */
+struct complaint {
+	const char *filename;
+	char *text;
+	size_t len;
+};
+
+static int complain(const struct complaint *c, int r, const char *hint)
+{
+	snprintf(c->text, c->len, "cannot open %s: %s; %s", c->filename, strerror(-r), hint);
+	return mp_err_trace(r);
+}
+
+static const char *open_hint(int r, bool read_only)
+{
+	switch (r) {
+	case -ENOENT:
+		return "check the path, or create it with qemu-img create -f raw FILE SIZE";
+	case -EACCES:
+	case -EPERM:
+		return read_only ? "check the owner and mode of the file and its folders"
+				 : "check the owner and mode of the file, or use readonly=on";
+	case -EROFS:
+		return "use readonly=on";
+	case -EINVAL:
+		return "the file system may not support cache=none; try cache=writeback";
+	case -EISDIR:
+		return "give a file or a block device";
+	default:
+		return "nothing was changed";
+	}
+}
+
+static int size_from_medium(int fd, const struct stat *st, uint64_t *ret_bytes)
+{
+	uint64_t bytes = (uint64_t)st->st_size;
+
+	if (S_ISBLK(st->st_mode) && ioctl(fd, BLKGETSIZE64, &bytes) < 0)
+		return mp_err_origin(-errno);
+	*ret_bytes = bytes;
+	return 0;
+}
+
+/* With O_DIRECT: the smallest read that the medium takes; 512 or 4096. */
+static uint32_t probe_alignment(int fd)
+{
+	uint32_t bytes = 512;
+	void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (page == MAP_FAILED)
+		return 4096;
+	if (pread(fd, page, 512, 512) < 0 && errno == EINVAL)
+		bytes = 4096;
+	munmap(page, 4096);
+	return bytes;
+}
+
+static int measure(struct mp_blk *b, const struct mp_blk_open *how, const struct complaint *c)
+{
+	struct stat st;
+	int r;
+
+	if (fstat(b->fd, &st) < 0)
+		return complain(c, mp_err_origin(-errno), "nothing was changed");
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		return complain(c, mp_err_origin(-EINVAL), "give a file or a block device");
+	r = size_from_medium(b->fd, &st, &b->size_bytes);
+	if (r < 0)
+		return complain(c, r, "its size is unknown");
+	if (how->cache_direct)
+		b->block_bytes = probe_alignment(b->fd);
+	b->size_bytes -= b->size_bytes % b->block_bytes;
+	if (b->size_bytes == 0)
+		return complain(
+			c, mp_err_origin(-EINVAL),
+			"it is smaller than one sector; give it a size with truncate -s SIZE");
+	return 0;
+}
+
+static int lock(const struct mp_blk *b, const struct complaint *c)
+{
+	int r = mp_lock_image(b->fd, b->read_only);
+
+	if (r == -EAGAIN)
+		snprintf(c->text, c->len,
+			 "%s is in use by another process (image lock); close it or use "
+			 "locking=off",
+			 c->filename);
+	else if (r < 0)
+		return complain(c, r, "its file system can't lock it; use locking=off");
+	return mp_err_trace(r);
+}
+
+int mp_raw_open(struct mp_blk *b, const struct mp_blk_open *how, char *ret_error, size_t error_len)
+{
+	struct complaint c = {how->filename, ret_error, error_len};
+	/* O_NONBLOCK: opening a FIFO by mistake must not hang; disks ignore it. */
+	int flags = O_CLOEXEC | O_NONBLOCK | (how->read_only ? O_RDONLY : O_RDWR) |
+		    (how->cache_direct ? O_DIRECT : 0);
+	int r;
+
+	if (!how->filename || !how->filename[0]) {
+		snprintf(ret_error, error_len, "a raw disk needs a file name");
+		return mp_err_origin(-EINVAL);
+	}
+	b->fd = open(how->filename, flags);
+	if (b->fd < 0) {
+		r = mp_err_origin(-errno);
+		return complain(&c, r, open_hint(r, how->read_only));
+	}
+	r = measure(b, how, &c);
+	if (r >= 0 && !how->no_lock)
+		r = lock(b, &c);
+	/* io_uring gives up early on an O_NONBLOCK file; we want it to wait. */
+	if (r >= 0 && fcntl(b->fd, F_SETFL, flags & O_DIRECT) < 0)
+		r = complain(&c, mp_err_origin(-errno), "nothing was changed");
+	if (r < 0)
+		return r;
+	b->driver = &raw_driver;
+	return 0;
+}
