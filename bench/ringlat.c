@@ -188,9 +188,8 @@ static void register_all(struct bench benches[2][N_RIVALS], const struct pin *pi
 }
 
 /* Our one flag: every benchmark for an instant; the rest is google-benchmark's. */
-static void take_smoke(int argc, char **argv)
+static void take_smoke(int argc, char **argv, char *instant)
 {
-	static char instant[] = "--benchmark_min_time=0.001";
 	int i;
 
 	for (i = 1; i < argc; i++) {
@@ -201,12 +200,13 @@ static void take_smoke(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	char instant[] = "--benchmark_min_time=0.001";
 	struct bench benches[2][N_RIVALS];
 	bool failed = false;
 	struct pin pin;
 	int r;
 
-	take_smoke(argc, argv);
+	take_smoke(argc, argv, instant);
 	if (!gb_init(&argc, argv)) {
 		fprintf(stderr, "ringlat: takes --smoke and google-benchmark's flags (--help)\n");
 		return 2;
