@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * fake-worker - the device of tests/lib/fake_peer.h as a process, for QEMU.
+ *
+ *	fake-worker --fd N	on an inherited, connected socket
+ *	fake-worker --listen PATH	on the first connection to PATH
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "tests/lib/fake_peer.h"
+
+static int listen_once(const char *path)
+{
+	MP_CLEANUP_FD int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
+	if (listener < 0 || bind(listener, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
+	    listen(listener, 1) < 0)
+		return -1;
+	return accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+}
+
+int main(int argc, char **argv)
+{
+	struct fake_peer *p = calloc(1, sizeof(*p));
+	int sock = -1;
+
+	if (p && argc == 3 && strcmp(argv[1], "--fd") == 0)
+		sock = atoi(argv[2]);
+	if (p && argc == 3 && strcmp(argv[1], "--listen") == 0)
+		sock = listen_once(argv[2]);
+	if (sock < 0) {
+		fprintf(stderr, "usage: fake-worker --fd N | --listen PATH\n");
+		free(p);
+		return 2;
+	}
+	if (fake_peer_accept_take(p, sock, 64, MP_FEAT_DMA_REPORT) < 0) {
+		free(p);
+		return 1;
+	}
+	fake_peer_run(p);
+	fake_peer_fini(p);
+	free(p);
+	return 0;
+}
