@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "tests/unit/proxy/rig.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/err.h"
+
+static void note(struct rig *r, const char *text)
+{
+	size_t len = strlen(r->log);
+
+	snprintf(r->log + len, sizeof(r->log) - len, "%s ", text);
+}
+
+static void dma_written(void *opaque, uint64_t gpa, uint32_t len)
+{
+	struct rig *r = opaque;
+	char text[64];
+
+	mp_assert(!r->inside);
+	snprintf(text, sizeof(text), "D%" PRIx64 "+%x", gpa, len);
+	note(r, text);
+}
+
+static void irq(void *opaque, int level)
+{
+	struct rig *r = opaque;
+
+	mp_assert(!r->inside);
+	note(r, level ? "I1" : "I0");
+}
+
+static void state(void *opaque, bool dead, const char *why)
+{
+	struct rig *r = opaque;
+
+	mp_assert(!r->inside);
+	r->why = why;
+	note(r, dead ? "dead" : "alive");
+}
+
+static void blocking_begin(void *opaque)
+{
+	struct rig *r = opaque;
+
+	mp_assert(!r->inside);
+	r->inside = true;
+	r->n_blocks++;
+	if (r->on_block)
+		r->on_block(r);
+	else if (r->serves)
+		fake_peer_turn(&r->p);
+}
+
+static void blocking_end(void *opaque)
+{
+	struct rig *r = opaque;
+
+	mp_assert(r->inside);
+	r->inside = false;
+}
+
+static const struct mp_link_ops rig_ops = {
+	.dma_written = dma_written,
+	.irq = irq,
+	.blocking_begin = blocking_begin,
+	.blocking_end = blocking_end,
+	.state = state,
+};
+
+struct accept_arg {
+	struct fake_peer *p;
+	int sock;
+	const struct rig_opts *opts;
+	int r;
+};
+
+static void *accept_thread(void *opaque)
+{
+	struct accept_arg *a = opaque;
+
+	a->r = fake_peer_accept_take(a->p, a->sock, a->opts->rep_slots, MP_FEAT_DMA_REPORT);
+	return NULL;
+}
+
+static int meet(struct rig *r, const struct rig_opts *opts)
+{
+	struct mp_link_cfg cfg = {.ops = &rig_ops,
+				  .opaque = r,
+				  .features = opts->features,
+				  .connect_timeout_ns = 5000000000ull,
+				  .reply_timeout_ns = opts->reply_timeout_ns,
+				  .spin_ns = opts->spin_ns,
+				  .stats = mp_stat_page(&r->stats)};
+	struct accept_arg a = {.p = &r->p, .opts = opts};
+	const char *error;
+	int socks[2], ret;
+	pthread_t thread;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, socks) < 0)
+		return -1;
+	a.sock = socks[1];
+	if (pthread_create(&thread, NULL, accept_thread, &a) != 0)
+		return -1;
+	ret = mp_link_attach_take(&r->l, socks[0], &cfg, &error);
+	pthread_join(thread, NULL);
+	return ret < 0 ? ret : a.r;
+}
+
+struct rig *rig_open(const struct rig_opts *opts)
+{
+	struct rig *r = calloc(1, sizeof(*r));
+
+	mp_assert(r && mp_stat_create(&r->stats) == 0);
+	r->serves = true;
+	if (meet(r, opts) == 0)
+		return r;
+	rig_close(r);
+	return NULL;
+}
+
+void rig_close(struct rig *r)
+{
+	mp_link_detach(&r->l);
+	fake_peer_fini(&r->p);
+	mp_shm_fini(&r->stats);
+	free(r);
+}
+
+uint64_t rig_stat(const struct rig *r, enum mp_stat_id id)
+{
+	return mp_stat_get(mp_stat_page(&r->stats), id);
+}
