@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "tests/lib/fake_blk.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+
+void fake_blk_init(struct mp_blk *b, uint64_t size_bytes)
+{
+	memset(b, 0, sizeof(*b));
+	b->data = calloc(1, size_bytes);
+	b->size_bytes = size_bytes;
+	b->block_bytes = 512;
+}
+
+void fake_blk_fini(struct mp_blk *b)
+{
+	mp_assert(b->n_reqs == 0);
+	free(b->data);
+	b->data = NULL;
+}
+
+static void carry_out(struct mp_blk *b, const struct mp_blk_req *req)
+{
+	uint8_t *at = b->data + req->offset;
+
+	switch (req->op) {
+	case MP_BLK_READ:
+		memcpy(req->buf, at, req->len);
+		break;
+	case MP_BLK_WRITE:
+		memcpy(at, req->buf, req->len);
+		break;
+	case MP_BLK_FLUSH:
+		break;
+	default:
+		memset(at, 0, req->len);
+	}
+}
+
+void fake_blk_finish(struct mp_blk *b, unsigned int i, int result)
+{
+	struct mp_blk_req *req = b->reqs[i];
+
+	mp_assert(i < b->n_reqs && req->busy);
+	b->n_reqs--;
+	memmove(&b->reqs[i], &b->reqs[i + 1], (b->n_reqs - i) * sizeof(b->reqs[0]));
+	if (result == 0)
+		carry_out(b, req);
+	req->result = result;
+	req->busy = false;
+	req->done(req);
+}
+
+void fake_blk_finish_all(struct mp_blk *b)
+{
+	while (b->n_reqs > 0)
+		fake_blk_finish(b, 0, 0);
+}
+
+uint64_t mp_blk_size_bytes(const struct mp_blk *b)
+{
+	return b->size_bytes;
+}
+
+uint32_t mp_blk_block_bytes(const struct mp_blk *b)
+{
+	return b->block_bytes;
+}
+
+bool mp_blk_read_only(const struct mp_blk *b)
+{
+	return b->read_only;
+}
+
+bool mp_blk_can_discard(const struct mp_blk *b)
+{
+	return b->can_discard;
+}
+
+void mp_blk_submit(struct mp_blk *b, struct mp_blk_req *req)
+{
+	/* The target must not lean on our checks: here they are assertions. */
+	mp_assert(!req->busy && b->n_reqs < FAKE_BLK_MAX_REQS);
+	mp_assert(req->offset <= b->size_bytes && req->len <= b->size_bytes - req->offset);
+	mp_assert((req->offset | req->len) % b->block_bytes == 0);
+	mp_assert(!b->read_only || req->op == MP_BLK_READ || req->op == MP_BLK_FLUSH);
+	req->busy = true;
+	req->blk = b;
+	req->moved = 0;
+	b->reqs[b->n_reqs++] = req;
+	b->n_op[req->op]++;
+	b->n_fua += (req->flags & MP_BLK_FUA) != 0;
+	b->n_unmap += (req->flags & MP_BLK_UNMAP) != 0;
+}
+
+void mp_blk_cancel(struct mp_blk_req *req)
+{
+	req->blk->n_cancels++;
+}

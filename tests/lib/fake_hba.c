@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "tests/lib/fake_hba.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+
+void hba_move(struct fake_hba *h, unsigned int i)
+{
+	struct mp_scsi_task *t = &h->tasks[i];
+	struct hba_slot *slot = &h->slots[i];
+	size_t left = slot->data_len - slot->n_moved;
+	uint32_t n = t->buf_len < left ? t->buf_len : (uint32_t)left;
+
+	mp_assert(t->state == MP_SCSI_XFER);
+	mp_assert((size_t)t->buf_off + t->buf_len <= h->pool_len);
+	slot->xfer_waits = false;
+	if (n && t->dir == MP_SCSI_DATA_IN)
+		memcpy(slot->data + slot->n_moved, h->pool + t->buf_off, n);
+	else if (n)
+		memcpy(h->pool + t->buf_off, slot->data + slot->n_moved, n);
+	slot->n_moved += n;
+	mp_scsi_moved(h->bus, i, n, slot->n_moved < slot->data_len);
+}
+
+static void on_xfer(void *opaque, unsigned int task)
+{
+	struct fake_hba *h = opaque;
+
+	if (h->hold_xfers)
+		h->slots[task].xfer_waits = true;
+	else
+		hba_move(h, task);
+}
+
+static void on_complete(void *opaque, unsigned int task)
+{
+	struct fake_hba *h = opaque;
+
+	mp_assert(h->slots[task].status < 0);
+	h->slots[task].status = h->tasks[task].status;
+	h->finished[h->n_finished++ % 1024] = task;
+}
+
+static const struct mp_scsi_ops hba_ops = {.xfer = on_xfer, .complete = on_complete};
+
+void hba_init(struct fake_hba *h, uint64_t size_bytes, size_t pool_len)
+{
+	struct mp_scsi_bus_cfg cfg = {.ops = &hba_ops, .opaque = h, .tasks = h->tasks};
+	struct mp_scsi_disk_cfg disk = {.logical_bytes = 512};
+
+	memset(h, 0, sizeof(*h));
+	fake_blk_init(&h->blk, size_bytes);
+	h->pool_len = pool_len;
+	h->pool = aligned_alloc(4096, pool_len);
+	cfg.n_tasks = HBA_TASKS;
+	cfg.pool = h->pool;
+	cfg.pool_len = pool_len;
+	mp_assert(mp_scsi_bus_create(&cfg, &h->bus) == 0);
+	disk.blk = &h->blk;
+	mp_assert(mp_scsi_disk_add(h->bus, &disk) == 0);
+	hba_sense(h);
+}
+
+void hba_fini(struct fake_hba *h)
+{
+	mp_scsi_cancel_all(h->bus);
+	fake_blk_finish_all(&h->blk);
+	h->bus = mp_scsi_bus_destroy(h->bus);
+	fake_blk_fini(&h->blk);
+	free(h->pool);
+}
+
+void hba_start_tagged(struct fake_hba *h, unsigned int i, enum mp_scsi_attr attr, const void *cdb,
+		      size_t cdb_len, void *data, size_t data_len)
+{
+	struct mp_scsi_task *t = &h->tasks[i];
+
+	t->attr = (uint8_t)attr;
+	t->tag = (uint16_t)i;
+	t->initiator = 7;
+	t->cdb_len = (uint8_t)cdb_len;
+	memset(t->cdb, 0, sizeof(t->cdb));
+	memcpy(t->cdb, cdb, cdb_len);
+	h->slots[i] = (struct hba_slot){.data = data, .data_len = data_len, .status = -1};
+	mp_scsi_submit(h->bus, i);
+}
+
+void hba_start(struct fake_hba *h, unsigned int i, const void *cdb, size_t cdb_len, void *data,
+	       size_t data_len)
+{
+	hba_start_tagged(h, i, MP_SCSI_UNTAGGED, cdb, cdb_len, data, data_len);
+}
+
+int hba_run(struct fake_hba *h, const void *cdb, size_t cdb_len, void *data, size_t data_len)
+{
+	bool hold = h->hold_xfers;
+
+	h->hold_xfers = false;
+	hba_start(h, 0, cdb, cdb_len, data, data_len);
+	while (h->slots[0].status < 0 && h->blk.n_reqs > 0)
+		fake_blk_finish(&h->blk, h->blk.n_reqs - 1, 0);
+	h->hold_xfers = hold;
+	mp_assert(h->slots[0].status >= 0);
+	mp_scsi_free(h->bus, 0);
+	return h->slots[0].status;
+}
+
+unsigned int hba_sense(struct fake_hba *h)
+{
+	static const uint8_t cdb[6] = {0x03, 0, 0, 0, 18, 0};
+	uint8_t sense[18];
+
+	mp_assert(hba_run(h, cdb, sizeof(cdb), sense, sizeof(sense)) == MP_SCSI_GOOD);
+	return (sense[2] & 0xfu) << 16 | (unsigned int)sense[12] << 8 | sense[13];
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * fake_hba - a host adapter for tests of scsi-target: hands over commands,
+ * moves data at once or when it is told to, and keeps what came back.
+ */
+#ifndef MP_TESTS_LIB_FAKE_HBA_H
+#define MP_TESTS_LIB_FAKE_HBA_H
+
+#include "scsi-target/scsi.h"
+#include "tests/lib/fake_blk.h"
+
+#define HBA_TASKS 64u
+
+struct hba_slot {
+	uint8_t *data; /* the initiator's memory */
+	size_t data_len, n_moved;
+	bool xfer_waits; /* an xfer() has come that was held back */
+	int status; /* -1: none yet */
+};
+
+struct fake_hba {
+	struct mp_scsi_bus *bus;
+	struct mp_scsi_task tasks[HBA_TASKS];
+	struct hba_slot slots[HBA_TASKS];
+	uint8_t *pool;
+	size_t pool_len;
+	struct mp_blk blk;
+	bool hold_xfers; /* move only in hba_move() */
+	unsigned int finished[1024], n_finished; /* order of completion */
+};
+
+/** hba_init() - target 0, LUN 0: a disk of @size_bytes, its first unit attention taken */
+void hba_init(struct fake_hba *h, uint64_t size_bytes, size_t pool_len);
+void hba_fini(struct fake_hba *h);
+
+/** hba_start() - submit @cdb as task @i, untagged to target 0, LUN 0 unless the slot says otherwise */
+void hba_start(struct fake_hba *h, unsigned int i, const void *cdb, size_t cdb_len, void *data,
+	       size_t data_len);
+/** hba_start_tagged() - the same with an attribute and a tag equal to @i */
+void hba_start_tagged(struct fake_hba *h, unsigned int i, enum mp_scsi_attr attr, const void *cdb,
+		      size_t cdb_len, void *data, size_t data_len);
+/** hba_move() - carry out a transfer that was held back */
+void hba_move(struct fake_hba *h, unsigned int i);
+/** hba_run() - task 0, block requests and all; returns its status and frees it */
+int hba_run(struct fake_hba *h, const void *cdb, size_t cdb_len, void *data, size_t data_len);
+/** hba_sense() - REQUEST SENSE; returns key << 16 | asc << 8 | ascq */
+unsigned int hba_sense(struct fake_hba *h);
+
+#endif
