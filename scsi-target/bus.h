@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * bus - inside of scsi-target: the bus, its logical units, the private side of
+ * a task, and the few verbs that command handlers are written in.
+ *
+ * A handler is a chain of small functions. Each ends in exactly one verb of
+ * task.c, which names the next function, or ends the task:
+ *
+ *	mp_task_buffer(s, n, next)       when n bytes of buffer are there
+ *	mp_task_io(s, op, ..., next)     when the block request has succeeded
+ *	mp_task_xfer(s, dir, n, next)    when the adapter has moved the data
+ *	mp_task_good(s), mp_task_fail(s, sense), mp_task_reply(s, ...)
+ *
+ * After a verb the handler must not touch the task: an upcall may have ended
+ * and reused it.
+ */
+#ifndef MP_SCSI_TARGET_BUS_H
+#define MP_SCSI_TARGET_BUS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "scsi-target/buffer.h"
+#include "scsi-target/scsi.h"
+#include "scsi-target/sense.h"
+
+struct mp_scsi_side;
+
+enum {
+	MP_OP_ALWAYS = 1 << 0, /* neither unit attention nor the task set holds it back */
+	MP_OP_NO_LUN = 1 << 1, /* answers where no logical unit is */
+	MP_OP_MEDIUM = 1 << 2, /* not while stopped */
+	MP_OP_WRITES = 1 << 3, /* not on a read-only disk */
+	MP_OP_PAGE = 1 << 4, /* start() gets one page of buffer, zeroed */
+	MP_OP_SHARED = 1 << 5, /* also while another initiator has reserved the unit */
+};
+
+struct mp_scsi_op {
+	uint8_t opcode;
+	uint8_t service_action; /* where has_service_action */
+	bool has_service_action;
+	uint8_t cdb_len;
+	uint8_t flags;
+	void (*start)(struct mp_scsi_side *s);
+	const char *name;
+	uint8_t usage[16]; /* CDB bits that mean something (SPC-4 6.35) */
+};
+
+/* Pending unit attention: the most far-reaching reset wins. */
+enum mp_scsi_ua {
+	MP_UA_NONE,
+	MP_UA_LUN_RESET,
+	MP_UA_TARGET_RESET,
+	MP_UA_BUS_RESET,
+	MP_UA_POWER_ON
+};
+
+struct mp_scsi_queue {
+	struct mp_scsi_side *head, *tail;
+};
+
+#define MP_TAG_SLOTS 257u /* 256 tags and "untagged" */
+#define MP_NOBODY    0xffu
+
+struct mp_scsi_lun {
+	struct mp_scsi_lun *next;
+	uint8_t target, lun;
+	struct mp_blk *blk; /* NULL: the bus's stand-in for absent units */
+	uint32_t logical_bytes;
+	uint8_t physical_exponent;
+	uint64_t n_blocks;
+	char vendor[8], product[16], revision[4]; /* padded with spaces, no NUL */
+	char serial[37];
+	uint64_t wwn;
+	bool removable;
+	/* What commands change. */
+	bool write_cache, stopped, prevented;
+	uint8_t reserved_by; /* initiator; MP_NOBODY */
+	enum mp_scsi_ua ua;
+	bool has_sense;
+	struct mp_scsi_sense sense;
+	/* The task set. */
+	struct mp_scsi_queue dormant; /* wait for their turn, oldest first */
+	unsigned int n_active, n_active_ordered, n_active_head, n_aborting;
+	uint16_t tag_count[MP_TAG_SLOTS]; /* tasks that hold a tag with that low byte */
+};
+
+/* The half of a task that is ours: pointers, so not in the adapter's state. */
+struct mp_scsi_side {
+	struct mp_blk_req req;
+	struct mp_scsi_bus *bus;
+	struct mp_scsi_task *t;
+	struct mp_scsi_lun *lun;
+	const struct mp_scsi_op *op;
+	void (*next)(struct mp_scsi_side *s);
+	struct mp_scsi_side *link;
+	struct mp_scsi_queue *queue; /* that it waits in; NULL */
+	uint32_t want_pages; /* of a task that waits for a buffer */
+	uint32_t cursor; /* handler's own */
+	uint32_t n_moved; /* of the last transfer */
+	bool cut_short; /* the initiator moved less than was offered */
+	bool active, holds_tag;
+};
+
+struct mp_scsi_bus {
+	const struct mp_scsi_ops *ops;
+	void *opaque;
+	struct mp_scsi_task *tasks;
+	struct mp_scsi_side *sides;
+	unsigned int n_tasks;
+	uint8_t *pool;
+	struct mp_scsi_buffers buffers;
+	struct mp_scsi_queue wait_fast, wait; /* for a buffer, oldest first */
+	struct mp_scsi_lun *by_id[MP_SCSI_MAX_TARGETS][MP_SCSI_MAX_LUNS];
+	struct mp_scsi_lun *luns;
+	struct mp_scsi_lun absent; /* stands in where no unit is */
+	unsigned int n_dormant, n_busy;
+	uint64_t order;
+	bool pumping, again;
+	struct mp_scsi_counters counters;
+};
+
+/* queue.c */
+void mp_queue_push(struct mp_scsi_queue *q, struct mp_scsi_side *s);
+void mp_queue_push_front(struct mp_scsi_queue *q, struct mp_scsi_side *s);
+struct mp_scsi_side *mp_queue_pop(struct mp_scsi_queue *q);
+/** mp_queue_remove() - take @s out of whatever queue it is in */
+void mp_queue_remove(struct mp_scsi_side *s);
+
+/* taskset.c: whose turn it is */
+bool mp_taskset_has_duplicate(const struct mp_scsi_side *s);
+void mp_taskset_hold_tag(struct mp_scsi_side *s);
+void mp_taskset_drop_tag(struct mp_scsi_side *s);
+/** mp_taskset_enter() - Return: true: it is active now; false: it is dormant */
+bool mp_taskset_enter(struct mp_scsi_side *s);
+void mp_taskset_leave(struct mp_scsi_side *s);
+/** mp_taskset_next() - the dormant task whose turn has come, made active; NULL none */
+struct mp_scsi_side *mp_taskset_next(struct mp_scsi_lun *lun);
+
+/* task.c: the verbs */
+static inline uint8_t *mp_task_buf(const struct mp_scsi_side *s)
+{
+	return s->bus->pool + s->t->buf_off;
+}
+
+static inline unsigned int mp_task_index(const struct mp_scsi_side *s)
+{
+	return (unsigned int)(s - s->bus->sides);
+}
+
+void mp_task_buffer(struct mp_scsi_side *s, uint64_t bytes, void (*next)(struct mp_scsi_side *));
+void mp_task_drop_buffer(struct mp_scsi_side *s);
+/** mp_task_io() - @lba, @n_blocks in logical blocks; data at the task's buffer */
+void mp_task_io(struct mp_scsi_side *s, enum mp_blk_op op, uint32_t flags, uint32_t n_blocks,
+		void (*next)(struct mp_scsi_side *));
+/** mp_task_zero_io() - DISCARD or WRITE_ZEROES of any length */
+void mp_task_range_io(struct mp_scsi_side *s, enum mp_blk_op op, uint32_t flags,
+		      void (*next)(struct mp_scsi_side *));
+void mp_task_flush(struct mp_scsi_side *s, void (*next)(struct mp_scsi_side *));
+void mp_task_xfer(struct mp_scsi_side *s, enum mp_scsi_dir dir, uint32_t bytes,
+		  void (*next)(struct mp_scsi_side *));
+/** mp_task_reply() - send @len bytes of the buffer, cut to @alloc_len, then GOOD */
+void mp_task_reply(struct mp_scsi_side *s, uint32_t len, uint32_t alloc_len);
+void mp_task_good(struct mp_scsi_side *s);
+void mp_task_fail(struct mp_scsi_side *s, struct mp_scsi_sense sense);
+void mp_task_bad_field(struct mp_scsi_side *s, unsigned int byte, unsigned int bit);
+void mp_task_end(struct mp_scsi_side *s, uint8_t status);
+
+/* target.c */
+void mp_bus_begin(struct mp_scsi_side *s);
+void mp_bus_pump(struct mp_scsi_bus *bus);
+void mp_bus_forget(struct mp_scsi_side *s);
+struct mp_scsi_sense mp_lun_ua_sense(const struct mp_scsi_lun *lun);
+
+/* cdb.c */
+/** mp_cdb_decode() - NULL and *ret_sense when it is no command of ours */
+const struct mp_scsi_op *mp_cdb_decode(const uint8_t *cdb, unsigned int len,
+				       struct mp_scsi_sense *ret_sense);
+void mp_cmd_report_opcodes(struct mp_scsi_side *s);
+
+/* vpd.c */
+/** mp_vpd_page() - write the page to @out (a zeroed page); returns its length, 0: no such page */
+unsigned int mp_vpd_page(const struct mp_scsi_lun *lun, uint8_t page, uint8_t *out);
+
+/* Commands, in the file of their name. */
+void mp_cmd_inquiry(struct mp_scsi_side *s);
+void mp_cmd_request_sense(struct mp_scsi_side *s);
+void mp_cmd_report_luns(struct mp_scsi_side *s);
+void mp_cmd_reserve(struct mp_scsi_side *s);
+void mp_cmd_release(struct mp_scsi_side *s);
+void mp_cmd_send_diagnostic(struct mp_scsi_side *s);
+void mp_cmd_nothing(struct mp_scsi_side *s);
+void mp_cmd_mode_sense(struct mp_scsi_side *s);
+void mp_cmd_mode_select(struct mp_scsi_side *s);
+void mp_cmd_start_stop(struct mp_scsi_side *s);
+void mp_cmd_prevent_allow(struct mp_scsi_side *s);
+void mp_cmd_read_capacity10(struct mp_scsi_side *s);
+void mp_cmd_read_capacity16(struct mp_scsi_side *s);
+void mp_cmd_read(struct mp_scsi_side *s);
+void mp_cmd_write(struct mp_scsi_side *s);
+void mp_cmd_write_verify(struct mp_scsi_side *s);
+void mp_cmd_verify(struct mp_scsi_side *s);
+void mp_cmd_sync_cache(struct mp_scsi_side *s);
+void mp_cmd_seek(struct mp_scsi_side *s);
+void mp_cmd_unmap(struct mp_scsi_side *s);
+void mp_cmd_write_same(struct mp_scsi_side *s);
+
+/* disk.c, for provision.c */
+/** mp_disk_range() - LBA and length from the CDB into the task; checked; false: the task has failed */
+bool mp_disk_range(struct mp_scsi_side *s);
+bool mp_disk_range_ok(const struct mp_scsi_lun *lun, uint64_t lba, uint64_t n_blocks);
+/** mp_disk_chunk() - how many blocks come next: what is left, at most a chunk */
+uint32_t mp_disk_chunk(const struct mp_scsi_side *s);
+void mp_disk_advance(struct mp_scsi_side *s);
+/** mp_disk_fua() - flags of a write that must be durable: asked for, or no write cache */
+uint32_t mp_disk_fua(const struct mp_scsi_side *s);
+
+#define MP_DISK_MAX_SAME_BYTES  (1ull << 30) /* WRITE SAME */
+#define MP_DISK_MAX_UNMAP_BYTES (1ull << 32)
+#define MP_DISK_MAX_UNMAP_DESC  255u
+
+#endif

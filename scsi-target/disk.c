@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * READ, WRITE and the other commands about the medium (SBC-3).
+ *
+ * Reading and writing go in chunks of at most mp_scsi_buffers.chunk_bytes; a
+ * command that fits one is one block request. task->lba and task->n_blocks say
+ * what is left:
+ *
+ *	READ    [ medium -> buffer -> initiator ]  until n_blocks is 0
+ *	WRITE   [ initiator -> buffer -> medium ]
+ *	VERIFY  [ medium -> buffer ]
+ *
+ * What was written in this way before an error or an abort stays written, as
+ * on any disk. A write whose data didn't come in full is not written at all
+ * from the chunk in which it broke off.
+ *
+ * FUA on a read means "from the medium, not from a cache that may be stale".
+ * There is only one cache, the host's, and it is never stale, so it changes
+ * nothing. DPO is a hint.
+ */
+#include "base/bytes.h"
+#include "base/err.h"
+#include "scsi-target/bus.h"
+
+#define FUA_BIT     0x08u
+#define OP_FLAG_FUA 0x01u
+
+/* Group of the opcode: where LBA and length are. */
+static void parse_range(struct mp_scsi_task *t)
+{
+	const uint8_t *cdb = t->cdb;
+
+	switch (cdb[0] >> 5) {
+	case 0:
+		t->lba = mp_get_be24(cdb + 1) & 0x1fffff;
+		t->n_blocks = cdb[4] ? cdb[4] : 256;
+		break;
+	case 4:
+		t->lba = mp_get_be64(cdb + 2);
+		t->n_blocks = mp_get_be32(cdb + 10);
+		break;
+	case 5:
+		t->lba = mp_get_be32(cdb + 2);
+		t->n_blocks = mp_get_be32(cdb + 6);
+		break;
+	default:
+		t->lba = mp_get_be32(cdb + 2);
+		t->n_blocks = mp_get_be16(cdb + 7);
+	}
+}
+
+bool mp_disk_range_ok(const struct mp_scsi_lun *lun, uint64_t lba, uint64_t n_blocks)
+{
+	return n_blocks <= lun->n_blocks && lba <= lun->n_blocks - n_blocks;
+}
+
+bool mp_disk_range(struct mp_scsi_side *s)
+{
+	struct mp_scsi_sense sense = mp_sense_lba_range;
+
+	parse_range(s->t);
+	if (mp_likely(mp_disk_range_ok(s->lun, s->t->lba, s->t->n_blocks)))
+		return true;
+	sense.has_info = true;
+	sense.info = s->t->lba < s->lun->n_blocks ? s->lun->n_blocks : s->t->lba;
+	mp_task_fail(s, sense);
+	return false;
+}
+
+/*
+ * Bits 7:5 of byte 1 ask for protection information, which we don't have. But
+ * in SCSI-2 they are the LUN, and initiators of that age set them.
+ */
+static bool protection_ok(struct mp_scsi_side *s)
+{
+	unsigned int bits = s->t->cdb[1] >> 5;
+
+	if (s->t->cdb[0] >> 5 == 0 || bits == 0 || bits == s->t->lun)
+		return true;
+	mp_task_bad_field(s, 1, 7);
+	return false;
+}
+
+uint32_t mp_disk_chunk(const struct mp_scsi_side *s)
+{
+	uint32_t most = s->t->buf_pages * MP_BUFFER_PAGE_BYTES / s->lun->logical_bytes;
+
+	return s->t->n_blocks < most ? (uint32_t)s->t->n_blocks : most;
+}
+
+void mp_disk_advance(struct mp_scsi_side *s)
+{
+	uint32_t n = (uint32_t)(s->req.len / s->lun->logical_bytes);
+
+	s->t->lba += n;
+	s->t->n_blocks -= n;
+}
+
+uint32_t mp_disk_fua(const struct mp_scsi_side *s)
+{
+	return (s->t->op_flags & OP_FLAG_FUA) || !s->lun->write_cache ? MP_BLK_FUA : 0;
+}
+
+static void begin_range(struct mp_scsi_side *s, void (*next)(struct mp_scsi_side *))
+{
+	if (s->t->n_blocks == 0) {
+		mp_task_good(s);
+		return;
+	}
+	s->t->xfer_len = s->t->n_blocks * s->lun->logical_bytes;
+	mp_task_buffer(s, s->t->xfer_len, next);
+}
+
+static void read_loaded(struct mp_scsi_side *s);
+static void read_moved(struct mp_scsi_side *s);
+
+static void read_chunk(struct mp_scsi_side *s)
+{
+	mp_task_io(s, MP_BLK_READ, 0, mp_disk_chunk(s), read_loaded);
+}
+
+static void read_loaded(struct mp_scsi_side *s)
+{
+	s->bus->counters.n_read_bytes += s->req.len;
+	mp_task_xfer(s, MP_SCSI_DATA_IN, (uint32_t)s->req.len, read_moved);
+}
+
+static void read_moved(struct mp_scsi_side *s)
+{
+	mp_disk_advance(s);
+	if (s->t->n_blocks == 0 || s->cut_short)
+		mp_task_good(s);
+	else
+		read_chunk(s);
+}
+
+void mp_cmd_read(struct mp_scsi_side *s)
+{
+	if (protection_ok(s) && mp_disk_range(s))
+		begin_range(s, read_chunk);
+}
+
+static void write_collected(struct mp_scsi_side *s);
+static void write_done(struct mp_scsi_side *s);
+
+static void write_chunk(struct mp_scsi_side *s)
+{
+	mp_task_xfer(s, MP_SCSI_DATA_OUT, mp_disk_chunk(s) * s->lun->logical_bytes,
+		     write_collected);
+}
+
+static void write_collected(struct mp_scsi_side *s)
+{
+	if (s->n_moved < s->t->buf_len)
+		mp_task_fail(s, mp_sense_data_phase);
+	else
+		mp_task_io(s, MP_BLK_WRITE, mp_disk_fua(s), mp_disk_chunk(s), write_done);
+}
+
+static void write_done(struct mp_scsi_side *s)
+{
+	s->bus->counters.n_write_bytes += s->req.len;
+	mp_disk_advance(s);
+	if (s->t->n_blocks == 0)
+		mp_task_good(s);
+	else if (s->cut_short)
+		mp_task_fail(s, mp_sense_data_phase);
+	else
+		write_chunk(s);
+}
+
+void mp_cmd_write(struct mp_scsi_side *s)
+{
+	if (s->t->cdb[0] >> 5 != 0 && (s->t->cdb[1] & FUA_BIT))
+		s->t->op_flags |= OP_FLAG_FUA;
+	if (protection_ok(s) && mp_disk_range(s))
+		begin_range(s, write_chunk);
+}
+
+/* Written through to the medium: that is what can be verified from here. */
+void mp_cmd_write_verify(struct mp_scsi_side *s)
+{
+	s->t->op_flags |= OP_FLAG_FUA;
+	if (s->t->cdb[1] & 0x06)
+		mp_task_bad_field(s, 1, 2);
+	else if (protection_ok(s) && mp_disk_range(s))
+		begin_range(s, write_chunk);
+}
+
+static void verify_loaded(struct mp_scsi_side *s);
+
+static void verify_chunk(struct mp_scsi_side *s)
+{
+	mp_task_io(s, MP_BLK_READ, 0, mp_disk_chunk(s), verify_loaded);
+}
+
+static void verify_loaded(struct mp_scsi_side *s)
+{
+	mp_disk_advance(s);
+	if (s->t->n_blocks == 0)
+		mp_task_good(s);
+	else
+		verify_chunk(s);
+}
+
+void mp_cmd_verify(struct mp_scsi_side *s)
+{
+	/* BYTCHK: no comparison with data of the initiator. */
+	if (s->t->cdb[1] & 0x06)
+		mp_task_bad_field(s, 1, 2);
+	else if (protection_ok(s) && mp_disk_range(s))
+		begin_range(s, verify_chunk);
+}
+
+/* The whole cache, whatever range was named: SBC-3 allows more than was asked. */
+void mp_cmd_sync_cache(struct mp_scsi_side *s)
+{
+	if (mp_disk_range(s))
+		mp_task_flush(s, mp_task_good);
+}
+
+void mp_cmd_seek(struct mp_scsi_side *s)
+{
+	parse_range(s->t);
+	if (s->t->lba < s->lun->n_blocks)
+		mp_task_good(s);
+	else
+		mp_task_fail(s, mp_sense_lba_range);
+}
+
+static void stopped(struct mp_scsi_side *s)
+{
+	s->lun->stopped = true;
+	mp_task_good(s);
+}
+
+void mp_cmd_start_stop(struct mp_scsi_side *s)
+{
+	const uint8_t *cdb = s->t->cdb;
+
+	if (cdb[4] & 0xf0) {
+		mp_task_bad_field(s, 4, 7); /* no power conditions */
+	} else if (cdb[4] & 0x02) {
+		mp_task_bad_field(s, 4, 1); /* the medium can't be loaded or ejected */
+	} else if (cdb[4] & 0x01) {
+		s->lun->stopped = false;
+		mp_task_good(s);
+	} else {
+		mp_task_flush(s, stopped);
+	}
+}
+
+void mp_cmd_prevent_allow(struct mp_scsi_side *s)
+{
+	s->lun->prevented = s->t->cdb[4] & 0x01;
+	mp_task_good(s);
+}
+
+void mp_cmd_read_capacity10(struct mp_scsi_side *s)
+{
+	uint64_t last = s->lun->n_blocks - 1;
+	uint8_t *out = mp_task_buf(s);
+
+	/* PMI and an address to start from are gone since SBC-3. */
+	if (mp_get_be32(s->t->cdb + 2) != 0 && !(s->t->cdb[8] & 1)) {
+		mp_task_bad_field(s, 2, 8);
+		return;
+	}
+	mp_put_be32(out, last > UINT32_MAX ? UINT32_MAX : (uint32_t)last);
+	mp_put_be32(out + 4, s->lun->logical_bytes);
+	mp_task_reply(s, 8, 8);
+}
+
+void mp_cmd_read_capacity16(struct mp_scsi_side *s)
+{
+	uint8_t *out = mp_task_buf(s);
+
+	mp_put_be64(out, s->lun->n_blocks - 1);
+	mp_put_be32(out + 8, s->lun->logical_bytes);
+	out[13] = s->lun->physical_exponent;
+	if (mp_blk_can_discard(s->lun->blk))
+		out[14] = 0x80; /* LBPME; LBPRZ is 0: a discard may leave what it likes */
+	mp_task_reply(s, 32, mp_get_be32(s->t->cdb + 10));
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* sense - what went wrong, by name; and how it looks on the wire (SPC-4 4.5). */
+#ifndef MP_SCSI_TARGET_SENSE_H
+#define MP_SCSI_TARGET_SENSE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define MP_SENSE_FIXED_BYTES 18u
+
+/* Sense-key specific data of ILLEGAL REQUEST, first byte. */
+#define MP_SENSE_SKSV 0x80u
+#define MP_SENSE_CDB  0x40u /* C/D: in the CDB, not in the parameter data */
+#define MP_SENSE_BPV  0x08u
+
+struct mp_scsi_sense {
+	uint8_t key, asc, ascq;
+	uint8_t field_flags; /* 0: no field pointer */
+	uint16_t field;
+	bool has_info;
+	uint64_t info; /* LBA */
+};
+
+extern const struct mp_scsi_sense mp_sense_none;
+extern const struct mp_scsi_sense mp_sense_stopped;
+extern const struct mp_scsi_sense mp_sense_no_medium;
+extern const struct mp_scsi_sense mp_sense_write_error;
+extern const struct mp_scsi_sense mp_sense_read_error;
+extern const struct mp_scsi_sense mp_sense_target_failure;
+extern const struct mp_scsi_sense mp_sense_list_length;
+extern const struct mp_scsi_sense mp_sense_invalid_opcode;
+extern const struct mp_scsi_sense mp_sense_lba_range;
+extern const struct mp_scsi_sense mp_sense_invalid_field_cdb;
+extern const struct mp_scsi_sense mp_sense_no_lun;
+extern const struct mp_scsi_sense mp_sense_invalid_field_param;
+extern const struct mp_scsi_sense mp_sense_saving_unsupported;
+extern const struct mp_scsi_sense mp_sense_power_on;
+extern const struct mp_scsi_sense mp_sense_reset;
+extern const struct mp_scsi_sense mp_sense_bus_reset;
+extern const struct mp_scsi_sense mp_sense_target_reset;
+extern const struct mp_scsi_sense mp_sense_write_protected;
+extern const struct mp_scsi_sense mp_sense_no_space;
+extern const struct mp_scsi_sense mp_sense_aborted;
+extern const struct mp_scsi_sense mp_sense_data_phase;
+extern const struct mp_scsi_sense mp_sense_overlapped;
+
+/** mp_sense_cdb_field() - ILLEGAL REQUEST that points at @byte of the CDB, @bit of it (8: all) */
+struct mp_scsi_sense mp_sense_cdb_field(unsigned int byte, unsigned int bit);
+/** mp_sense_param_field() - the same for @byte of the parameter data */
+struct mp_scsi_sense mp_sense_param_field(unsigned int byte);
+
+/** mp_sense_put_fixed() - fixed format, MP_SENSE_FIXED_BYTES; returns its length */
+unsigned int mp_sense_put_fixed(const struct mp_scsi_sense *s, uint8_t *out);
+/** mp_sense_put_descriptor() - descriptor format, at most 28 bytes; returns its length */
+unsigned int mp_sense_put_descriptor(const struct mp_scsi_sense *s, uint8_t *out);
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Commands that every kind of SCSI device has (SPC-4): who are you, what went
+ * wrong, which units are there.
+ *
+ * INQUIRY answers with as many bytes as were asked for, up to 256, zeros
+ * behind the data: firmware that fetches exactly 96 bytes (OVMF) treats a
+ * shorter data phase as a failure. Real disks and QEMU do the same.
+ */
+#include <string.h>
+
+#include "base/bytes.h"
+#include "scsi-target/bus.h"
+
+#define INQUIRY_MIN_BYTES 36u
+#define INQUIRY_MAX_BYTES 256u
+#define NO_UNIT_HERE      0x7fu /* qualifier 3, type 1Fh */
+
+/* Standards that we claim to follow; without a year, as none was certified. */
+static const uint16_t version_descriptors[] = {
+	0x0080, /* SAM-4 */
+	0x0460, /* SPC-4 */
+	0x04c0, /* SBC-3 */
+};
+
+static void put_identity(const struct mp_scsi_lun *lun, uint8_t *out)
+{
+	out[0] = lun->blk ? 0x00 : NO_UNIT_HERE;
+	out[1] = lun->removable ? 0x80 : 0;
+	out[2] = 0x06; /* SPC-4 */
+	out[3] = 0x12; /* HISUP, response data format 2 */
+	out[7] = 0x12; /* SYNC, CMDQUE */
+	if (!lun->blk) {
+		memset(out + 8, ' ', 28);
+		return;
+	}
+	memcpy(out + 8, lun->vendor, 8);
+	memcpy(out + 16, lun->product, 16);
+	memcpy(out + 32, lun->revision, 4);
+	for (unsigned int i = 0; i < 3; i++)
+		mp_put_be16(out + 58 + 2 * i, version_descriptors[i]);
+}
+
+static void standard_inquiry(struct mp_scsi_side *s, uint32_t alloc_len)
+{
+	uint32_t len = alloc_len < INQUIRY_MAX_BYTES ? alloc_len : INQUIRY_MAX_BYTES;
+	uint8_t *out = mp_task_buf(s);
+
+	put_identity(s->lun, out);
+	out[4] = (uint8_t)((len > INQUIRY_MIN_BYTES ? len : INQUIRY_MIN_BYTES) - 5);
+	mp_task_reply(s, len, alloc_len);
+}
+
+void mp_cmd_inquiry(struct mp_scsi_side *s)
+{
+	const uint8_t *cdb = s->t->cdb;
+	uint32_t alloc_len = mp_get_be16(cdb + 3);
+	unsigned int len;
+
+	if (!(cdb[1] & 0x01)) {
+		if (cdb[2])
+			mp_task_bad_field(s, 2, 8);
+		else
+			standard_inquiry(s, alloc_len);
+		return;
+	}
+	len = mp_vpd_page(s->lun, cdb[2], mp_task_buf(s));
+	if (len == 0)
+		mp_task_bad_field(s, 2, 8);
+	else
+		mp_task_reply(s, len, alloc_len);
+}
+
+static struct mp_scsi_sense take_sense(struct mp_scsi_lun *lun)
+{
+	struct mp_scsi_sense sense = mp_sense_none;
+
+	if (!lun->blk)
+		return mp_sense_no_lun;
+	if (lun->has_sense) {
+		sense = lun->sense;
+	} else if (lun->ua != MP_UA_NONE) {
+		sense = mp_lun_ua_sense(lun);
+		lun->ua = MP_UA_NONE;
+	}
+	lun->has_sense = false;
+	return sense;
+}
+
+void mp_cmd_request_sense(struct mp_scsi_side *s)
+{
+	struct mp_scsi_sense sense = take_sense(s->lun);
+	uint8_t *out = mp_task_buf(s);
+	unsigned int len = s->t->cdb[1] & 0x01 ? mp_sense_put_descriptor(&sense, out)
+					       : mp_sense_put_fixed(&sense, out);
+
+	mp_task_reply(s, len, s->t->cdb[4]);
+}
+
+static unsigned int put_luns(const struct mp_scsi_side *s, uint8_t *out)
+{
+	unsigned int target = s->t->target % MP_SCSI_MAX_TARGETS, len = 8;
+
+	for (unsigned int lun = 0; lun < MP_SCSI_MAX_LUNS; lun++) {
+		if (!s->bus->by_id[target][lun])
+			continue;
+		out[len + 1] = (uint8_t)lun; /* peripheral device addressing, bus 0 */
+		len += 8;
+	}
+	mp_put_be32(out, len - 8);
+	return len;
+}
+
+void mp_cmd_report_luns(struct mp_scsi_side *s)
+{
+	const uint8_t *cdb = s->t->cdb;
+	uint8_t *out = mp_task_buf(s);
+
+	/* SELECT REPORT: 0 and 2 all units; 1 well-known ones, of which there are none. */
+	if (cdb[2] > 2)
+		mp_task_bad_field(s, 2, 8);
+	else
+		mp_task_reply(s, cdb[2] == 1 ? 8 : put_luns(s, out), mp_get_be32(cdb + 6));
+}
+
+/* The unit was found ready on the way here, and that is all there is to do. */
+void mp_cmd_nothing(struct mp_scsi_side *s)
+{
+	mp_task_good(s);
+}
+
+void mp_cmd_reserve(struct mp_scsi_side *s)
+{
+	if (s->t->cdb[1] & 0x11) { /* third party, extents */
+		mp_task_bad_field(s, 1, 4);
+		return;
+	}
+	s->lun->reserved_by = s->t->initiator;
+	mp_task_good(s);
+}
+
+void mp_cmd_release(struct mp_scsi_side *s)
+{
+	if (s->lun->reserved_by == s->t->initiator)
+		s->lun->reserved_by = MP_NOBODY;
+	mp_task_good(s);
+}
+
+void mp_cmd_send_diagnostic(struct mp_scsi_side *s)
+{
+	/* The default self-test, which we pass; no parameter lists. */
+	if (!(s->t->cdb[1] & 0x04) && s->t->cdb[1] >> 5 == 0 && mp_get_be16(s->t->cdb + 3))
+		mp_task_bad_field(s, 3, 8);
+	else
+		mp_task_good(s);
+}

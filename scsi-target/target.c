@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The bus: units, admission of commands, abort and reset.
+ *
+ * A command is looked at twice. On arrival, against its nexus: is the tag in
+ * use, is it its turn? When its turn comes, against the unit, in the order
+ * that the standard gives: is there a unit, does it have a unit attention to
+ * report, is the command known, does a reservation, the missing medium or the
+ * write protection forbid it? Then its handler runs.
+ *
+ * A unit that isn't there is a real object too (bus->absent), so that INQUIRY
+ * and REPORT LUNS can answer for it and no code asks "is there a unit".
+ *
+ * Sense data is kept by the unit until REQUEST SENSE fetches it or the next
+ * command comes, as SCSI-2 has it for buses without autosense.
+ *
+ * An aborted task is gone for the adapter at once. If its block request is in
+ * flight its slot and buffer stay ours (ABORTING) until that has ended.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "scsi-target/bus.h"
+
+#define OPCODE_REQUEST_SENSE 0x03u
+#define CONTROL_NACA         0x04u
+#define CONTROL_LINK         0x01u
+
+static void reset_lun_state(struct mp_scsi_lun *lun)
+{
+	lun->write_cache = true;
+	lun->stopped = false;
+	lun->prevented = false;
+	lun->reserved_by = MP_NOBODY;
+	lun->has_sense = false;
+}
+
+int mp_scsi_bus_create(const struct mp_scsi_bus_cfg *cfg, struct mp_scsi_bus **ret_bus)
+{
+	struct mp_scsi_bus *bus;
+	int r;
+
+	if (cfg->n_tasks == 0 || cfg->n_tasks > MP_SCSI_MAX_TASKS)
+		return mp_err_origin(-EINVAL);
+	bus = calloc(1, sizeof(*bus));
+	if (!bus)
+		return mp_err_origin(-ENOMEM);
+	bus->sides = calloc(cfg->n_tasks, sizeof(*bus->sides));
+	r = mp_buffers_init(&bus->buffers, cfg->pool_len);
+	if (r < 0 || !bus->sides) {
+		mp_scsi_bus_destroy(bus);
+		return r < 0 ? mp_err_trace(r) : mp_err_origin(-ENOMEM);
+	}
+	bus->ops = cfg->ops;
+	bus->opaque = cfg->opaque;
+	bus->tasks = cfg->tasks;
+	bus->n_tasks = cfg->n_tasks;
+	bus->pool = cfg->pool;
+	reset_lun_state(&bus->absent);
+	for (unsigned int i = 0; i < cfg->n_tasks; i++) {
+		memset(&cfg->tasks[i], 0, sizeof(cfg->tasks[i]));
+		bus->sides[i].bus = bus;
+		bus->sides[i].t = &cfg->tasks[i];
+	}
+	*ret_bus = bus;
+	return 0;
+}
+
+struct mp_scsi_bus *mp_scsi_bus_destroy(struct mp_scsi_bus *bus)
+{
+	struct mp_scsi_lun *next;
+
+	if (!bus)
+		return NULL;
+	mp_assert(bus->n_busy == 0);
+	for (struct mp_scsi_lun *lun = bus->luns; lun; lun = next) {
+		next = lun->next;
+		free(lun);
+	}
+	mp_buffers_fini(&bus->buffers);
+	free(bus->sides);
+	free(bus);
+	return NULL;
+}
+
+static void pad(char *out, size_t len, const char *text, const char *otherwise)
+{
+	const char *from = text[0] ? text : otherwise;
+	size_t n = strnlen(from, len);
+
+	memset(out, ' ', len);
+	memcpy(out, from, n);
+}
+
+static int check_disk(const struct mp_scsi_bus *bus, const struct mp_scsi_disk_cfg *cfg)
+{
+	uint32_t physical = cfg->physical_bytes ? cfg->physical_bytes : cfg->logical_bytes;
+
+	if (cfg->target >= MP_SCSI_MAX_TARGETS || cfg->lun >= MP_SCSI_MAX_LUNS || !cfg->blk)
+		return mp_err_origin(-EINVAL);
+	if (cfg->logical_bytes != 512 && cfg->logical_bytes != 4096)
+		return mp_err_origin(-EINVAL);
+	if (cfg->logical_bytes < mp_blk_block_bytes(cfg->blk) || physical < cfg->logical_bytes ||
+	    (physical & (physical - 1)) || physical / cfg->logical_bytes > 1u << 15 ||
+	    mp_blk_size_bytes(cfg->blk) < cfg->logical_bytes)
+		return mp_err_origin(-EINVAL);
+	return bus->by_id[cfg->target][cfg->lun] ? mp_err_origin(-EEXIST) : 0;
+}
+
+static void fill_lun(struct mp_scsi_lun *lun, const struct mp_scsi_disk_cfg *cfg)
+{
+	uint32_t physical = cfg->physical_bytes ? cfg->physical_bytes : cfg->logical_bytes;
+
+	lun->target = (uint8_t)cfg->target;
+	lun->lun = (uint8_t)cfg->lun;
+	lun->blk = cfg->blk;
+	lun->logical_bytes = cfg->logical_bytes;
+	lun->physical_exponent = (uint8_t)__builtin_ctz(physical / cfg->logical_bytes);
+	lun->n_blocks = mp_blk_size_bytes(cfg->blk) / cfg->logical_bytes;
+	pad(lun->vendor, sizeof(lun->vendor), cfg->vendor, "mpring");
+	pad(lun->product, sizeof(lun->product), cfg->product, "mpring HARDDISK");
+	pad(lun->revision, sizeof(lun->revision), cfg->revision, "0.1");
+	memcpy(lun->serial, cfg->serial, sizeof(lun->serial) - 1);
+	lun->wwn = cfg->wwn;
+	lun->removable = cfg->removable;
+	lun->ua = MP_UA_POWER_ON;
+	reset_lun_state(lun);
+}
+
+int mp_scsi_disk_add(struct mp_scsi_bus *bus, const struct mp_scsi_disk_cfg *cfg)
+{
+	struct mp_scsi_lun *lun;
+	int r = check_disk(bus, cfg);
+
+	if (r < 0)
+		return mp_err_trace(r);
+	lun = calloc(1, sizeof(*lun));
+	if (!lun)
+		return mp_err_origin(-ENOMEM);
+	fill_lun(lun, cfg);
+	lun->next = bus->luns;
+	bus->luns = lun;
+	bus->by_id[cfg->target][cfg->lun] = lun;
+	return 0;
+}
+
+bool mp_scsi_target_present(const struct mp_scsi_bus *bus, unsigned int target)
+{
+	for (const struct mp_scsi_lun *lun = bus->luns; lun; lun = lun->next)
+		if (lun->target == target)
+			return true;
+	return false;
+}
+
+static struct mp_scsi_lun *find_lun(struct mp_scsi_bus *bus, const struct mp_scsi_task *t)
+{
+	struct mp_scsi_lun *lun = NULL;
+
+	if (t->target < MP_SCSI_MAX_TARGETS && t->lun < MP_SCSI_MAX_LUNS)
+		lun = bus->by_id[t->target][t->lun];
+	return lun ? lun : &bus->absent;
+}
+
+struct mp_scsi_sense mp_lun_ua_sense(const struct mp_scsi_lun *lun)
+{
+	switch (lun->ua) {
+	case MP_UA_POWER_ON:
+		return mp_sense_power_on;
+	case MP_UA_BUS_RESET:
+		return mp_sense_bus_reset;
+	case MP_UA_TARGET_RESET:
+		return mp_sense_target_reset;
+	default:
+		return mp_sense_reset;
+	}
+}
+
+/* What the unit has against the command; false: nothing. */
+static bool unit_objects(struct mp_scsi_side *s, struct mp_scsi_sense *ret_sense)
+{
+	struct mp_scsi_lun *lun = s->lun;
+	uint8_t flags = s->op->flags;
+	uint8_t control = s->t->cdb[s->op->cdb_len - 1];
+
+	if (control & (CONTROL_NACA | CONTROL_LINK))
+		*ret_sense = mp_sense_cdb_field(s->op->cdb_len - 1u,
+						control & CONTROL_NACA ? 2 : 0);
+	else if ((flags & MP_OP_MEDIUM) && lun->stopped)
+		*ret_sense = mp_sense_stopped;
+	else if ((flags & MP_OP_WRITES) && mp_blk_read_only(lun->blk))
+		*ret_sense = mp_sense_write_protected;
+	else
+		return false;
+	return true;
+}
+
+static bool is_reserved(const struct mp_scsi_side *s)
+{
+	return s->lun->reserved_by != MP_NOBODY && s->lun->reserved_by != s->t->initiator &&
+	       !(s->op->flags & MP_OP_SHARED);
+}
+
+static void start_with_page(struct mp_scsi_side *s)
+{
+	memset(mp_task_buf(s), 0, MP_BUFFER_PAGE_BYTES);
+	s->op->start(s);
+}
+
+static void start_op(struct mp_scsi_side *s)
+{
+	struct mp_scsi_sense sense;
+
+	if (is_reserved(s))
+		mp_task_end(s, MP_SCSI_RESERVATION_CONFLICT);
+	else if (unit_objects(s, &sense))
+		mp_task_fail(s, sense);
+	else if (s->op->flags & MP_OP_PAGE)
+		mp_task_buffer(s, MP_BUFFER_PAGE_BYTES, start_with_page);
+	else
+		s->op->start(s);
+}
+
+/* Its turn has come. */
+void mp_bus_begin(struct mp_scsi_side *s)
+{
+	struct mp_scsi_lun *lun = s->lun;
+	struct mp_scsi_sense sense = mp_sense_none;
+	unsigned int flags;
+
+	/* Again, for the reason; a decode costs two loads. */
+	s->op = mp_cdb_decode(s->t->cdb, s->t->cdb_len, &sense);
+	flags = s->op ? s->op->flags : 0;
+	if (s->t->cdb[0] != OPCODE_REQUEST_SENSE)
+		lun->has_sense = false;
+	if (!lun->blk && !(flags & MP_OP_NO_LUN)) {
+		mp_task_fail(s, mp_sense_no_lun);
+	} else if (lun->ua != MP_UA_NONE && !(flags & MP_OP_ALWAYS)) {
+		sense = mp_lun_ua_sense(lun);
+		lun->ua = MP_UA_NONE;
+		mp_task_fail(s, sense);
+	} else if (!s->op) {
+		mp_task_fail(s, sense);
+	} else {
+		start_op(s);
+	}
+}
+
+static struct mp_scsi_side *side_of(struct mp_scsi_bus *bus, unsigned int task)
+{
+	mp_assert(task < bus->n_tasks);
+	return &bus->sides[task];
+}
+
+static void clear_private(struct mp_scsi_bus *bus, struct mp_scsi_side *s)
+{
+	struct mp_scsi_task *t = s->t;
+
+	t->state = MP_SCSI_WAITING;
+	t->dir = MP_SCSI_NO_DATA;
+	t->status = MP_SCSI_GOOD;
+	t->op_flags = 0;
+	t->buf_off = 0;
+	t->buf_len = 0;
+	t->buf_pages = 0;
+	t->lba = 0;
+	t->n_blocks = 0;
+	t->xfer_len = 0;
+	t->xfer_done = 0;
+	t->order = bus->order++;
+	s->cursor = 0;
+	s->cut_short = false;
+}
+
+void mp_scsi_submit(struct mp_scsi_bus *bus, unsigned int task)
+{
+	struct mp_scsi_side *s = side_of(bus, task);
+	struct mp_scsi_sense unused;
+
+	mp_assert(s->t->state == MP_SCSI_FREE);
+	clear_private(bus, s);
+	bus->counters.n_commands++;
+	s->lun = find_lun(bus, s->t);
+	s->op = mp_cdb_decode(s->t->cdb, s->t->cdb_len, &unused);
+	if (!s->lun->blk) {
+		mp_bus_begin(s); /* no unit, no task set */
+	} else if (mp_unlikely(mp_taskset_has_duplicate(s))) {
+		mp_task_fail(s, mp_sense_overlapped);
+	} else {
+		mp_taskset_hold_tag(s);
+		if (mp_taskset_enter(s))
+			mp_bus_begin(s);
+	}
+}
+
+void mp_scsi_free(struct mp_scsi_bus *bus, unsigned int task)
+{
+	struct mp_scsi_side *s = side_of(bus, task);
+
+	mp_assert(s->t->state == MP_SCSI_STATUS);
+	mp_taskset_drop_tag(s);
+	s->t->state = MP_SCSI_FREE;
+}
+
+void mp_bus_forget(struct mp_scsi_side *s)
+{
+	mp_task_drop_buffer(s);
+	mp_taskset_leave(s);
+	mp_taskset_drop_tag(s);
+	s->t->state = MP_SCSI_FREE;
+	mp_bus_pump(s->bus);
+}
+
+void mp_scsi_abort_task(struct mp_scsi_bus *bus, unsigned int task)
+{
+	struct mp_scsi_side *s = side_of(bus, task);
+
+	switch (s->t->state) {
+	case MP_SCSI_FREE:
+	case MP_SCSI_ABORTING:
+		return;
+	case MP_SCSI_MEDIUM:
+		/* The buffer stays: the kernel may still write to it. */
+		mp_taskset_leave(s);
+		mp_taskset_drop_tag(s);
+		s->lun->n_aborting++;
+		s->t->state = MP_SCSI_ABORTING;
+		mp_blk_cancel(&s->req);
+		return;
+	default:
+		if (s->queue && s->queue != &s->lun->dormant)
+			mp_queue_remove(s);
+		mp_bus_forget(s);
+	}
+}
+
+static bool in_scope(const struct mp_scsi_task *t, enum mp_scsi_reset kind, unsigned int target,
+		     unsigned int lun)
+{
+	switch (kind) {
+	case MP_SCSI_RESET_LUN:
+		return t->target == target && t->lun == lun;
+	case MP_SCSI_RESET_TARGET:
+		return t->target == target;
+	default:
+		return true;
+	}
+}
+
+static enum mp_scsi_ua ua_of(enum mp_scsi_reset kind)
+{
+	switch (kind) {
+	case MP_SCSI_RESET_LUN:
+		return MP_UA_LUN_RESET;
+	case MP_SCSI_RESET_TARGET:
+		return MP_UA_TARGET_RESET;
+	case MP_SCSI_RESET_BUS:
+		return MP_UA_BUS_RESET;
+	default:
+		return MP_UA_POWER_ON;
+	}
+}
+
+/*
+ * Nothing may start in the middle: what an abort gives back would go to a task
+ * that is aborted next. So the pump is held, and runs once at the end.
+ */
+static void abort_scope(struct mp_scsi_bus *bus, enum mp_scsi_reset kind, unsigned int target,
+			unsigned int lun)
+{
+	bool was_pumping = bus->pumping;
+
+	bus->pumping = true;
+	for (unsigned int i = 0; i < bus->n_tasks; i++)
+		if (in_scope(bus->sides[i].t, kind, target, lun))
+			mp_scsi_abort_task(bus, i);
+	bus->pumping = was_pumping;
+	mp_bus_pump(bus);
+}
+
+void mp_scsi_reset(struct mp_scsi_bus *bus, enum mp_scsi_reset kind, unsigned int target,
+		   unsigned int lun)
+{
+	struct mp_scsi_task scope;
+
+	abort_scope(bus, kind, target, lun);
+	for (struct mp_scsi_lun *l = bus->luns; l; l = l->next) {
+		scope.target = l->target;
+		scope.lun = l->lun;
+		if (!in_scope(&scope, kind, target, lun))
+			continue;
+		reset_lun_state(l);
+		if (l->ua < ua_of(kind))
+			l->ua = ua_of(kind);
+	}
+}
+
+void mp_scsi_cancel_all(struct mp_scsi_bus *bus)
+{
+	abort_scope(bus, MP_SCSI_RESET_BUS, 0, 0);
+}
+
+unsigned int mp_scsi_bus_n_busy(const struct mp_scsi_bus *bus)
+{
+	return bus->n_busy;
+}
+
+const struct mp_scsi_counters *mp_scsi_bus_counters(const struct mp_scsi_bus *bus)
+{
+	return &bus->counters;
+}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The verbs that commands are written in (see bus.h), and the way back from
+ * block requests and transfers into the command.
+ *
+ *	WAITING --buffer--> (handler) --io--> MEDIUM --done--> (handler)
+ *	                        |                                  |
+ *	                        +--xfer--> XFER --moved--> (handler)
+ *	                        +--end---> STATUS --free--> FREE
+ *
+ * A task holds at most one run of pages and keeps it until it ends: what has
+ * started never waits for a second one. Who finds no room waits, oldest first;
+ * tasks that hold the bus have their own queue, and pages in reserve.
+ */
+#include <errno.h>
+
+#include "base/err.h"
+#include "scsi-target/bus.h"
+
+static bool take_buffer(struct mp_scsi_side *s)
+{
+	int page = mp_buffers_take(&s->bus->buffers, s->want_pages, s->t->fast);
+
+	if (page < 0)
+		return false;
+	s->t->buf_off = (uint32_t)page * MP_BUFFER_PAGE_BYTES;
+	s->t->buf_pages = s->want_pages;
+	return true;
+}
+
+void mp_task_buffer(struct mp_scsi_side *s, uint64_t bytes, void (*next)(struct mp_scsi_side *))
+{
+	struct mp_scsi_bus *bus = s->bus;
+	struct mp_scsi_queue *q = s->t->fast ? &bus->wait_fast : &bus->wait;
+
+	if (bytes > bus->buffers.chunk_bytes)
+		bytes = bus->buffers.chunk_bytes;
+	s->want_pages = (uint32_t)((bytes + MP_BUFFER_PAGE_BYTES - 1) / MP_BUFFER_PAGE_BYTES);
+	s->next = next;
+	if (!q->head && take_buffer(s)) {
+		next(s);
+		return;
+	}
+	s->t->state = MP_SCSI_WAITING;
+	mp_queue_push(q, s);
+}
+
+void mp_task_drop_buffer(struct mp_scsi_side *s)
+{
+	if (s->t->buf_pages)
+		mp_buffers_give(&s->bus->buffers, s->t->buf_off / MP_BUFFER_PAGE_BYTES,
+				s->t->buf_pages);
+	s->t->buf_pages = 0;
+}
+
+static void give_buffers_to(struct mp_scsi_queue *q)
+{
+	struct mp_scsi_side *s;
+
+	while ((s = q->head) && take_buffer(s)) {
+		mp_queue_pop(q);
+		s->next(s);
+	}
+}
+
+static void give_turns(struct mp_scsi_bus *bus)
+{
+	struct mp_scsi_side *s;
+
+	for (struct mp_scsi_lun *lun = bus->luns; lun; lun = lun->next)
+		while ((s = mp_taskset_next(lun)))
+			mp_bus_begin(s);
+}
+
+/*
+ * Something was given back: who waits for it? What starts here may end here, and
+ * so call us again; then the outer call goes round once more instead.
+ */
+void mp_bus_pump(struct mp_scsi_bus *bus)
+{
+	bus->again = true;
+	if (bus->pumping)
+		return;
+	bus->pumping = true;
+	while (bus->again) {
+		bus->again = false;
+		give_buffers_to(&bus->wait_fast);
+		give_buffers_to(&bus->wait);
+		if (bus->n_dormant)
+			give_turns(bus);
+	}
+	bus->pumping = false;
+}
+
+void mp_task_end(struct mp_scsi_side *s, uint8_t status)
+{
+	struct mp_scsi_bus *bus = s->bus;
+
+	mp_task_drop_buffer(s);
+	mp_taskset_leave(s);
+	s->t->status = status;
+	s->t->state = MP_SCSI_STATUS;
+	bus->ops->complete(bus->opaque, mp_task_index(s));
+	mp_bus_pump(bus);
+}
+
+void mp_task_good(struct mp_scsi_side *s)
+{
+	mp_task_end(s, MP_SCSI_GOOD);
+}
+
+void mp_task_fail(struct mp_scsi_side *s, struct mp_scsi_sense sense)
+{
+	s->lun->sense = sense;
+	s->lun->has_sense = true;
+	s->bus->counters.n_check_conditions++;
+	mp_task_end(s, MP_SCSI_CHECK_CONDITION);
+}
+
+void mp_task_bad_field(struct mp_scsi_side *s, unsigned int byte, unsigned int bit)
+{
+	mp_task_fail(s, mp_sense_cdb_field(byte, bit));
+}
+
+static struct mp_scsi_sense error_sense(const struct mp_scsi_side *s)
+{
+	bool reading = s->req.op == MP_BLK_READ;
+
+	switch (s->req.result) {
+	case -EIO:
+		return reading ? mp_sense_read_error : mp_sense_write_error;
+	case -ENOSPC:
+	case -EDQUOT:
+	case -EFBIG:
+		return mp_sense_no_space;
+	case -EROFS:
+	case -EPERM:
+	case -EACCES:
+		return mp_sense_write_protected;
+	case -ENOMEDIUM:
+	case -ENXIO:
+	case -ENODEV:
+		return mp_sense_no_medium;
+	case -ECANCELED:
+		return mp_sense_aborted;
+	default:
+		return mp_sense_target_failure;
+	}
+}
+
+static void io_failed(struct mp_scsi_side *s)
+{
+	struct mp_scsi_sense sense = error_sense(s);
+
+	s->bus->counters.n_io_errors++;
+	if (sense.key == mp_sense_read_error.key && s->req.op != MP_BLK_FLUSH) {
+		sense.has_info = true;
+		sense.info = (s->req.offset + s->req.moved) / s->lun->logical_bytes;
+	}
+	mp_task_fail(s, sense);
+}
+
+static void io_done(struct mp_blk_req *req)
+{
+	struct mp_scsi_side *s = req->opaque;
+
+	s->bus->n_busy--;
+	if (s->t->state == MP_SCSI_ABORTING) {
+		s->lun->n_aborting--;
+		mp_bus_forget(s);
+	} else if (mp_unlikely(req->result < 0)) {
+		io_failed(s);
+	} else {
+		s->next(s);
+	}
+}
+
+static void submit(struct mp_scsi_side *s, void (*next)(struct mp_scsi_side *))
+{
+	s->req.done = io_done;
+	s->req.opaque = s;
+	s->next = next;
+	s->t->state = MP_SCSI_MEDIUM;
+	s->bus->n_busy++;
+	mp_blk_submit(s->lun->blk, &s->req);
+}
+
+void mp_task_io(struct mp_scsi_side *s, enum mp_blk_op op, uint32_t flags, uint32_t n_blocks,
+		void (*next)(struct mp_scsi_side *))
+{
+	s->req.op = op;
+	s->req.flags = flags;
+	s->req.offset = s->t->lba * s->lun->logical_bytes;
+	s->req.len = (uint64_t)n_blocks * s->lun->logical_bytes;
+	s->req.buf = mp_task_buf(s);
+	submit(s, next);
+}
+
+void mp_task_range_io(struct mp_scsi_side *s, enum mp_blk_op op, uint32_t flags,
+		      void (*next)(struct mp_scsi_side *))
+{
+	s->req.op = op;
+	s->req.flags = flags;
+	s->req.offset = s->t->lba * s->lun->logical_bytes;
+	s->req.len = s->t->n_blocks * s->lun->logical_bytes;
+	s->req.buf = NULL;
+	submit(s, next);
+}
+
+void mp_task_flush(struct mp_scsi_side *s, void (*next)(struct mp_scsi_side *))
+{
+	s->req.op = MP_BLK_FLUSH;
+	s->req.flags = 0;
+	s->req.offset = 0;
+	s->req.len = 0;
+	s->req.buf = NULL;
+	submit(s, next);
+}
+
+void mp_task_xfer(struct mp_scsi_side *s, enum mp_scsi_dir dir, uint32_t bytes,
+		  void (*next)(struct mp_scsi_side *))
+{
+	struct mp_scsi_bus *bus = s->bus;
+
+	mp_assert(bytes > 0 && bytes <= s->t->buf_pages * MP_BUFFER_PAGE_BYTES);
+	s->t->dir = (uint8_t)dir;
+	s->t->buf_len = bytes;
+	s->t->state = MP_SCSI_XFER;
+	s->next = next;
+	bus->ops->xfer(bus->opaque, mp_task_index(s));
+}
+
+void mp_scsi_moved(struct mp_scsi_bus *bus, unsigned int task, uint32_t n_bytes, bool more)
+{
+	struct mp_scsi_side *s;
+
+	mp_assert(task < bus->n_tasks);
+	s = &bus->sides[task];
+	mp_assert(s->t->state == MP_SCSI_XFER && n_bytes <= s->t->buf_len);
+	s->n_moved = n_bytes;
+	s->t->xfer_done += n_bytes;
+	/* All that the command has to move has moved: what the initiator wants more
+	 * or not makes no difference. */
+	s->cut_short = n_bytes < s->t->buf_len || (!more && s->t->xfer_done < s->t->xfer_len);
+	s->next(s);
+}
+
+void mp_task_reply(struct mp_scsi_side *s, uint32_t len, uint32_t alloc_len)
+{
+	uint32_t n = len < alloc_len ? len : alloc_len;
+
+	if (n == 0) {
+		mp_task_good(s);
+		return;
+	}
+	s->t->xfer_len = n;
+	mp_task_xfer(s, MP_SCSI_DATA_IN, n, mp_task_good);
+}
