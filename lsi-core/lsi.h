@@ -89,6 +89,12 @@ struct mp_lsi_ops {
 	void (*task_done)(void *opaque, unsigned int task);
 	void (*tm)(void *opaque, enum mp_lsi_tm tm, unsigned int target, unsigned int lun,
 		   unsigned int task);
+	/*
+	 * Is @task, free for the chip, still taken on the other side (an I/O
+	 * that was aborted and isn't back yet)? No command gets such an index.
+	 * May be NULL: never.
+	 */
+	bool (*task_busy)(void *opaque, unsigned int task);
 };
 
 struct mp_lsi_counters {
@@ -112,8 +118,10 @@ size_t mp_lsi_state_bytes(void);
  * mp_lsi_attach() - take a state into use
  * @state:  mp_lsi_state_bytes() bytes aligned to 64; zeroed memory is a chip at power-on
  *
- * Return: 0 fresh; 1 continued a consistent state; -EPROTO not a state of this
- * version, or fields out of range (it is checked like guest data).
+ * Return: 0 fresh; 1 continued a consistent state; 2 the last owner died in the
+ * middle of a call: the state was usable, and the guest is told by a SCSI bus
+ * reset that all its commands are gone (tm(BUS_RESET) was called); -EPROTO not
+ * a state of this version, or fields out of range (it is checked like guest data).
  */
 int mp_lsi_attach(struct mp_lsi *c, void *state, const struct mp_lsi_ops *ops, void *opaque);
 
