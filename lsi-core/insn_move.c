@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * insn_move - block moves: MOVE and CHMOV in every phase.
+ *
+ *	load	operand by address form (direct, indirect, table), once
+ *	wait	for a REQ; not connected or nothing to come: parked
+ *	compare	the coded phase; another one is a phase mismatch
+ *	move	a piece, at most PIECE bytes a step, then wait again
+ *
+ * The loop is the mismatch rule: after each piece the target shows the phase
+ * it wants next, and a move that isn't satisfied meets the new phase at
+ * "compare", whether it has moved bytes or none. What is left lives in
+ * struct mp_lsi_move, so a move may park or lose its turn at any byte.
+ *
+ * Data goes straight between the target's buffer and guest memory; no FIFO
+ * holds bytes back, so DFIFO mirrors DBC and every driver's residual formula
+ * comes out right. The bus is 8 bits wide (WDTR is answered with 0), so an
+ * odd count leaves no byte in SWIDE or SODL, and MOVE and CHMOV differ only
+ * in SCNTL2.CHM.
+ *
+ * Leniency, where boot firmware relies on it: COMMAND swallows bytes behind
+ * the CDB; STATUS takes one byte and is satisfied; MSG IN is satisfied by one
+ * complete message.
+ */
+#include "lsi-core/state.h"
+
+#include <string.h>
+
+#define PIECE        (64u * 1024u)
+
+#define BIT_INDIRECT (1u << 29)
+#define BIT_TABLE    (1u << 28)
+#define BIT_MOVE     (1u << 27)
+#define SELECTORS    0x16u
+#define SELECT_MMRS  0x10u
+
+static unsigned int coded_phase(const struct mp_lsi_state *st)
+{
+	return st->insn[0] >> 24 & 7;
+}
+
+/* The registers that every block move leaves behind (and shows under way). */
+static void show_progress(struct mp_lsi_state *st)
+{
+	const struct mp_lsi_move *mv = &st->move;
+	uint8_t *reg = st->reg;
+
+	mp_lsi_put(st, MP_LSI_R_DBC, (st->insn[0] & 0xff000000u) | mv->left);
+	mp_lsi_put(st, MP_LSI_R_DNAD, (uint32_t)mv->addr);
+	mp_lsi_put(st, MP_LSI_R_DNAD64, (uint32_t)(mv->addr >> 32));
+	mp_lsi_put(st, MP_LSI_R_RBC, (uint32_t)mv->top << 24 | mv->left);
+	mp_lsi_put(st, MP_LSI_R_UA, (uint32_t)mv->addr);
+	mp_lsi_put(st, MP_LSI_R_ESA, mv->esa);
+	mp_lsi_put(st, MP_LSI_R_IA, st->ia);
+	mp_put_le16(reg + MP_LSI_R_SBC, (uint16_t)mv->done);
+	reg[MP_LSI_R_SBC + 2] = (uint8_t)(mv->done >> 16);
+	reg[MP_LSI_R_DFIFO] = (uint8_t)mv->left;
+	reg[MP_LSI_R_CTEST5] = (uint8_t)((reg[MP_LSI_R_CTEST5] & ~3u) | (mv->left >> 8 & 3));
+}
+
+static uint64_t static_upper(const struct mp_lsi_state *st, uint32_t low)
+{
+	return mp_lsi_addr(st, MP_LSI_R_SBMS, low);
+}
+
+static bool load_direct(struct mp_lsi *c)
+{
+	struct mp_lsi_state *st = c->st;
+
+	st->move.addr = static_upper(st, st->insn[1]);
+	if (!(st->reg[MP_LSI_R_CCNTL1] & CCNTL1_DBMV))
+		return true;
+	if (!mp_lsi_fetch_third(c))
+		return false;
+	mp_lsi_put(st, MP_LSI_R_DBMS, st->insn[2]);
+	st->move.addr = mp_lsi_addr(st, MP_LSI_R_DBMS, st->insn[1]);
+	return true;
+}
+
+static bool load_indirect(struct mp_lsi *c)
+{
+	struct mp_lsi_state *st = c->st;
+	uint32_t raw;
+
+	if (!mp_lsi_mem_get(c, mp_lsi_addr(st, MP_LSI_R_SFS, st->insn[1]), &raw, sizeof(raw))) {
+		mp_lsi_raise_dma(c, DSTAT_BF);
+		return false;
+	}
+	st->move.addr = static_upper(st, le32toh(raw));
+	return true;
+}
+
+/* Upper half of a table entry's address; false: illegal selector. */
+static bool entry_upper(struct mp_lsi_state *st, uint32_t count, uint32_t low)
+{
+	unsigned int sel = count >> 24 & 0x1f;
+	enum mp_lsi_reg from = MP_LSI_R_SBMS;
+
+	if (!(st->reg[MP_LSI_R_CCNTL1] & CCNTL1_TIBMV)) {
+		st->move.addr = static_upper(st, low);
+		return true;
+	}
+	if (st->reg[MP_LSI_R_CCNTL1] & CCNTL1_TIMOD) {
+		st->move.addr = low;
+		if (!(st->reg[MP_LSI_R_CCNTL1] & CCNTL1_DDAC))
+			st->move.addr |= (uint64_t)(count >> 24) << 32;
+		return true;
+	}
+	if (sel >= SELECTORS)
+		return false;
+	from = sel < SELECT_MMRS ? MP_LSI_R_SCRATCHC + 4 * sel
+				 : MP_LSI_R_MMRS + 4 * (sel - SELECT_MMRS);
+	st->move.addr = mp_lsi_addr(st, from, low);
+	return true;
+}
+
+static bool load_table(struct mp_lsi *c)
+{
+	struct mp_lsi_state *st = c->st;
+	uint32_t entry = mp_lsi_get(st, MP_LSI_R_DSA) + mp_lsi_sext24(st->insn[1]);
+	uint32_t raw[2], count;
+
+	if (!mp_lsi_mem_get(c, mp_lsi_addr(st, MP_LSI_R_DRS, entry), raw, sizeof(raw))) {
+		mp_lsi_raise_dma(c, DSTAT_BF);
+		return false;
+	}
+	count = le32toh(raw[0]);
+	st->move.left = count & 0xffffff;
+	st->move.top = (uint8_t)(count >> 24);
+	st->move.esa = entry;
+	if (entry_upper(st, count, le32toh(raw[1])))
+		return true;
+	mp_lsi_raise_dma(c, DSTAT_IID);
+	return false;
+}
+
+static bool load_operand(struct mp_lsi *c)
+{
+	struct mp_lsi_state *st = c->st;
+	uint32_t insn = st->insn[0];
+	bool ok;
+
+	st->move = (struct mp_lsi_move){
+		.left = insn & 0xffffff, .top = (uint8_t)(insn >> 24), .esa = st->ia};
+	if (insn & BIT_TABLE && insn & BIT_INDIRECT) {
+		mp_lsi_raise_dma(c, DSTAT_IID);
+		return false;
+	}
+	if (insn & BIT_TABLE)
+		ok = load_table(c);
+	else
+		ok = insn & BIT_INDIRECT ? load_indirect(c) : load_direct(c);
+	if (!ok)
+		return false;
+	if (!st->move.left) {
+		mp_lsi_raise_dma(c, DSTAT_IID);
+		return false;
+	}
+	mp_lsi_flag(st, MP_LSI_R_SCNTL2, SCNTL2_CHM, !(insn & BIT_MOVE));
+	mp_lsi_flag(st, MP_LSI_R_CTEST2, CTEST2_DDIR, insn & 1u << 24);
+	st->move.started = 1;
+	return true;
+}
+
+/* Guest memory of the move's next bytes; NULL: bus fault. */
+static void *span(struct mp_lsi *c, uint32_t *len, bool write)
+{
+	unsigned int io = write ? DMODE_DIOM : DMODE_SIOM;
+
+	/* Block moves to or from port space reach nothing. */
+	if (mp_unlikely(c->st->reg[MP_LSI_R_DMODE] & io))
+		return NULL;
+	return mp_lsi_mem(c, c->st->move.addr, len, write);
+}
+
+static void moved(struct mp_lsi_state *st, uint32_t n)
+{
+	st->move.addr += n;
+	st->move.left -= n;
+	st->move.done += n;
+}
+
+static bool push(struct mp_lsi *c, const void *from, uint32_t n)
+{
+	struct mp_lsi_state *st = c->st;
+	const uint8_t *p = from;
+
+	if (!st->move.done)
+		st->reg[MP_LSI_R_SFBR] = *p;
+	while (n) {
+		uint32_t len = n;
+		void *to = span(c, &len, true);
+
+		if (!to)
+			return false;
+		memcpy(to, p, len);
+		st->reg[MP_LSI_R_SIDL] = p[len - 1];
+		mp_lsi_mem_written(c, st->move.addr, len);
+		moved(st, len);
+		p += len;
+		n -= len;
+	}
+	return true;
+}
+
+static bool pull(struct mp_lsi *c, void *to, uint32_t n)
+{
+	uint8_t *p = to;
+
+	while (n) {
+		uint32_t len = n;
+		const void *from = span(c, &len, false);
+
+		if (!from)
+			return false;
+		memcpy(p, from, len);
+		moved(c->st, len);
+		p += len;
+		n -= len;
+	}
+	return true;
+}
+
+static uint32_t min32(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Data of one chunk, up to PIECE bytes; how many went in *n also on a fault. */
+static bool data_piece(struct mp_lsi *c, const struct mp_lsi_task *t, uint32_t *n)
+{
+	struct mp_lsi_state *st = c->st;
+	uint32_t want = min32(min32(st->move.left, t->len - t->moved), PIECE);
+	uint32_t before = st->move.done;
+	bool ok = true;
+
+	while (ok && st->move.done - before < want) {
+		uint32_t at = st->move.done - before, len = want - at;
+		void *buf = c->ops->task_buf(c->opaque, st->nexus.task, t->moved + at, &len);
+
+		ok = t->dir == MP_LSI_DATA_IN ? push(c, buf, len) : pull(c, buf, len);
+	}
+	*n = st->move.done - before;
+	return ok;
+}
+
+static bool move_data(struct mp_lsi *c)
+{
+	struct mp_lsi_state *st = c->st;
+	uint32_t n;
+	bool ok = data_piece(c, &st->task[st->nexus.task], &n);
+
+	mp_lsi_put(st, MP_LSI_R_CSBC, mp_lsi_get(st, MP_LSI_R_CSBC) + n);
+	st->cost += n / 4096;
+	mp_lsi_bus_data_moved(c, n);
+	if (ok && !st->move.left)
+		mp_lsi_bus_block_end(c);
+	return ok;
+}
+
+static bool move_command(struct mp_lsi *c)
+{
+	struct mp_lsi_state *st = c->st;
+	struct mp_lsi_nexus *n = &st->nexus;
+	uint32_t take = min32(st->move.left, MP_LSI_CDB_MAX - n->n_cdb);
+
+	if (!pull(c, n->cdb + n->n_cdb, take))
+		return false;
+	n->n_cdb = (uint8_t)(n->n_cdb + take);
+	moved(st, st->move.left);
+	mp_lsi_bus_cdb_end(c);
+	return true;
+}
+
+static bool move_msg_out(struct mp_lsi *c)
+{
+	struct mp_lsi_state *st = c->st;
+	uint8_t buf[256];
+	uint32_t n = min32(st->move.left, sizeof(buf));
+
+	if (!pull(c, buf, n))
+		return false;
+	for (uint32_t i = 0; i < n; i++)
+		mp_lsi_msg_byte(c, buf[i]);
+	if (!st->move.left)
+		mp_lsi_bus_msg_out_end(c);
+	return true;
+}
+
+static bool move_status(struct mp_lsi *c)
+{
+	struct mp_lsi_state *st = c->st;
+
+	if (!push(c, &st->task[st->nexus.task].status, 1))
+		return false;
+	st->move.left = 0;
+	mp_lsi_bus_status_taken(c);
+	return true;
+}
+
+/* Byte by byte; ends at the count, or when the target has no more to say. */
+static bool move_msg_in(struct mp_lsi *c, bool *ret_end)
+{
+	struct mp_lsi_state *st = c->st;
+	struct mp_lsi_nexus *n = &st->nexus;
+	bool more = true;
+
+	while (more && st->move.left) {
+		uint8_t b = (uint8_t)n->in[n->pos_in];
+
+		if (!push(c, &b, 1))
+			return false;
+		mp_lsi_bus_msg_taken(c);
+		more = mp_lsi_bus_msg_more(n);
+	}
+	*ret_end = true;
+	return true;
+}
+
+static enum mp_lsi_step mismatch(struct mp_lsi *c)
+{
+	struct mp_lsi_state *st = c->st;
+	unsigned int coded = coded_phase(st), ccntl0 = st->reg[MP_LSI_R_CCNTL0];
+	bool data = coded <= MP_LSI_DATA_IN_PHASE;
+	bool second;
+
+	show_progress(st);
+	st->move.started = 0;
+	if (!(ccntl0 & CCNTL0_ENPMJ) || !(data || ccntl0 & CCNTL0_ENNDJ)) {
+		mp_lsi_raise_scsi(c, SIST0_MA, 0);
+		return MP_LSI_DONE;
+	}
+	second = ccntl0 & CCNTL0_PMJCTL ? coded & 1 : st->reg[MP_LSI_R_SCNTL2] & SCNTL2_WSR;
+	mp_lsi_put(st, MP_LSI_R_DSP, mp_lsi_get(st, second ? MP_LSI_R_PMJAD2 : MP_LSI_R_PMJAD1));
+	return MP_LSI_DONE;
+}
+
+static enum mp_lsi_step move_piece(struct mp_lsi *c, enum mp_lsi_phase phase)
+{
+	struct mp_lsi_state *st = c->st;
+	bool ok, end = false;
+
+	if (phase <= MP_LSI_DATA_IN_PHASE)
+		ok = move_data(c);
+	else if (phase == MP_LSI_COMMAND_PHASE)
+		ok = move_command(c);
+	else if (phase == MP_LSI_STATUS_PHASE)
+		ok = move_status(c);
+	else if (phase == MP_LSI_MSG_OUT_PHASE)
+		ok = move_msg_out(c);
+	else
+		ok = move_msg_in(c, &end);
+	st->n_shakes++;
+	show_progress(st);
+	if (!ok)
+		mp_lsi_raise_dma(c, DSTAT_BF);
+	/* An unexpected disconnect has halted the engine, and the move with it. */
+	if (ok && st->move.left && !end && st->run == MP_LSI_RUNNING)
+		return MP_LSI_AGAIN;
+	st->move.started = 0;
+	return MP_LSI_DONE;
+}
+
+enum mp_lsi_step mp_lsi_insn_move(struct mp_lsi *c)
+{
+	struct mp_lsi_state *st = c->st;
+	enum mp_lsi_phase phase;
+
+	/* All-zero opcode: boot firmware leaves it where a command has no data. */
+	if (!st->insn[0]) {
+		mp_lsi_put(st, MP_LSI_R_DSP, st->ia + 4);
+		return MP_LSI_DONE;
+	}
+	if (!st->move.started && (mp_lsi_take_sto(c) || !load_operand(c)))
+		return MP_LSI_DONE;
+	/* A further MSG IN move acknowledges the byte that the last one held. */
+	if (coded_phase(st) == MP_LSI_MSG_IN_PHASE)
+		mp_lsi_bus_clear_ack(c);
+	if (st->run == MP_LSI_HALTED)
+		return MP_LSI_DONE;
+	phase = mp_lsi_bus_req(c, coded_phase(st));
+	if (phase == MP_LSI_NO_PHASE)
+		return MP_LSI_PARK;
+	if (phase != coded_phase(st))
+		return mismatch(c);
+	return move_piece(c, phase);
+}
