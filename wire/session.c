@@ -129,14 +129,17 @@ static const char *version_text(uint32_t raw_version)
 
 /* -- the two memfds, the bells ------------------------------------------ */
 
-static int make_own_memory(struct mp_session *s, const char *name, uint32_t n_slots)
+static int make_own_memory(struct mp_session *s, const char *name, const struct mp_session_cfg *cfg)
 {
 	int r;
 
-	r = mp_shm_create(name, mp_ring_memfd_len(n_slots, MP_WIRE_SLOT_BYTES), &s->own);
+	r = mp_shm_create(name, mp_ring_memfd_len(cfg->n_slots, MP_WIRE_SLOT_BYTES), &s->own);
 	if (r < 0)
 		return mp_err_trace(r);
-	return mp_err_trace(mp_ring_page_format(s->own.addr, n_slots, MP_WIRE_SLOT_BYTES));
+	if (cfg->user_page)
+		memcpy((uint8_t *)s->own.addr + MP_RING_USER_OFFSET, cfg->user_page,
+		       MP_RING_USER_BYTES);
+	return mp_err_trace(mp_ring_page_format(s->own.addr, cfg->n_slots, MP_WIRE_SLOT_BYTES));
 }
 
 static int attach_peer_memory(struct mp_session *s, uint32_t n_slots)
@@ -285,7 +288,7 @@ static int connect_steps(struct mp_session *s, const struct mp_session_cfg *cfg,
 
 	*ret_error = "no shared memory or eventfds for the session: check the ring size and the "
 		     "limits on memory and open files";
-	r = make_own_memory(s, "mpring-proxy", cfg->n_slots);
+	r = make_own_memory(s, "mpring-proxy", cfg);
 	if (r == 0)
 		r = make_fd(&s->own_bell_fd);
 	if (r == 0)
@@ -413,7 +416,7 @@ static int accept_steps(struct mp_session *s, const struct mp_session_cfg *cfg,
 	s->features = hello.features & cfg->features;
 	*ret_error = "no shared memory or eventfd for the session: check the ring size, the device "
 		     "and the limits on memory and open files";
-	r = device_ok(&s->device) ? make_own_memory(s, "mpring-worker", cfg->n_slots)
+	r = device_ok(&s->device) ? make_own_memory(s, "mpring-worker", cfg)
 				  : mp_err_origin(-EINVAL);
 	if (r == 0)
 		r = make_own_bell(s, cfg);

@@ -140,6 +140,9 @@ struct mp_session_cfg {
 	uint32_t n_slots; /* of the ring that this side produces; power of two */
 	uint64_t timeout_ns; /* of each step of the handshake */
 	int bell_fd; /* worker: eventfd to share among devices, borrowed; -1: make one */
+	/* First content of our user page, MP_RING_USER_BYTES, there before the peer
+	 * can look; NULL: zeros. */
+	const void *user_page;
 };
 
 #define MP_SESSION_DEFAULT_REQ_SLOTS  1024u
