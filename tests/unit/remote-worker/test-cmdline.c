@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "remote-worker/cmdline.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "tests/lib/t.h"
+
+static struct mp_cmdline cmd;
+static char error[2048];
+
+/* Parses "A B C" split at blanks; the words live until the next call. */
+static int parse(const char *line)
+{
+	static char words[4096];
+	char *argv[64], *save, *w;
+	int argc = 0;
+
+	mp_cmdline_fini(&cmd);
+	snprintf(words, sizeof(words), "mpring-worker %s", line);
+	error[0] = '\0';
+	for (w = strtok_r(words, " ", &save); w; w = strtok_r(NULL, " ", &save))
+		argv[argc++] = w;
+	return mp_cmdline_parse(&cmd, argc, argv, error, sizeof(error));
+}
+
+#define HBA  "-device lsi53c895a,id=lsi0 -object x-remote-object,id=o,devid=lsi0,fd=4 "
+#define DISK "-drive id=d0,file=/tmp/a -device scsi-hd,drive=d0,bus=lsi0.0"
+
+#define T_REFUSED(line, text)                                                                      \
+	do {                                                                                       \
+		T_EQ(parse(line), -EINVAL);                                                        \
+		if (!strstr(error, text))                                                          \
+			t_fail(__FILE__, __LINE__, "\"%s\" doesn't say \"%s\"", error, text);      \
+	} while (0)
+
+static void test_documented_x_remote_form_is_taken_verbatim(void)
+{
+	T_EQ(parse("-machine x-remote -device lsi53c895a,id=lsi0 "
+		   "-drive id=drive_image2,file=/build/ol7-nvme-test-1.qcow2 "
+		   "-device scsi-hd,id=drive2,drive=drive_image2,bus=lsi0.0,scsi-id=0 "
+		   "-object x-remote-object,id=robj1,devid=lsi0,fd=4,"),
+	     0);
+	T_EQ(cmd.n_hbas, 1);
+	T_STR_EQ(cmd.hba[0].id, "lsi0");
+	T_EQ(cmd.hba[0].fd, 4);
+	T_EQ(cmd.n_disks, 1);
+	T_EQ(cmd.disk[0].scsi_id, 0);
+	T_STR_EQ(cmd.drive[cmd.disk[0].drive_no].file, "/build/ol7-nvme-test-1.qcow2");
+}
+
+static void test_oldest_form_takes_the_socket_as_a_bare_number(void)
+{
+	T_EQ(parse("4 -device lsi53c895a,id=lsi0 -drive id=d,file=F "
+		   "-device scsi-hd,drive=d,bus=lsi0.0,scsi-id=0"),
+	     0);
+	T_EQ(cmd.hba[0].fd, 4);
+}
+
+static void test_two_dashes_and_any_order_are_taken(void)
+{
+	T_EQ(parse("--object x-remote-object,devid=b,fd=7 --device lsi53c895a,id=a "
+		   "--device lsi53c895a,id=b --object x-remote-object,devid=a,fd=6"),
+	     0);
+	T_EQ(cmd.n_hbas, 2);
+	T_EQ(cmd.hba[0].fd, 6);
+	T_EQ(cmd.hba[1].fd, 7);
+}
+
+static void test_doubled_comma_is_a_comma(void)
+{
+	T_EQ(parse(HBA "-drive id=d0,file=/tmp/a,,b,,,readonly=on -device scsi-hd,drive=d0"), 0);
+	T_STR_EQ(cmd.drive[0].file, "/tmp/a,b,");
+	T_OK(cmd.drive[0].read_only);
+}
+
+static void test_drive_properties_reach_the_block_layer(void)
+{
+	struct mp_blk_open how;
+
+	T_EQ(parse(HBA "-drive id=d0,file=F,format=raw,if=none,readonly=on,cache=none,"
+		       "discard=unmap,locking=off -device scsi-hd,drive=d0"),
+	     0);
+	how = mp_cmdline_blk_open(&cmd.drive[0]);
+	T_STR_EQ(how.driver, "raw");
+	T_STR_EQ(how.filename, "F");
+	T_OK(how.read_only && how.cache_direct && how.discard && how.no_lock && !how.no_flush);
+}
+
+static void test_drive_defaults_are_safe(void)
+{
+	struct mp_blk_open how;
+
+	T_EQ(parse(HBA DISK), 0);
+	how = mp_cmdline_blk_open(&cmd.drive[0]);
+	T_OK(!how.read_only && !how.cache_direct && !how.discard && !how.no_lock && !how.no_flush);
+}
+
+static void test_null_drive_has_a_size(void)
+{
+	T_EQ(parse(HBA "-drive id=d0,driver=null-co,size=3M -device scsi-hd,drive=d0"), 0);
+	T_OK(cmd.drive[0].is_null);
+	T_EQ(cmd.drive[0].size, 3 << 20);
+	T_EQ(parse(HBA "-drive id=d0,file=null-co:// -device scsi-hd,drive=d0"), 0);
+	T_STR_EQ(mp_cmdline_blk_open(&cmd.drive[0]).driver, "null");
+	T_EQ(cmd.drive[0].size, 1 << 30);
+}
+
+static void test_disk_properties(void)
+{
+	T_EQ(parse(HBA "-drive id=d0,file=F -device scsi-hd,id=x,drive=d0,bus=lsi0.0,scsi-id=3,"
+		       "lun=2,serial=S1,vendor=V,product=P,ver=1.0,wwn=0x5000c50012345678,"
+		       "logical_block_size=4096,physical_block_size=8192,removable=on,bootindex=1"),
+	     0);
+	T_EQ(cmd.disk[0].scsi_id, 3);
+	T_EQ(cmd.disk[0].lun, 2);
+	T_STR_EQ(cmd.disk[0].serial, "S1");
+	T_EQ(cmd.disk[0].wwn, 0x5000c50012345678ull);
+	T_EQ(cmd.disk[0].logical_bytes, 4096);
+	T_EQ(cmd.disk[0].physical_bytes, 8192);
+	T_OK(cmd.disk[0].removable);
+}
+
+static void test_disks_without_scsi_id_get_the_next_free_one(void)
+{
+	T_EQ(parse(HBA "-drive id=a,file=A -drive id=b,file=B -drive id=c,file=C "
+		       "-device scsi-hd,drive=a,scsi-id=1 -device scsi-hd,drive=b "
+		       "-device scsi-hd,drive=c"),
+	     0);
+	T_EQ(cmd.disk[1].scsi_id, 0);
+	T_EQ(cmd.disk[2].scsi_id, 2);
+}
+
+static void test_own_options(void)
+{
+	T_EQ(parse(HBA "--poll sleep --spin-us 7 --cpu 3 --aio threads --requests-budget 9 "
+		       "--insn-budget 11 --pool-bytes 512k --no-sandbox --stats-fd lsi0=9"),
+	     0);
+	T_EQ(cmd.poll, MP_IDLE_SLEEP);
+	T_EQ(cmd.spin_us, 7);
+	T_EQ(cmd.cpu, 3);
+	T_EQ(cmd.aio, MP_BLK_AIO_THREADS);
+	T_EQ(cmd.request_budget, 9);
+	T_EQ(cmd.insn_budget, 11);
+	T_EQ(cmd.pool_bytes, 512 << 10);
+	T_OK(cmd.no_sandbox);
+	T_EQ(cmd.hba[0].stats_fd, 9);
+}
+
+static void test_help_and_version_win(void)
+{
+	T_EQ(parse("--help"), MP_CMDLINE_HELP);
+	T_EQ(parse("-version"), MP_CMDLINE_VERSION);
+}
+
+static void test_unknown_option_lists_the_valid_ones(void)
+{
+	T_REFUSED("--pol busy", "unknown option '--pol'; valid are -machine, -device");
+	T_REFUSED("--pol busy", "-stats-fd");
+}
+
+static void test_unknown_property_lists_the_valid_ones(void)
+{
+	T_REFUSED("-drive id=a,fil=b", "unknown property 'fil'; valid are id, file, driver");
+	T_REFUSED("-device scsi-hd,drve=a", "-device scsi-hd: unknown property 'drve'");
+}
+
+static void test_unknown_device_lists_the_valid_ones(void)
+{
+	T_REFUSED("-device virtio-blk", "unknown device; valid are lsi53c895a, scsi-hd");
+	T_REFUSED("-machine pc", "valid is x-remote");
+	T_REFUSED("-object iothread,id=a", "valid is x-remote-object");
+}
+
+static void test_wrong_values_name_the_right_ones(void)
+{
+	T_REFUSED("--poll fast", "busy|adaptive|sleep");
+	T_REFUSED("--aio native", "auto|io_uring|threads");
+	T_REFUSED("--spin-us x", "from 0 to 1000000");
+	T_REFUSED("--pool-bytes 1000", "multiple of 4096");
+	T_REFUSED("-drive id=a,file=b,cache=writethrough", "none|writeback|unsafe");
+	T_REFUSED("-drive id=a,file=b,format=qcow2", "raw|null-co");
+	T_REFUSED("-drive id=a,file=b,readonly=maybe", "on or off");
+	T_REFUSED(HBA "-device scsi-hd,drive=a,scsi-id=16", "from 0 to 15");
+	T_REFUSED(HBA "-device scsi-hd,drive=a,scsi-id=7", "the adapter itself");
+	T_REFUSED(HBA "-device scsi-hd,drive=a,logical_block_size=1024", "512 or 4096");
+	T_REFUSED(HBA "-device scsi-hd,drive=a,vendor=123456789", "at most 8 characters");
+}
+
+static void test_missing_pieces_are_named(void)
+{
+	T_REFUSED("", "no adapter; add -device lsi53c895a,id=lsi0");
+	T_REFUSED("-device lsi53c895a,id=x", "adapter 'x' has no socket");
+	T_REFUSED(HBA "-device scsi-hd,drive=d9", "no drive 'd9'");
+	T_REFUSED(HBA "-drive file=F", "id=NAME is missing");
+	T_REFUSED(HBA "-drive id=F", "file=NAME is missing");
+	T_REFUSED("--cpu", "needs an argument");
+	T_REFUSED("-object x-remote-object,devid=q,fd=3", "no adapter; add");
+	T_REFUSED(HBA "-object x-remote-object,devid=q,fd=3", "no adapter 'q'; there are lsi0");
+}
+
+static void test_conflicts_are_refused(void)
+{
+	T_REFUSED(HBA HBA, "two adapters have the id");
+	T_REFUSED(HBA "-object x-remote-object,devid=lsi0,fd=5", "has two sockets");
+	T_REFUSED(HBA DISK " -device scsi-hd,drive=d0", "used by two disks");
+	T_REFUSED(HBA DISK " -drive id=d0,file=x", "two drives have the id 'd0'");
+	T_REFUSED(HBA "-drive id=a,file=A -drive id=b,file=B -device scsi-hd,drive=a,scsi-id=1 "
+		      "-device scsi-hd,drive=b,scsi-id=1",
+		  "two disks have scsi-id=1");
+	T_REFUSED(HBA "-drive id=a,file=A,aio=threads -drive id=b,file=B,aio=io_uring",
+		  "one worker has one kind");
+	T_REFUSED("4 -device lsi53c895a,id=a -object x-remote-object,devid=a,fd=5",
+		  "has two sockets");
+}
+
+static void test_wrong_bus_names_the_right_one(void)
+{
+	T_REFUSED(HBA "-drive id=a,file=A -device scsi-hd,drive=a,bus=lsi0", "is 'lsi0.0'");
+	T_REFUSED(HBA "-drive id=a,file=A -device scsi-hd,drive=a,bus=scsi.0", "is 'lsi0.0'");
+}
+
+static void test_sizes(void)
+{
+	uint64_t v;
+
+	T_EQ(mp_parse_size("512", &v), 0);
+	T_EQ(v, 512);
+	T_EQ(mp_parse_size("2G", &v), 0);
+	T_EQ(v, 2ull << 30);
+	T_EQ(mp_parse_size("1kB", &v), 0);
+	T_EQ(v, 1024);
+	T_EQ(mp_parse_size("16E", &v), -EINVAL);
+	T_EQ(mp_parse_size("-1", &v), -EINVAL);
+	T_EQ(mp_parse_size("1x", &v), -EINVAL);
+	T_EQ(mp_parse_size("", &v), -EINVAL);
+}
+
+T_MAIN(T_TEST(test_documented_x_remote_form_is_taken_verbatim),
+       T_TEST(test_oldest_form_takes_the_socket_as_a_bare_number),
+       T_TEST(test_two_dashes_and_any_order_are_taken), T_TEST(test_doubled_comma_is_a_comma),
+       T_TEST(test_drive_properties_reach_the_block_layer), T_TEST(test_drive_defaults_are_safe),
+       T_TEST(test_null_drive_has_a_size), T_TEST(test_disk_properties),
+       T_TEST(test_disks_without_scsi_id_get_the_next_free_one), T_TEST(test_own_options),
+       T_TEST(test_help_and_version_win), T_TEST(test_unknown_option_lists_the_valid_ones),
+       T_TEST(test_unknown_property_lists_the_valid_ones),
+       T_TEST(test_unknown_device_lists_the_valid_ones),
+       T_TEST(test_wrong_values_name_the_right_ones), T_TEST(test_missing_pieces_are_named),
+       T_TEST(test_conflicts_are_refused), T_TEST(test_wrong_bus_names_the_right_one),
+       T_TEST(test_sizes))
