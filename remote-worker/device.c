@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A device is the place where a request's BAR and offset become a call into the
+ * chip. BAR0 (ports) and BAR1 (memory) are the same 256 registers, BAR1 repeats
+ * them; BAR2 is SCRIPTS RAM. Config space is the proxy's: it sends only writes
+ * that move a BAR or switch its decoding, because the chip must recognise its
+ * own bus addresses in SCRIPTS (manual 4-42, "self-addressing").
+ *
+ * Bus mastering needs no check here: the proxy offers guest memory only while
+ * the guest has switched it on, so without it every DMA address is a bus fault.
+ */
+#include "remote-worker/device.h"
+
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+
+#define CFG_COMMAND     0x04u
+#define CFG_COMMAND_IO  (1u << 0)
+#define CFG_COMMAND_MEM (1u << 1)
+#define CFG_BAR0        0x10u
+#define N_BARS          3u
+
+#define VENDOR_LSI      0x1000
+#define DEVICE_895A     0x0012
+#define SUBSYSTEM       0x1000
+#define CLASS_SCSI      0x010000u
+#define REGS_MMIO_BYTES 1024u
+
+int mp_device_init(struct mp_device *d, const char *id, const struct mp_state *state,
+		   unsigned int index, uint64_t pool_bytes)
+{
+	struct mp_scsi_bus_cfg cfg;
+	int r;
+
+	d->id = id;
+	d->tasks = mp_state_tasks(state, index);
+	d->pool = mp_state_pool(state, index);
+	d->stats = MP_SHM_NULL;
+	mp_guest_view_init(&d->mem, NULL);
+	cfg = (struct mp_scsi_bus_cfg){.ops = &mp_glue_scsi_ops,
+				       .opaque = d,
+				       .tasks = d->tasks,
+				       .n_tasks = MP_SCSI_MAX_TASKS,
+				       .pool = d->pool,
+				       .pool_len = pool_bytes};
+	r = mp_scsi_bus_create(&cfg, &d->bus);
+	if (r < 0)
+		return mp_err_trace(r);
+	r = mp_lsi_attach(&d->lsi, mp_state_lsi(state, index), &mp_glue_lsi_ops, d);
+	return r < 0 ? mp_err_trace(r) : 0;
+}
+
+void mp_device_fini(struct mp_device *d)
+{
+	d->bus = mp_scsi_bus_destroy(d->bus);
+	mp_shm_fini(&d->stats);
+}
+
+void mp_device_describe(struct mp_session_device *ret_device)
+{
+	struct mp_session_device dev = {.vendor_id = VENDOR_LSI,
+					.device_id = DEVICE_895A,
+					.subsystem_vendor_id = VENDOR_LSI,
+					.subsystem_id = SUBSYSTEM,
+					.class_revision = CLASS_SCSI << 8,
+					.interrupt_pin = 1,
+					.shadow_window = MP_LSI_REG_BYTES,
+					.name = "lsi53c895a"};
+
+	dev.bar[MP_LSI_BAR_IO].bytes = MP_LSI_REG_BYTES;
+	dev.bar[MP_LSI_BAR_IO].flags = MP_BAR_IO;
+	dev.bar[MP_LSI_BAR_MMIO].bytes = REGS_MMIO_BYTES;
+	dev.bar[MP_LSI_BAR_MMIO].flags = MP_BAR_MEM;
+	dev.bar[MP_LSI_BAR_RAM].bytes = MP_LSI_RAM_BYTES;
+	dev.bar[MP_LSI_BAR_RAM].flags = MP_BAR_MEM;
+	dev.shadow_bar_mask = 1u << MP_LSI_BAR_IO | 1u << MP_LSI_BAR_MMIO;
+	memcpy(dev.shadowable, mp_lsi_shadowable, sizeof(dev.shadowable));
+	*ret_device = dev;
+}
+
+static uint64_t reg_read(struct mp_device *d, unsigned int off, unsigned int size)
+{
+	uint64_t low;
+
+	if (size <= 4)
+		return mp_lsi_read(&d->lsi, off & 0xff, size);
+	low = mp_lsi_read(&d->lsi, off & 0xff, 4);
+	return (uint64_t)mp_lsi_read(&d->lsi, (off + 4) & 0xff, 4) << 32 | low;
+}
+
+static void reg_write(struct mp_device *d, unsigned int off, unsigned int size, uint64_t value)
+{
+	if (size <= 4) {
+		mp_lsi_write(&d->lsi, off & 0xff, size, (uint32_t)value);
+		return;
+	}
+	mp_lsi_write(&d->lsi, off & 0xff, 4, (uint32_t)value);
+	mp_lsi_write(&d->lsi, (off + 4) & 0xff, 4, (uint32_t)(value >> 32));
+}
+
+/* Where does the chip decode? Recomputed as a whole: BARs and command may change in any order. */
+static void update_bars(struct mp_device *d)
+{
+	uint16_t command = mp_get_le16(d->config + CFG_COMMAND);
+	uint32_t raw_bar;
+	uint64_t base;
+	bool on;
+
+	for (unsigned int i = 0; i < N_BARS; i++) {
+		raw_bar = mp_get_le32(d->config + CFG_BAR0 + 4 * i);
+		on = command & (i == MP_LSI_BAR_IO ? CFG_COMMAND_IO : CFG_COMMAND_MEM);
+		base = raw_bar & (i == MP_LSI_BAR_IO ? ~3u : ~15u);
+		mp_lsi_set_bar(&d->lsi, i, on && base ? base : UINT64_MAX);
+	}
+}
+
+static void config_write(struct mp_device *d, uint32_t off, unsigned int size, uint64_t value)
+{
+	uint8_t bytes[8];
+
+	mp_put_le64(bytes, value);
+	memcpy(d->config + off, bytes, size);
+	update_bars(d);
+}
+
+void mp_device_reset(struct mp_device *d)
+{
+	mp_lsi_reset(&d->lsi);
+	memset(d->config, 0, sizeof(d->config));
+	update_bars(d);
+}
+
+static uint64_t bar_read(struct mp_device *d, const struct mp_wire_req *req)
+{
+	if (req->bar == MP_LSI_BAR_RAM)
+		return mp_lsi_ram_read(&d->lsi, req->off, req->size);
+	return reg_read(d, req->off, req->size);
+}
+
+static void bar_write(struct mp_device *d, const struct mp_wire_req *req)
+{
+	if (req->bar == MP_LSI_BAR_RAM)
+		mp_lsi_ram_write(&d->lsi, req->off, req->size, req->data);
+	else
+		reg_write(d, req->off, req->size, req->data);
+}
+
+uint64_t mp_device_apply(struct mp_device *d, const struct mp_wire_req *req)
+{
+	switch (req->op) {
+	case MP_REQ_BAR_READ:
+		return bar_read(d, req);
+	case MP_REQ_BAR_WRITE:
+	case MP_REQ_BAR_WRITE_WAIT:
+		bar_write(d, req);
+		return 0;
+	case MP_REQ_CFG_WRITE:
+		config_write(d, req->off, req->size, req->data);
+		return 0;
+	case MP_REQ_RESET:
+		mp_device_reset(d);
+		return 0;
+	default:
+		return 0;
+	}
+}

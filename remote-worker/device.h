@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * device - one LSI53C895A in a worker: chip, SCSI bus, guest memory, front.
+ *
+ * All of it belongs to the polling core once it runs. The front end (how
+ * register accesses arrive) sees a device through the calls below; the chip and
+ * the SCSI bus see each other only through glue.c.
+ */
+#ifndef MP_REMOTE_WORKER_DEVICE_H
+#define MP_REMOTE_WORKER_DEVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lsi-core/lsi.h"
+#include "remote-worker/dma_log.h"
+#include "remote-worker/front.h"
+#include "remote-worker/guest_mem.h"
+#include "remote-worker/state.h"
+#include "scsi-target/scsi.h"
+#include "stats/stats.h"
+#include "wire/msg.h"
+#include "wire/session.h"
+
+struct mp_device {
+	const char *id;
+	struct mp_lsi lsi;
+	struct mp_scsi_bus *bus;
+	struct mp_scsi_task *tasks; /* MP_SCSI_MAX_TASKS, in the state memfd */
+	uint8_t *pool; /* there too */
+	struct mp_guest_view mem;
+	struct mp_dma_log log;
+	uint8_t config[MP_WIRE_CFG_BYTES]; /* as far as the guest wrote it */
+	struct mp_front *front; /* NULL: not attached */
+	struct mp_shm stats; /* counters page, or MP_SHM_NULL */
+};
+
+/**
+ * mp_device_init() - power on: chip on its state, SCSI bus without disks
+ * @d:      zeroed; mp_device_fini() releases, also after a failure
+ *
+ * Return: 0; -EPROTO the state isn't one; -ENOMEM.
+ */
+int mp_device_init(struct mp_device *d, const char *id, const struct mp_state *state,
+		   unsigned int index, uint64_t pool_bytes);
+/** mp_device_fini() - no block I/O may be in flight */
+void mp_device_fini(struct mp_device *d);
+
+/** mp_device_describe() - what the proxy puts into config space */
+void mp_device_describe(struct mp_session_device *ret_device);
+
+/** mp_device_apply() - one checked request; returns the value of a read, else 0 */
+uint64_t mp_device_apply(struct mp_device *d, const struct mp_wire_req *req);
+
+/** mp_device_reset() - PCI reset; on return no DMA and no interrupt of before can come */
+void mp_device_reset(struct mp_device *d);
+
+/** mp_glue_ops - what the chip needs, mp_glue_scsi_ops - what the bus needs; opaque is the device */
+extern const struct mp_lsi_ops mp_glue_lsi_ops;
+extern const struct mp_scsi_ops mp_glue_scsi_ops;
+
+#endif

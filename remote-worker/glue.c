@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Introduces the chip to the SCSI bus; neither knows the other.
+ *
+ * A command has one number for both: the chip's index is the bus's task slot.
+ * They part only when a command is aborted while its block I/O is in flight:
+ * the chip has forgotten it, the bus keeps slot and buffer until the I/O is back
+ * (ABORTING). task_busy() tells the chip, which gives such a number to nobody.
+ *
+ * Upcalls of the bus may come inside the chip's own call: command() can end in
+ * complete() before it returns. Both sides allow it.
+ *
+ * Guest memory: the chip gets pointers of one contiguous piece each and reports
+ * what it wrote; this file keeps no pointer.
+ */
+#include "remote-worker/device.h"
+
+#include <string.h>
+
+#include "base/err.h"
+
+static void *dma(void *opaque, uint64_t addr, uint32_t *len, bool write)
+{
+	struct mp_device *d = opaque;
+
+	return mp_guest_view_span(&d->mem, addr, len, write);
+}
+
+static void dma_written(void *opaque, uint64_t addr, uint32_t len)
+{
+	struct mp_device *d = opaque;
+
+	mp_dma_log_add(&d->log, &d->mem, addr, len);
+}
+
+static bool target_present(void *opaque, unsigned int target)
+{
+	struct mp_device *d = opaque;
+
+	return mp_scsi_target_present(d->bus, target);
+}
+
+static uint8_t scsi_attr(uint8_t lsi_attr)
+{
+	static const uint8_t map[] = {
+		[MP_LSI_UNTAGGED] = MP_SCSI_UNTAGGED,
+		[MP_LSI_SIMPLE] = MP_SCSI_SIMPLE,
+		[MP_LSI_HEAD_OF_QUEUE] = MP_SCSI_HEAD_OF_QUEUE,
+		[MP_LSI_ORDERED] = MP_SCSI_ORDERED,
+	};
+
+	return map[lsi_attr];
+}
+
+static void command(void *opaque, unsigned int task, const struct mp_lsi_command *cmd)
+{
+	struct mp_device *d = opaque;
+	struct mp_scsi_task *t = &d->tasks[task];
+
+	mp_assert(t->state == MP_SCSI_FREE);
+	memset(t, 0, sizeof(*t));
+	t->target = cmd->target;
+	t->lun = cmd->lun;
+	t->attr = scsi_attr(cmd->attr);
+	t->initiator = cmd->initiator;
+	t->tag = cmd->tag;
+	t->fast = !cmd->can_disconnect;
+	t->cdb_len = cmd->cdb_len;
+	memcpy(t->cdb, cmd->cdb, sizeof(t->cdb));
+	mp_scsi_submit(d->bus, task);
+}
+
+static void *task_buf(void *opaque, unsigned int task, uint32_t off, uint32_t *len)
+{
+	struct mp_device *d = opaque;
+	const struct mp_scsi_task *t = &d->tasks[task];
+
+	mp_assert(t->state == MP_SCSI_XFER && off < t->buf_len);
+	if (*len > t->buf_len - off)
+		*len = t->buf_len - off;
+	return d->pool + t->buf_off + off;
+}
+
+static void data_moved(void *opaque, unsigned int task, uint32_t n_moved, bool more)
+{
+	struct mp_device *d = opaque;
+
+	mp_scsi_moved(d->bus, task, n_moved, more);
+}
+
+static void task_done(void *opaque, unsigned int task)
+{
+	struct mp_device *d = opaque;
+
+	mp_scsi_free(d->bus, task);
+}
+
+static bool task_busy(void *opaque, unsigned int task)
+{
+	const struct mp_device *d = opaque;
+
+	return d->tasks[task].state != MP_SCSI_FREE;
+}
+
+static bool is_live(const struct mp_scsi_task *t)
+{
+	return t->state != MP_SCSI_FREE && t->state != MP_SCSI_ABORTING;
+}
+
+/* The tasks of one logical unit; with one initiator "abort" and "clear" are the same. */
+static void abort_set(struct mp_device *d, unsigned int target, unsigned int lun)
+{
+	const struct mp_scsi_task *t;
+
+	for (unsigned int i = 0; i < MP_SCSI_MAX_TASKS; i++) {
+		t = &d->tasks[i];
+		if (is_live(t) && t->target == target && t->lun == lun)
+			mp_scsi_abort_task(d->bus, i);
+	}
+}
+
+static void tm(void *opaque, enum mp_lsi_tm tm, unsigned int target, unsigned int lun,
+	       unsigned int task)
+{
+	struct mp_device *d = opaque;
+
+	switch (tm) {
+	case MP_LSI_TM_ABORT_TASK:
+		mp_scsi_abort_task(d->bus, task);
+		break;
+	case MP_LSI_TM_ABORT_TASK_SET:
+	case MP_LSI_TM_CLEAR_TASK_SET:
+		abort_set(d, target, lun);
+		break;
+	case MP_LSI_TM_LUN_RESET:
+		mp_scsi_reset(d->bus, MP_SCSI_RESET_LUN, target, lun);
+		break;
+	case MP_LSI_TM_TARGET_RESET:
+		mp_scsi_reset(d->bus, MP_SCSI_RESET_TARGET, target, 0);
+		break;
+	case MP_LSI_TM_BUS_RESET:
+		mp_scsi_reset(d->bus, MP_SCSI_RESET_BUS, 0, 0);
+		break;
+	case MP_LSI_TM_CANCEL_ALL:
+		mp_scsi_cancel_all(d->bus);
+		break;
+	}
+}
+
+static void xfer(void *opaque, unsigned int task)
+{
+	struct mp_device *d = opaque;
+	const struct mp_scsi_task *t = &d->tasks[task];
+
+	mp_lsi_target_data(&d->lsi, task,
+			   t->dir == MP_SCSI_DATA_IN ? MP_LSI_DATA_IN : MP_LSI_DATA_OUT,
+			   t->buf_len);
+}
+
+static void complete(void *opaque, unsigned int task)
+{
+	struct mp_device *d = opaque;
+
+	mp_lsi_target_status(&d->lsi, task, d->tasks[task].status);
+}
+
+const struct mp_lsi_ops mp_glue_lsi_ops = {
+	.dma = dma,
+	.dma_written = dma_written,
+	.target_present = target_present,
+	.command = command,
+	.task_buf = task_buf,
+	.data_moved = data_moved,
+	.task_done = task_done,
+	.tm = tm,
+	.task_busy = task_busy,
+};
+
+const struct mp_scsi_ops mp_glue_scsi_ops = {
+	.xfer = xfer,
+	.complete = complete,
+};
