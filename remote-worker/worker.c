@@ -1,0 +1,633 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The polling core. One turn gives each device the same three things, in the
+ * order in which a command travels, each with a bound, none of which blocks:
+ *
+ *	requests from its proxy -> SCRIPTS -> (all devices:) block I/O
+ *
+ * and then publishes what came of it. So a guest whose SCRIPTS loop for ever, or
+ * whose driver floods the ring, takes its share of the turn and no more, and a
+ * register access waits for at most one turn.
+ *
+ * When turns find nothing to do, the idle ladder says when to stop spinning. The
+ * core then arms the bell of each device, looks at each ring once more, and
+ * sleeps in one place, mp_blk_engine_wait(), where a completion, a doorbell (one
+ * eventfd for all devices and for control.h), and a chip's deadline all wake it.
+ *
+ * Who owns what: after setup() has run on the core, everything in struct
+ * mp_worker is the core's, except what is marked. The control thread hands in
+ * fronts and tables of guest memory, and gets them back when a command returns.
+ * A device is left alone (no requests, no SCRIPTS) while it has no front, while
+ * its front is broken, and while its front is stalled.
+ */
+#include "remote-worker/worker.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "remote-worker/control.h"
+#include "remote-worker/device.h"
+
+#define STATS_TURNS    1024u /* power of two */
+#define CLOCK_TURNS    16u /* power of two: how often a deadline is looked at while busy */
+#define CPU_TIME_NS    10000000ull
+#define STALL_RETRY_NS 1000000ull
+
+struct mp_worker {
+	/* Read-only after mp_worker_start(). */
+	const struct mp_cmdline *cmd;
+	int bell_fd, notify_fd;
+	struct mp_control *control;
+	pthread_t thread;
+	/* The control thread's: what it must destroy after a detach. */
+	struct mp_front *front[MP_CMDLINE_MAX_HBAS];
+	/* Set by setup(), read by the control thread after it. */
+	sem_t is_set_up;
+	int setup_result, uring_errno;
+	char *error;
+	size_t error_len;
+	/* Set by the core when a front broke, read by the control thread. */
+	_Atomic bool is_broken[MP_CMDLINE_MAX_HBAS];
+	/* The core's. */
+	struct mp_state state;
+	struct mp_blk_engine *engine;
+	struct mp_blk *blk[MP_CMDLINE_MAX_DISKS];
+	struct mp_device device[MP_CMDLINE_MAX_HBAS];
+	struct mp_idle idle;
+	bool stopping;
+	uint64_t n_turns, n_idle_turns, n_sleeps;
+	uint64_t cpu_ns, cpu_read_ns; /* CPU time, and when it was read */
+};
+
+/* -- one turn ---------------------------------------------------------- */
+
+static bool is_running(const struct mp_device *d)
+{
+	return d->front && !d->front->broken && !d->front->stalled;
+}
+
+static void report_broken(struct mp_worker *w, unsigned int device)
+{
+	uint64_t one = 1;
+	ssize_t n;
+
+	/* relaxed: the eventfd orders it, and the control thread does nothing but close. */
+	if (atomic_load_explicit(&w->is_broken[device], memory_order_relaxed))
+		return;
+	atomic_store_explicit(&w->is_broken[device], true, memory_order_relaxed);
+	n = write(w->notify_fd, &one, sizeof(one));
+	(void)n;
+}
+
+static unsigned int device_turn(struct mp_worker *w, unsigned int i)
+{
+	struct mp_device *d = &w->device[i];
+	unsigned int done = 0;
+
+	if (mp_unlikely(d->front && d->front->stalled))
+		d->front->ops->publish(d->front);
+	if (is_running(d))
+		done += d->front->ops->drain(d->front, w->cmd->request_budget);
+	if (is_running(d))
+		done += mp_lsi_run(&d->lsi, w->cmd->insn_budget);
+	if (mp_unlikely(d->front && d->front->broken))
+		report_broken(w, i);
+	return done;
+}
+
+static void publish_all(struct mp_worker *w)
+{
+	for (unsigned int i = 0; i < w->cmd->n_hbas; i++)
+		if (is_running(&w->device[i]))
+			w->device[i].front->ops->publish(w->device[i].front);
+}
+
+static uint64_t next_deadline_ns(const struct mp_worker *w)
+{
+	uint64_t first = UINT64_MAX, ns;
+
+	for (unsigned int i = 0; i < w->cmd->n_hbas; i++) {
+		ns = w->device[i].front ? mp_lsi_deadline_ns(&w->device[i].lsi) : UINT64_MAX;
+		if (ns < first)
+			first = ns;
+	}
+	return first;
+}
+
+/* Chips whose deadline has come. The clock is only read while one has a deadline. */
+static unsigned int tick_all(struct mp_worker *w)
+{
+	unsigned int n = 0;
+	uint64_t now_ns;
+
+	if (next_deadline_ns(w) == UINT64_MAX)
+		return 0;
+	now_ns = mp_clock_ns();
+	for (unsigned int i = 0; i < w->cmd->n_hbas; i++) {
+		if (!w->device[i].front || mp_lsi_deadline_ns(&w->device[i].lsi) > now_ns)
+			continue;
+		mp_lsi_tick(&w->device[i].lsi, now_ns);
+		n++;
+	}
+	return n;
+}
+
+static void obey(struct mp_worker *w, struct mp_control_cmd *cmd)
+{
+	struct mp_device *d = &w->device[cmd->device];
+
+	switch (cmd->op) {
+	case MP_CONTROL_ATTACH:
+		d->front = cmd->arg;
+		d->log.on = d->front->wants_reports;
+		break;
+	case MP_CONTROL_SET_RAM:
+		mp_guest_view_init(&d->mem, cmd->arg);
+		mp_dma_log_fold(&d->log, &d->mem);
+		break;
+	case MP_CONTROL_DETACH:
+		d->front = NULL;
+		mp_device_reset(d);
+		mp_guest_view_init(&d->mem, NULL);
+		d->log.on = false;
+		d->log.n = 0;
+		break;
+	case MP_CONTROL_STOP:
+		w->stopping = true;
+		break;
+	}
+	mp_control_done(cmd);
+}
+
+static unsigned int take_command(struct mp_worker *w)
+{
+	struct mp_control_cmd *cmd = mp_control_poll(w->control);
+
+	if (mp_likely(!cmd))
+		return 0;
+	obey(w, cmd);
+	return 1;
+}
+
+/* One turn follows requests down the stack and completions back up. */
+static unsigned int worker_turn(struct mp_worker *w)
+{
+	unsigned int done = 0;
+
+	w->n_turns++;
+	for (unsigned int i = 0; i < w->cmd->n_hbas; i++)
+		done += device_turn(w, i); /* ring -> registers -> SCRIPTS */
+	done += mp_blk_engine_poll(w->engine); /* SCRIPTS -> SCSI -> block, and back */
+	done += take_command(w);
+	if (done == 0 || (w->n_turns & (CLOCK_TURNS - 1)) == 0)
+		done += tick_all(w);
+	if (done)
+		publish_all(w);
+	return done;
+}
+
+/* -- statistics -------------------------------------------------------- */
+
+static void read_cpu_time(struct mp_worker *w)
+{
+	uint64_t now_ns = mp_clock_ns();
+	struct timespec ts;
+
+	if (now_ns - w->cpu_read_ns < CPU_TIME_NS)
+		return;
+	w->cpu_read_ns = now_ns;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	w->cpu_ns = (uint64_t)ts.tv_sec * MP_NS_PER_SEC + (uint64_t)ts.tv_nsec;
+}
+
+static void device_stats(const struct mp_device *d, struct mp_stat_page *page)
+{
+	const struct mp_scsi_counters *scsi = mp_scsi_bus_counters(d->bus);
+	const struct mp_lsi_counters *lsi = &d->lsi.counters;
+
+	mp_stat_set(page, MP_STAT_WORKER_INSNS, lsi->n_insns);
+	mp_stat_set(page, MP_STAT_WORKER_DISCONNECTS, lsi->n_disconnects);
+	mp_stat_set(page, MP_STAT_WORKER_COMMANDS, scsi->n_commands);
+	mp_stat_set(page, MP_STAT_WORKER_READ_BYTES, scsi->n_read_bytes);
+	mp_stat_set(page, MP_STAT_WORKER_WRITE_BYTES, scsi->n_write_bytes);
+	mp_stat_set(page, MP_STAT_WORKER_IO_ERRORS, scsi->n_io_errors);
+	if (d->front)
+		d->front->ops->stats(d->front);
+}
+
+static void worker_stats(const struct mp_worker *w, struct mp_stat_page *page)
+{
+	mp_stat_set(page, MP_STAT_WORKER_TURNS, w->n_turns);
+	mp_stat_set(page, MP_STAT_WORKER_IDLE_TURNS, w->n_idle_turns);
+	mp_stat_set(page, MP_STAT_WORKER_SLEEPS, w->n_sleeps);
+	mp_stat_set(page, MP_STAT_WORKER_CPU_NS, w->cpu_ns);
+	mp_stat_set(page, MP_STAT_WORKER_URING_ENTERS, mp_blk_engine_n_enters(w->engine));
+	mp_stat_set(page, MP_STAT_WORKER_BLK_REQUESTS, mp_blk_engine_n_requests(w->engine));
+	mp_stat_set(page, MP_STAT_WORKER_BACKEND_THREADS, mp_blk_engine_is_threads(w->engine));
+}
+
+static void publish_stats(struct mp_worker *w)
+{
+	struct mp_stat_page *page;
+	bool wanted = false;
+
+	for (unsigned int i = 0; i < w->cmd->n_hbas; i++)
+		wanted |= w->device[i].stats.addr != NULL;
+	if (!wanted)
+		return;
+	read_cpu_time(w);
+	for (unsigned int i = 0; i < w->cmd->n_hbas; i++) {
+		page = mp_stat_page(&w->device[i].stats);
+		if (!page)
+			continue;
+		worker_stats(w, page);
+		device_stats(&w->device[i], page);
+	}
+}
+
+/* -- idling ------------------------------------------------------------ */
+
+static void idle_fronts(struct mp_worker *w, bool sleeping)
+{
+	for (unsigned int i = 0; i < w->cmd->n_hbas; i++)
+		if (w->device[i].front)
+			w->device[i].front->ops->idle(w->device[i].front, sleeping);
+}
+
+/* Arms every bell; returns whether there is something to do after all. */
+static bool arm_all(struct mp_worker *w)
+{
+	bool busy = false;
+	struct mp_device *d;
+
+	for (unsigned int i = 0; i < w->cmd->n_hbas; i++) {
+		d = &w->device[i];
+		if (d->front)
+			busy |= d->front->ops->arm(d->front);
+		if (is_running(d))
+			busy |= mp_lsi_runnable(&d->lsi);
+	}
+	return busy;
+}
+
+static void disarm_all(struct mp_worker *w)
+{
+	for (unsigned int i = 0; i < w->cmd->n_hbas; i++)
+		if (w->device[i].front)
+			w->device[i].front->ops->disarm(w->device[i].front);
+}
+
+/* A proxy that takes replies doesn't ring for it, so a stalled front looks again soon. */
+static uint64_t sleep_ns(const struct mp_worker *w)
+{
+	uint64_t deadline_ns = next_deadline_ns(w), now_ns, ns = UINT64_MAX;
+
+	if (deadline_ns != UINT64_MAX) {
+		now_ns = mp_clock_ns();
+		ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+	}
+	for (unsigned int i = 0; i < w->cmd->n_hbas; i++)
+		if (w->device[i].front && w->device[i].front->stalled && ns > STALL_RETRY_NS)
+			ns = STALL_RETRY_NS;
+	return ns;
+}
+
+static void worker_sleep(struct mp_worker *w)
+{
+	idle_fronts(w, true);
+	publish_stats(w);
+	if (!arm_all(w)) {
+		w->n_sleeps++;
+		mp_blk_engine_wait(w->engine, sleep_ns(w));
+	}
+	disarm_all(w);
+	mp_idle_woke(&w->idle);
+}
+
+static void worker_loop(struct mp_worker *w)
+{
+	unsigned int done;
+
+	while (!w->stopping) {
+		done = worker_turn(w);
+		if (done == 0) {
+			w->n_idle_turns++;
+			idle_fronts(w, false);
+		}
+		if (mp_unlikely((w->n_turns & (STATS_TURNS - 1)) == 0))
+			publish_stats(w);
+		switch (mp_idle_turn(&w->idle, done)) {
+		case MP_IDLE_SPIN:
+			break;
+		case MP_IDLE_PAUSE:
+			mp_pause();
+			break;
+		case MP_IDLE_BLOCK:
+			worker_sleep(w);
+			break;
+		}
+	}
+}
+
+/* -- set-up and end, on the core ---------------------------------------- */
+
+static int setup_error(struct mp_worker *w, int r, const char *what, const char *why)
+{
+	snprintf(w->error, w->error_len, "%s: %s", what, why);
+	return mp_err_origin(r);
+}
+
+static int pin(struct mp_worker *w)
+{
+	char what[64];
+	cpu_set_t set;
+
+	if (w->cmd->cpu < 0)
+		return 0;
+	snprintf(what, sizeof(what), "cannot pin the polling thread to CPU %d", w->cmd->cpu);
+	if (w->cmd->cpu >= CPU_SETSIZE)
+		return setup_error(w, -EINVAL, what, "there is no such CPU");
+	CPU_ZERO(&set);
+	CPU_SET((unsigned int)w->cmd->cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set) < 0)
+		return setup_error(w, -errno, what, strerror(errno));
+	return 0;
+}
+
+static int create_engine(struct mp_worker *w)
+{
+	struct mp_blk_engine_cfg cfg = {.aio = w->cmd->aio, .wake_fd = w->bell_fd};
+	int r;
+
+	cfg.pool = mp_state_pools(&w->state, &cfg.pool_len);
+	r = mp_blk_engine_create(&cfg, &w->engine);
+	if (r < 0)
+		return setup_error(w, r,
+				   w->cmd->aio == MP_BLK_AIO_URING
+					   ? "cannot use io_uring; --aio threads needs none"
+					   : "cannot start block I/O",
+				   strerror(-r));
+	w->uring_errno = mp_blk_engine_is_threads(w->engine) ? mp_blk_engine_uring_errno(w->engine)
+							     : 0;
+	return 0;
+}
+
+static int create_device(struct mp_worker *w, unsigned int i)
+{
+	const struct mp_opt_hba *hba = &w->cmd->hba[i];
+	int r;
+
+	r = mp_device_init(&w->device[i], hba->id, &w->state, i, w->cmd->pool_bytes);
+	if (r < 0)
+		return setup_error(w, r, hba->id, strerror(-r));
+	if (hba->stats_fd < 0)
+		return 0;
+	r = mp_stat_adopt_take(hba->stats_fd, &w->device[i].stats);
+	return r < 0 ? setup_error(w, r, "--stats-fd", "the fd holds no counters page") : 0;
+}
+
+static void copy_text(char *to, size_t len, const char *from)
+{
+	snprintf(to, len, "%s", from);
+}
+
+static int create_disk(struct mp_worker *w, unsigned int i)
+{
+	const struct mp_opt_disk *opt = &w->cmd->disk[i];
+	struct mp_blk_open how = mp_cmdline_blk_open(&w->cmd->drive[opt->drive_no]);
+	struct mp_scsi_disk_cfg cfg = {.target = opt->scsi_id,
+				       .lun = opt->lun,
+				       .logical_bytes = opt->logical_bytes,
+				       .physical_bytes = opt->physical_bytes,
+				       .wwn = opt->wwn,
+				       .removable = opt->removable};
+	int r;
+
+	r = mp_blk_open(w->engine, &how, &w->blk[i], w->error, w->error_len);
+	if (r < 0)
+		return mp_err_trace(r);
+	cfg.blk = w->blk[i];
+	copy_text(cfg.vendor, sizeof(cfg.vendor), opt->vendor);
+	copy_text(cfg.product, sizeof(cfg.product), opt->product);
+	copy_text(cfg.revision, sizeof(cfg.revision), opt->version);
+	copy_text(cfg.serial, sizeof(cfg.serial), opt->serial);
+	r = mp_scsi_disk_add(w->device[opt->hba].bus, &cfg);
+	return r < 0 ? setup_error(w, r, opt->drive,
+				   "the file doesn't fit the disk's block sizes: it needs whole "
+				   "blocks, and at least one")
+		     : 0;
+}
+
+static int setup(struct mp_worker *w)
+{
+	int r;
+
+	r = pin(w);
+	if (r == 0)
+		r = create_engine(w);
+	for (unsigned int i = 0; r == 0 && i < w->cmd->n_hbas; i++)
+		r = create_device(w, i);
+	for (unsigned int i = 0; r == 0 && i < w->cmd->n_disks; i++)
+		r = create_disk(w, i);
+	mp_idle_init(&w->idle, w->cmd->poll, (uint64_t)w->cmd->spin_us * 1000, mp_clock_tsc_hz());
+	return r;
+}
+
+static bool is_busy(const struct mp_worker *w)
+{
+	for (unsigned int i = 0; i < w->cmd->n_hbas; i++)
+		if (w->device[i].bus && mp_scsi_bus_n_busy(w->device[i].bus) > 0)
+			return true;
+	return w->engine && mp_blk_engine_n_inflight(w->engine) > 0;
+}
+
+/* What was aborted may still be on its way to or from the disk. */
+static void finish_block_io(struct mp_worker *w)
+{
+	while (is_busy(w)) {
+		mp_blk_engine_wait(w->engine, STALL_RETRY_NS);
+		mp_blk_engine_poll(w->engine);
+	}
+}
+
+static void teardown(struct mp_worker *w)
+{
+	finish_block_io(w);
+	for (unsigned int i = 0; i < w->cmd->n_hbas; i++)
+		mp_device_fini(&w->device[i]);
+	for (unsigned int i = 0; i < w->cmd->n_disks; i++)
+		w->blk[i] = mp_blk_close(w->blk[i]);
+	w->engine = mp_blk_engine_destroy(w->engine);
+}
+
+static void *thread_main(void *arg)
+{
+	struct mp_worker *w = arg;
+	int r;
+
+	pthread_setname_np(pthread_self(), "mpring-poll");
+	r = setup(w);
+	w->setup_result = r;
+	sem_post(&w->is_set_up);
+	if (r == 0) {
+		worker_loop(w);
+		publish_stats(w);
+	}
+	teardown(w);
+	return NULL;
+}
+
+/* -- the control thread's side ------------------------------------------ */
+
+static void release(struct mp_worker *w)
+{
+	w->control = mp_control_destroy(w->control);
+	mp_fd_close(&w->bell_fd);
+	mp_fd_close(&w->notify_fd);
+	mp_state_fini(&w->state);
+	sem_destroy(&w->is_set_up);
+	free(w);
+}
+
+static int prepare(struct mp_worker *w)
+{
+	int r;
+
+	sem_init(&w->is_set_up, 0, 0);
+	w->bell_fd = mp_bell_fd_create();
+	w->notify_fd = mp_bell_fd_create();
+	if (w->bell_fd < 0 || w->notify_fd < 0)
+		return mp_err_origin(-EMFILE);
+	r = mp_control_create(w->bell_fd, &w->control);
+	if (r < 0)
+		return mp_err_trace(r);
+	for (unsigned int i = 0; i < MP_CMDLINE_MAX_HBAS; i++)
+		w->device[i].stats = MP_SHM_NULL;
+	r = mp_state_create(w->cmd->n_hbas, w->cmd->pool_bytes, &w->state);
+	return mp_err_trace(r);
+}
+
+static int run_thread(struct mp_worker *w)
+{
+	int r;
+
+	r = -pthread_create(&w->thread, NULL, thread_main, w);
+	if (r < 0)
+		return mp_err_origin(r);
+	while (sem_wait(&w->is_set_up) < 0)
+		mp_assert(errno == EINTR);
+	if (w->setup_result < 0)
+		pthread_join(w->thread, NULL);
+	return w->setup_result;
+}
+
+int mp_worker_start(const struct mp_cmdline *cmd, struct mp_worker **ret_w, char *error,
+		    size_t error_len)
+{
+	struct mp_worker *w;
+	int r;
+
+	snprintf(error, error_len, "cannot make memory or file descriptors for the worker");
+	w = calloc(1, sizeof(*w));
+	if (!w)
+		return mp_err_origin(-ENOMEM);
+	w->cmd = cmd;
+	w->error = error;
+	w->error_len = error_len;
+	w->bell_fd = w->notify_fd = -1;
+	w->state = MP_STATE_NULL;
+	r = prepare(w);
+	if (r == 0)
+		r = run_thread(w);
+	if (r < 0) {
+		release(w);
+		return mp_err_trace(r);
+	}
+	*ret_w = w;
+	return 0;
+}
+
+struct mp_worker *mp_worker_stop(struct mp_worker *w)
+{
+	if (!w)
+		return NULL;
+	for (unsigned int i = 0; i < w->cmd->n_hbas; i++)
+		mp_worker_detach(w, i);
+	mp_control_call(w->control, MP_CONTROL_STOP, 0, NULL);
+	pthread_join(w->thread, NULL);
+	release(w);
+	return NULL;
+}
+
+int mp_worker_bell_fd(const struct mp_worker *w)
+{
+	return w->bell_fd;
+}
+
+int mp_worker_notify_fd(const struct mp_worker *w)
+{
+	return w->notify_fd;
+}
+
+bool mp_worker_is_broken(const struct mp_worker *w, unsigned int device)
+{
+	/* relaxed: read after the eventfd told of it; a late look is a later close. */
+	return atomic_load_explicit(&w->is_broken[device], memory_order_relaxed);
+}
+
+int mp_worker_uring_errno(const struct mp_worker *w)
+{
+	return w->uring_errno;
+}
+
+void mp_worker_first_page(struct mp_worker *w, unsigned int device,
+			  struct mp_wire_worker_page *ret_page)
+{
+	/* The core leaves a device without a front alone, so its chip stands still. */
+	const uint64_t *shadow = mp_lsi_shadow(&w->device[device].lsi);
+
+	memset(ret_page, 0, sizeof(*ret_page));
+	/* relaxed: the page is still private. */
+	for (unsigned int i = 0; i < MP_WIRE_SHADOW_BYTES / 8; i++)
+		atomic_store_explicit(&ret_page->shadow[i], shadow[i], memory_order_relaxed);
+}
+
+int mp_worker_attach(struct mp_worker *w, unsigned int device, struct mp_session *s)
+{
+	struct mp_device *d = &w->device[device];
+	struct mp_front *front;
+	int r;
+
+	r = mp_front_ring_create(d, s, &front);
+	if (r < 0)
+		return mp_err_trace(r);
+	w->front[device] = front;
+	mp_control_call(w->control, MP_CONTROL_ATTACH, device, front);
+	return 0;
+}
+
+void mp_worker_set_ram(struct mp_worker *w, unsigned int device, const struct mp_guest_table *table)
+{
+	mp_control_call(w->control, MP_CONTROL_SET_RAM, device, (void *)(uintptr_t)table);
+}
+
+void mp_worker_detach(struct mp_worker *w, unsigned int device)
+{
+	struct mp_front *front = w->front[device];
+
+	if (!front)
+		return;
+	w->front[device] = NULL;
+	mp_control_call(w->control, MP_CONTROL_DETACH, device, NULL);
+	front->ops->destroy(front);
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * worker - the polling core: one thread that owns the devices, their disks and
+ * the block engine, and runs them in bounded turns.
+ *
+ * Everything here but the thread itself is called from the control thread,
+ * which talks to the core through control.h and waits until it has obeyed.
+ */
+#ifndef MP_REMOTE_WORKER_WORKER_H
+#define MP_REMOTE_WORKER_WORKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "remote-worker/cmdline.h"
+#include "remote-worker/guest_mem.h"
+#include "wire/session.h"
+
+struct mp_worker;
+
+/**
+ * mp_worker_start() - open the disks, start the polling thread
+ * @cmd:    parsed and resolved; outlives the worker. Takes over the stats_fd of each HBA.
+ * @error:  on failure a sentence for the user
+ *
+ * Return: 0, all disks open, all devices at power-on; negative errno.
+ */
+int mp_worker_start(const struct mp_cmdline *cmd, struct mp_worker **ret_w, char *error,
+		    size_t error_len);
+
+/** mp_worker_stop() - let go of all devices, finish block I/O, end the thread; NULL is fine; returns NULL */
+struct mp_worker *mp_worker_stop(struct mp_worker *w);
+
+/** mp_worker_bell_fd() - eventfd that wakes the core; mp_session_cfg.bell_fd. Borrowed */
+int mp_worker_bell_fd(const struct mp_worker *w);
+
+/** mp_worker_notify_fd() - readable when the core has given a device up: see mp_worker_is_broken() */
+int mp_worker_notify_fd(const struct mp_worker *w);
+bool mp_worker_is_broken(const struct mp_worker *w, unsigned int device);
+
+/** mp_worker_uring_errno() - 0, or why block I/O runs on threads although io_uring was tried */
+int mp_worker_uring_errno(const struct mp_worker *w);
+
+/** mp_worker_first_page() - a device's first user page, for mp_session_cfg; before it is attached */
+void mp_worker_first_page(struct mp_worker *w, unsigned int device,
+			  struct mp_wire_worker_page *ret_page);
+
+/** mp_worker_attach() - connect a device with its proxy; @s is stolen on success */
+int mp_worker_attach(struct mp_worker *w, unsigned int device, struct mp_session *s);
+
+/** mp_worker_set_ram() - on return the core uses @table (NULL: none) and no other */
+void mp_worker_set_ram(struct mp_worker *w, unsigned int device,
+		       const struct mp_guest_table *table);
+
+/** mp_worker_detach() - on return the core touches neither session nor guest memory; closes the session */
+void mp_worker_detach(struct mp_worker *w, unsigned int device);
+
+#endif
