@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "tests/unit/remote-worker/rig.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "lsi-core/lsi.h"
+#include "remote-worker/serve.h"
+#include "tests/lib/t.h"
+
+#define BAR     MP_LSI_BAR_MMIO
+#define WAIT_NS (5 * MP_NS_PER_SEC)
+#define N_ARGS  64
+
+/* Where a command's pieces lie in guest memory. */
+#define OFF_PROGRAM 0x0000u
+#define OFF_CDB     0x0200u
+#define OFF_MSG_OUT 0x0210u
+#define OFF_MSG_IN  0x0214u
+#define OFF_STATUS  0x0218u
+
+static void dma_written(void *opaque, uint64_t gpa, uint32_t len)
+{
+	struct rig_device *d = opaque;
+
+	d->n_reports++;
+	d->report_bytes += len;
+}
+
+static void irq(void *opaque, int level)
+{
+	struct rig_device *d = opaque;
+
+	d->n_rises += level && !d->irq_level;
+	d->irq_level = level;
+}
+
+static void state(void *opaque, bool dead, const char *why)
+{
+}
+
+static const struct mp_link_ops ops = {.dma_written = dma_written, .irq = irq, .state = state};
+
+static void *serve_thread(void *arg)
+{
+	struct rig *r = arg;
+	struct mp_serve_cfg cfg = {.cmd = &r->cmd, .worker = r->worker, .signal_fd = -1};
+
+	r->serve_result = mp_serve(&cfg);
+	return NULL;
+}
+
+static void make_ram(struct rig *r)
+{
+	r->ram_fd = memfd_create("guest", MFD_CLOEXEC);
+	T_OK(r->ram_fd >= 0 && ftruncate(r->ram_fd, RIG_RAM_BYTES) == 0);
+	r->ram = mmap(NULL, RIG_RAM_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, r->ram_fd, 0);
+	T_OK(r->ram != MAP_FAILED);
+}
+
+/* One line, split at blanks, as the shell would have passed it. */
+static void parse(struct rig *r, char *line)
+{
+	char *argv[N_ARGS], *save, *w, error[1024];
+	int argc = 0;
+
+	for (w = strtok_r(line, " ", &save); w && argc < N_ARGS; w = strtok_r(NULL, " ", &save))
+		argv[argc++] = w;
+	if (mp_cmdline_parse(&r->cmd, argc, argv, error, sizeof(error)) < 0)
+		t_fail(__FILE__, __LINE__, "%s", error);
+}
+
+void rig_start(struct rig *r, unsigned int n_devices, const char *options)
+{
+	char line[4096], error[1024];
+	int socks[2];
+	size_t n;
+
+	*r = (struct rig){.n_devices = n_devices};
+	n = (size_t)snprintf(line, sizeof(line), "rig -machine x-remote");
+	for (unsigned int i = 0; i < n_devices; i++) {
+		T_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, socks), 0);
+		r->dev[i].sock = socks[0];
+		n += (size_t)snprintf(line + n, sizeof(line) - n,
+				      " -device lsi53c895a,id=lsi%u -object "
+				      "x-remote-object,id=o%u,devid=lsi%u,fd=%d",
+				      i, i, i, socks[1]);
+	}
+	snprintf(line + n, sizeof(line) - n, " %s", options);
+	parse(r, line);
+	make_ram(r);
+	if (mp_worker_start(&r->cmd, &r->worker, error, sizeof(error)) < 0)
+		t_fail(__FILE__, __LINE__, "%s", error);
+	T_EQ(pthread_create(&r->thread, NULL, serve_thread, r), 0);
+}
+
+void rig_set_ram(struct rig *r, unsigned int dev)
+{
+	struct mp_session_region region = {.gpa = RIG_RAM_GPA, .len = RIG_RAM_BYTES};
+
+	T_EQ(mp_link_set_ram(&r->dev[dev].link, &region, 1, &r->ram_fd, 1), 0);
+}
+
+void rig_link(struct rig *r, uint32_t features)
+{
+	struct mp_link_cfg cfg = {.ops = &ops,
+				  .features = features,
+				  .connect_timeout_ns = WAIT_NS,
+				  .reply_timeout_ns = WAIT_NS,
+				  .spin_ns = 2000};
+	const char *why;
+
+	for (unsigned int i = 0; i < r->n_devices; i++) {
+		cfg.opaque = &r->dev[i];
+		if (mp_link_attach_take(&r->dev[i].link, r->dev[i].sock, &cfg, &why) < 0)
+			t_fail(__FILE__, __LINE__, "%s", why);
+		r->dev[i].sock = -1;
+		rig_set_ram(r, i);
+		mp_link_cfg_write(&r->dev[i].link, 0x14, 4, 0xfe000000);
+		mp_link_cfg_write(&r->dev[i].link, 0x18, 4, 0xfe002000);
+		mp_link_cfg_write(&r->dev[i].link, 0x04, 2, 6);
+	}
+	r->linked = true;
+}
+
+int rig_stop(struct rig *r)
+{
+	for (unsigned int i = 0; i < r->n_devices; i++) {
+		if (r->linked)
+			mp_link_detach(&r->dev[i].link);
+		else if (r->dev[i].sock >= 0)
+			close(r->dev[i].sock);
+	}
+	pthread_join(r->thread, NULL);
+	r->worker = mp_worker_stop(r->worker);
+	mp_cmdline_fini(&r->cmd);
+	munmap(r->ram, RIG_RAM_BYTES);
+	close(r->ram_fd);
+	return r->serve_result;
+}
+
+uint8_t rig_read8(struct rig *r, unsigned int dev, uint32_t reg)
+{
+	return (uint8_t)mp_link_read(&r->dev[dev].link, BAR, reg, 1);
+}
+
+uint32_t rig_read32(struct rig *r, unsigned int dev, uint32_t reg)
+{
+	return (uint32_t)mp_link_read(&r->dev[dev].link, BAR, reg, 4);
+}
+
+void rig_write8(struct rig *r, unsigned int dev, uint32_t reg, uint8_t v)
+{
+	mp_link_post(&r->dev[dev].link, BAR, reg, 1, v);
+}
+
+void rig_write32(struct rig *r, unsigned int dev, uint32_t reg, uint32_t v)
+{
+	mp_link_post(&r->dev[dev].link, BAR, reg, 4, v);
+}
+
+uint32_t rig_program(struct rig *r, uint32_t off, const uint32_t *words, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		mp_put_le32(r->ram + off + 4 * i, words[i]);
+	return RIG_RAM_GPA + off;
+}
+
+static uint32_t write_program(struct rig *r, const struct rig_io *io)
+{
+	uint32_t base = RIG_RAM_GPA + 0x10000 * io->dev;
+	const uint32_t words[] = {
+		0x40000000 | io->target << 16,
+		0,
+		0x06000001,
+		base + OFF_MSG_OUT,
+		0x02000010,
+		base + OFF_CDB,
+		0x87820000,
+		0x00000018,
+		0x07000002,
+		base + OFF_MSG_IN,
+		0x50000000,
+		0,
+		0x07000002,
+		base + OFF_MSG_IN,
+		io->len ? (io->in ? 0x01000000u : 0u) | io->len : 0,
+		io->len ? RIG_RAM_GPA + io->data_off : 0,
+		0x03000001,
+		base + OFF_STATUS,
+		0x07000001,
+		base + OFF_MSG_IN,
+		0x98080000,
+		0,
+	};
+
+	return rig_program(r, 0x10000 * io->dev + OFF_PROGRAM, words,
+			   sizeof(words) / sizeof(words[0]));
+}
+
+int rig_command(struct rig *r, const struct rig_io *io)
+{
+	uint64_t end_ns = mp_clock_ns() + WAIT_NS;
+	uint8_t *mine = r->ram + 0x10000 * io->dev;
+	uint32_t program = write_program(r, io);
+	uint8_t dstat, sist0, sist1;
+
+	memcpy(mine + OFF_CDB, io->cdb, sizeof(io->cdb));
+	mine[OFF_MSG_OUT] = 0x80;
+	mine[OFF_MSG_IN] = mine[OFF_STATUS] = 0xff;
+	for (unsigned int i = 0; i < 4; i++)
+		rig_write8(r, io->dev, LSI_DSP + i, (uint8_t)(program >> (8 * i)));
+	while (mp_clock_ns() < end_ns) {
+		dstat = rig_read8(r, io->dev, LSI_DSTAT);
+		sist0 = rig_read8(r, io->dev, LSI_SIST0);
+		sist1 = rig_read8(r, io->dev, LSI_SIST1);
+		if (sist0 || sist1)
+			return -(sist0 | sist1 << 8);
+		if (dstat & LSI_DSTAT_SIR)
+			return mine[OFF_MSG_IN] == 0 ? mine[OFF_STATUS] : -1;
+	}
+	return -2;
+}
+
+int rig_rw(struct rig *r, unsigned int dev, bool write, uint32_t lba, uint16_t n_blocks,
+	   uint32_t data_off)
+{
+	struct rig_io io = {.dev = dev,
+			    .cdb = {write ? 0x2a : 0x28},
+			    .in = !write,
+			    .data_off = data_off,
+			    .len = n_blocks * 512u};
+
+	mp_put_be32(io.cdb + 2, lba);
+	mp_put_be16(io.cdb + 7, n_blocks);
+	return rig_command(r, &io);
+}
+
+bool rig_worker_hung_up(struct rig *r, unsigned int dev)
+{
+	struct pollfd pfd = {.fd = mp_link_sock_fd(&r->dev[dev].link), .events = POLLIN};
+
+	return poll(&pfd, 1, 5000) == 1;
+}

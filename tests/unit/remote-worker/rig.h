@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * rig - a whole worker in this process, and a proxy without QEMU in front of it:
+ * the worker's two threads, the product's own link, guest memory in a memfd, and
+ * a driver that talks to the chip as SeaBIOS does.
+ */
+#ifndef MP_TESTS_UNIT_REMOTE_WORKER_RIG_H
+#define MP_TESTS_UNIT_REMOTE_WORKER_RIG_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proxy/link.h"
+#include "remote-worker/cmdline.h"
+#include "remote-worker/worker.h"
+
+#define RIG_MAX_DEVICES 4u
+#define RIG_RAM_BYTES   (4u << 20)
+#define RIG_RAM_GPA     0x100000u
+
+/* Registers that the driver uses. */
+#define LSI_ISTAT0      0x14u
+#define LSI_DSTAT       0x0cu
+#define LSI_SIST0       0x42u
+#define LSI_SIST1       0x43u
+#define LSI_DSP         0x2cu
+#define LSI_DSPS        0x30u
+#define LSI_DIEN        0x39u
+#define LSI_SCRATCHA    0x34u
+#define LSI_DSTAT_SIR   0x04u
+#define LSI_DSTAT_ABRT  0x10u
+#define LSI_ISTAT0_ABRT 0x80u
+
+struct rig_device {
+	struct mp_link link;
+	int sock; /* when it is not linked: raw end of the socket */
+	int irq_level;
+	unsigned int n_rises;
+	unsigned int n_reports;
+	uint64_t report_bytes;
+};
+
+struct rig {
+	struct mp_cmdline cmd;
+	struct mp_worker *worker;
+	pthread_t thread; /* runs mp_serve() */
+	int serve_result;
+	unsigned int n_devices;
+	struct rig_device dev[RIG_MAX_DEVICES];
+	int ram_fd;
+	uint8_t *ram; /* at RIG_RAM_GPA */
+	bool linked;
+};
+
+/* Starts a worker: @options go to its command line, beside the adapters lsi0.. */
+void rig_start(struct rig *r, unsigned int n_devices, const char *options);
+/* Attaches the links, offers guest memory, switches decoding on. */
+void rig_link(struct rig *r, uint32_t features);
+void rig_set_ram(struct rig *r, unsigned int dev);
+/* Closes the sockets, waits for the worker's end; the result of mp_serve(). */
+int rig_stop(struct rig *r);
+
+uint8_t rig_read8(struct rig *r, unsigned int dev, uint32_t reg);
+uint32_t rig_read32(struct rig *r, unsigned int dev, uint32_t reg);
+void rig_write8(struct rig *r, unsigned int dev, uint32_t reg, uint8_t v);
+void rig_write32(struct rig *r, unsigned int dev, uint32_t reg, uint32_t v);
+
+/* Puts instructions at an offset of guest memory; returns their bus address. */
+uint32_t rig_program(struct rig *r, uint32_t off, const uint32_t *words, unsigned int n);
+
+struct rig_io {
+	unsigned int dev, target;
+	uint8_t cdb[16];
+	bool in; /* direction of data */
+	uint32_t data_off, len; /* in guest memory; len 0: no data */
+};
+
+/* Runs one command by SeaBIOS's program; returns the SCSI status, or negative. */
+int rig_command(struct rig *r, const struct rig_io *io);
+int rig_rw(struct rig *r, unsigned int dev, bool write, uint32_t lba, uint16_t n_blocks,
+	   uint32_t data_off);
+
+/* Waits, bounded, until the worker's socket is closed; true when it is. */
+bool rig_worker_hung_up(struct rig *r, unsigned int dev);
+
+#endif
