@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * mpring-worker. Set-up order, each step needing what is before it:
+ *
+ *	command line -> signals -> disks, devices, polling thread
+ *	-> close what was inherited and isn't ours -> sandbox
+ *	-> proxies -> narrower sandbox -> work
+ *
+ * Nothing of a guest is looked at before the sandbox stands.
+ *
+ * Exit status: 0 the proxies closed, or a signal asked to end; 1 an error; 2 a
+ * wrong command line.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "remote-worker/cmdline.h"
+#include "remote-worker/sandbox.h"
+#include "remote-worker/serve.h"
+#include "remote-worker/worker.h"
+
+#define EXIT_USAGE 2
+#define ERROR_LEN  2048
+#define MAX_FDS    1024
+
+/* File descriptors that were open when the program started. */
+struct inherited {
+	int fd[MAX_FDS];
+	unsigned int n;
+};
+
+static void find_inherited(struct inherited *in)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	const struct dirent *e;
+	int fd;
+
+	in->n = 0;
+	while (dir && (e = readdir(dir)) && in->n < MAX_FDS) {
+		fd = atoi(e->d_name);
+		if (fd > STDERR_FILENO && fd != dirfd(dir))
+			in->fd[in->n++] = fd;
+	}
+	if (dir)
+		closedir(dir);
+}
+
+static bool is_ours(const struct mp_cmdline *cmd, int fd)
+{
+	for (unsigned int i = 0; i < cmd->n_hbas; i++)
+		if (cmd->hba[i].fd == fd || cmd->hba[i].stats_fd == fd)
+			return true;
+	return false;
+}
+
+/* A parent's fds that leaked into us would be what a broken worker could reach. */
+static void close_inherited(const struct inherited *in, const struct mp_cmdline *cmd)
+{
+	for (unsigned int i = 0; i < in->n; i++)
+		if (!is_ours(cmd, in->fd[i]))
+			close(in->fd[i]);
+}
+
+static int make_signal_fd(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return mp_err_origin(-errno);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static int narrow(void)
+{
+	return mp_sandbox_enter(MP_SANDBOX_WORK);
+}
+
+static void say_backend(const struct mp_worker *w)
+{
+	if (mp_worker_uring_errno(w))
+		mp_info("io_uring is not permitted here (%s): disks are read and written by "
+			"threads",
+			strerror(mp_worker_uring_errno(w)));
+}
+
+static int restrict_process(const struct mp_cmdline *cmd)
+{
+	int r = cmd->no_sandbox ? 0 : mp_sandbox_enter(MP_SANDBOX_MEET);
+
+	if (r < 0)
+		mp_error("cannot restrict system calls: %s; --no-sandbox goes without",
+			 strerror(-r));
+	return r;
+}
+
+static int run(const struct mp_cmdline *cmd, const struct inherited *in)
+{
+	MP_CLEANUP_FD int signal_fd = make_signal_fd();
+	struct mp_serve_cfg cfg = {.cmd = cmd, .signal_fd = signal_fd};
+	char error[ERROR_LEN];
+	int r;
+
+	if (signal_fd < 0) {
+		mp_error("cannot take signals: %s", strerror(errno));
+		return signal_fd;
+	}
+	r = mp_worker_start(cmd, &cfg.worker, error, sizeof(error));
+	if (r < 0) {
+		mp_error("%s", error);
+		return r;
+	}
+	say_backend(cfg.worker);
+	close_inherited(in, cmd);
+	r = restrict_process(cmd);
+	if (r == 0) {
+		cfg.all_met = cmd->no_sandbox ? NULL : narrow;
+		r = mp_serve(&cfg);
+	}
+	mp_worker_stop(cfg.worker);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	MP_CLEANUP(mp_cmdline_fini) struct mp_cmdline cmd;
+	char error[ERROR_LEN];
+	struct inherited in;
+	int r;
+
+	mp_log_init("mpring-worker", false);
+	find_inherited(&in);
+	r = mp_cmdline_parse(&cmd, argc, argv, error, sizeof(error));
+	if (r == MP_CMDLINE_HELP) {
+		mp_cmdline_help(stdout);
+		return EXIT_SUCCESS;
+	}
+	if (r == MP_CMDLINE_VERSION) {
+		printf("mpring-worker %s\n", MPRING_VERSION);
+		return EXIT_SUCCESS;
+	}
+	if (r < 0) {
+		mp_error("%s", error);
+		return EXIT_USAGE;
+	}
+	mp_log_init("mpring-worker", cmd.verbose);
+	return run(&cmd, &in) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
