@@ -116,7 +116,12 @@ void mp_bell_arm(struct mp_bell_sleeper *b);
 /** mp_bell_disarm() - "I'm awake"; takes an unarmed bell too */
 void mp_bell_disarm(struct mp_bell_sleeper *b);
 
-/** mp_bell_drain() - take the eventfd's count; returns whether there was one */
+/**
+ * mp_bell_drain() - take the eventfd's count; returns whether there was one
+ *
+ * Before mp_bell_arm() or after the sleep, never between arming and blocking: a ring
+ * for this sleep would be taken away, and won't be repeated.
+ */
 bool mp_bell_drain(int fd);
 
 #endif
