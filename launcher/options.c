@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One table of options (argp) serves both subcommands; each entry says by its
+ * group which of them takes it. Every complaint names the option, what was
+ * given and what would be valid, and ends with exit status 2: nothing has been
+ * started by then.
+ */
+#include "launcher/options.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+
+enum {
+	OPT_DEVICES = 256,
+	OPT_RUNTIME,
+	OPT_IODEPTH,
+	OPT_RW,
+	OPT_BS,
+	OPT_DISK_SIZE,
+	OPT_DISK,
+	OPT_BACKEND,
+	OPT_POLL,
+	OPT_SPIN,
+	OPT_PER_WORKER,
+	OPT_CORES,
+	OPT_COMPARE,
+	OPT_BASELINE,
+	OPT_ROUNDS,
+	OPT_JOB,
+	OPT_JSON,
+	OPT_DRY_RUN,
+	OPT_ACCEL,
+	OPT_MEMORY,
+	OPT_TIMEOUT,
+	OPT_CONSOLE,
+	OPT_QEMU,
+	OPT_WORKER,
+	OPT_PLUGIN,
+	OPT_GUEST,
+};
+
+#define DISK_HELP                                                                                  \
+	"a disk, one for each device; again for the next. Default for perf: a sparse temporary "   \
+	"file in $TMPDIR (/var/tmp), unlinked, kept in the page cache"
+
+static const struct argp_option common_options[] = {
+	{"disk", OPT_DISK, "FILE[,format=raw][,readonly=on|off]", 0, DISK_HELP, 0},
+	{"poll", OPT_POLL, "busy|adaptive|sleep", 0, "how workers wait for work (adaptive)", 2},
+	{"spin-us", OPT_SPIN, "N", 0, "adaptive: spin this long before sleeping (by placement)", 2},
+	{"devices-per-worker", OPT_PER_WORKER, "K", 0, "devices that share one worker process (1)",
+	 2},
+	{"cores", OPT_CORES, "auto|LIST", 0,
+	 "cores as 0,2-5: the first for the guest's CPU, the others for workers (auto)", 2},
+	{"dry-run", OPT_DRY_RUN, NULL, 0, "print what would be started, and start nothing", 3},
+	{"qemu", OPT_QEMU, "FILE", 0, "QEMU to run (qemu-system-x86_64)", 4},
+	{"worker", OPT_WORKER, "FILE", 0, "worker to run (beside this program)", 4},
+	{"plugin", OPT_PLUGIN, "FILE", 0, "mpring-pci.so to load (beside this program)", 4},
+	{"verbose", 'v', NULL, 0, "say what is being done", 5},
+	{0},
+};
+
+static const struct argp_option perf_options[] = {
+	{"devices", OPT_DEVICES, "N", 0, "remote devices, 1 to 64 (1, or as many as --disk)", 0},
+	{"runtime", OPT_RUNTIME, "S", 0, "seconds of each round (10)", 1},
+	{"iodepth", OPT_IODEPTH, "D", 0, "requests in flight on each device (16)", 1},
+	{"rw", OPT_RW, "MODE", 0,
+	 "fio's mode: read, write, randread, randwrite, rw, randrw, trim (randread)", 1},
+	{"bs", OPT_BS, "SIZE", 0, "block size (4k)", 1},
+	{"disk-size", OPT_DISK_SIZE, "SIZE", 0,
+	 "size of temporary and null disks (256M, less when memory is short)", 1},
+	{"backend", OPT_BACKEND, "file|null", 0, "null: disks that complete at once (file)", 1},
+	{"compare", OPT_COMPARE, NULL, 0,
+	 "also run on QEMU's own lsi53c895a in the same guest, in turns, and print ratios", 1},
+	{"baseline", OPT_BASELINE, NULL, 0, "run only on QEMU's own lsi53c895a; starts no worker",
+	 1},
+	{"rounds", OPT_ROUNDS, "N", 0, "rounds; the median is printed (1, with --compare 3)", 1},
+	{"job", OPT_JOB, "FILE", 0,
+	 "a fio job file instead of --rw and the like; runs on each device", 1},
+	{"json", OPT_JSON, "FILE", 0, "write everything that was measured; - is stdout", 3},
+	{"console", OPT_CONSOLE, "FILE", 0, "write the guest's console to FILE", 3},
+	{"accel", OPT_ACCEL, "auto|tcg|kvm", 0,
+	 "auto: kvm where the CPU has VMX or SVM and /dev/kvm opens, else tcg", 2},
+	{"memory", OPT_MEMORY, "MIB", 0, "guest memory (1024)", 2},
+	{"timeout", OPT_TIMEOUT, "S", 0, "give up after this long (chosen from runtime and rounds)",
+	 3},
+	{"guest", OPT_GUEST, "DIR", 0, "folder of vmlinux and initrd.img (.cache/guest)", 4},
+	{0},
+};
+
+int mp_options_size(const char *text, uint64_t *ret_bytes)
+{
+	static const char units[] = "kMGT";
+	char *end;
+	const char *unit;
+	unsigned long long v;
+	unsigned int shift = 0;
+
+	errno = 0;
+	v = strtoull(text, &end, 10);
+	if (errno || end == text || *text == '-')
+		return -EINVAL;
+	if (*end) {
+		unit = strchr(units, *end == 'K'   ? 'k'
+				     : *end == 'm' ? 'M'
+				     : *end == 'g' ? 'G'
+						   : *end);
+		if (!unit || end[1])
+			return -EINVAL;
+		shift = 10 * (unsigned int)(unit - units + 1);
+	}
+	if (v == 0 || v > UINT64_MAX >> (shift + 1))
+		return -EINVAL;
+	*ret_bytes = (uint64_t)v << shift;
+	return 0;
+}
+
+static int to_uint(struct argp_state *st, const char *name, const char *text,
+		   const unsigned int range[2])
+{
+	char *end;
+	unsigned long v;
+
+	errno = 0;
+	v = strtoul(text, &end, 10);
+	if (errno || end == text || *end || *text == '-' || v < range[0] || v > range[1])
+		argp_error(st, "--%s takes a number from %u to %u, not '%s'", name, range[0],
+			   range[1], text);
+	return (int)v;
+}
+
+#define UINT(st, name, text, lo, hi)                                                               \
+	((unsigned int)to_uint((st), (name), (text), (const unsigned int[2]){(lo), (hi)}))
+
+/* The word itself if the space-separated list has it. */
+static const char *one_of(struct argp_state *st, const char *name, const char *text,
+			  const char *list)
+{
+	size_t len = strlen(text);
+
+	for (const char *p = list; len > 0 && (p = strstr(p, text)); p += len)
+		if ((p == list || p[-1] == ' ') && (p[len] == ' ' || p[len] == '\0'))
+			return text;
+	argp_error(st, "--%s: '%s' is not one of: %s", name, text, list);
+	return NULL;
+}
+
+static void disk_property(struct argp_state *st, struct mp_opt_disk *d, const char *prop)
+{
+	if (strncmp(prop, "format=", 7) == 0)
+		snprintf(d->format, sizeof(d->format), "%s",
+			 one_of(st, "disk format", prop + 7, "raw"));
+	else if (strcmp(prop, "readonly=on") == 0 || strcmp(prop, "readonly") == 0)
+		d->readonly = true;
+	else if (strcmp(prop, "readonly=off") == 0)
+		d->readonly = false;
+	else
+		argp_error(
+			st,
+			"--disk: unknown property '%s'; valid: format=raw, readonly=on, readonly=off",
+			prop);
+}
+
+/* FILE[,property...]; a comma in FILE is written twice, as QEMU has it. */
+static void add_disk(struct argp_state *st, struct mp_options *o, const char *text)
+{
+	struct mp_opt_disk *d = &o->disk[o->n_disks];
+	char *copy, *to, *from, *save = NULL;
+
+	if (o->n_disks == MP_MAX_DEVICES)
+		argp_error(st, "more than %d disks", MP_MAX_DEVICES);
+	copy = strdup(text);
+	mp_assert(copy);
+	for (to = from = copy; *from && (*from != ',' || from[1] == ','); from++) {
+		*to++ = *from;
+		from += *from == ',';
+	}
+	*d = (struct mp_opt_disk){.file = copy, .format = "raw"};
+	if (*from == ',')
+		for (char *p = strtok_r(from + 1, ",", &save); p; p = strtok_r(NULL, ",", &save))
+			disk_property(st, d, p);
+	*to = '\0';
+	if (!*copy)
+		argp_error(st, "--disk: no file named in '%s'", text);
+	o->n_disks++;
+}
+
+static error_t parse_common(int key, char *arg, struct argp_state *st)
+{
+	struct mp_options *o = st->input;
+
+	switch (key) {
+	case OPT_DISK:
+		add_disk(st, o, arg);
+		break;
+	case OPT_POLL:
+		o->poll = one_of(st, "poll", arg, "busy adaptive sleep");
+		break;
+	case OPT_SPIN:
+		o->spin_us = (int)UINT(st, "spin-us", arg, 0, 1000000);
+		break;
+	case OPT_PER_WORKER:
+		o->devices_per_worker = UINT(st, "devices-per-worker", arg, 1, MP_MAX_DEVICES);
+		break;
+	case OPT_CORES:
+		o->cores = arg;
+		break;
+	case OPT_DRY_RUN:
+		o->dry_run = true;
+		break;
+	case OPT_QEMU:
+		o->qemu = arg;
+		break;
+	case OPT_WORKER:
+		o->worker = arg;
+		break;
+	case OPT_PLUGIN:
+		o->plugin = arg;
+		break;
+	case 'v':
+		o->verbose = true;
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static error_t parse_load(int key, char *arg, struct argp_state *st)
+{
+	struct mp_options *o = st->input;
+
+	switch (key) {
+	case OPT_RUNTIME:
+		o->runtime_s = UINT(st, "runtime", arg, 1, 86400);
+		break;
+	case OPT_IODEPTH:
+		o->iodepth = UINT(st, "iodepth", arg, 1, 1024);
+		break;
+	case OPT_RW:
+		o->rw = one_of(st, "rw", arg,
+			       "read write randread randwrite rw readwrite randrw trim randtrim");
+		break;
+	case OPT_BS:
+		if (mp_options_size(arg, &(uint64_t){0}) < 0)
+			argp_error(st, "--bs takes a size like 4k, not '%s'", arg);
+		o->bs = arg;
+		break;
+	case OPT_DISK_SIZE:
+		if (mp_options_size(arg, &o->disk_size_bytes) < 0 || o->disk_size_bytes < 1 << 20)
+			argp_error(st, "--disk-size takes a size from 1M, like 256M, not '%s'",
+				   arg);
+		break;
+	case OPT_BACKEND:
+		o->backend = strcmp(one_of(st, "backend", arg, "file null"), "null") == 0
+				     ? MP_BACKEND_NULL
+				     : MP_BACKEND_FILE;
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static error_t parse_perf_only(int key, char *arg, struct argp_state *st)
+{
+	struct mp_options *o = st->input;
+
+	switch (key) {
+	case OPT_DEVICES:
+		o->n_devices = UINT(st, "devices", arg, 1, MP_MAX_DEVICES);
+		break;
+	case OPT_COMPARE:
+		o->compare = true;
+		break;
+	case OPT_BASELINE:
+		o->baseline = true;
+		break;
+	case OPT_ROUNDS:
+		o->rounds = UINT(st, "rounds", arg, 1, MP_MAX_ROUNDS);
+		break;
+	case OPT_JOB:
+		o->job_file = arg;
+		break;
+	case OPT_JSON:
+		o->json_file = arg;
+		break;
+	case OPT_CONSOLE:
+		o->console_file = arg;
+		break;
+	case OPT_ACCEL:
+		o->accel = one_of(st, "accel", arg, "auto tcg kvm");
+		break;
+	case OPT_MEMORY:
+		o->memory_mib = UINT(st, "memory", arg, 256, 1u << 20);
+		break;
+	case OPT_TIMEOUT:
+		o->timeout_s = UINT(st, "timeout", arg, 1, 864000);
+		break;
+	case OPT_GUEST:
+		o->guest_dir = arg;
+		break;
+	default:
+		return parse_load(key, arg, st);
+	}
+	return 0;
+}
+
+static void check_perf(struct argp_state *st, struct mp_options *o)
+{
+	if (!o->n_devices)
+		o->n_devices = o->n_disks ? o->n_disks : 1;
+	if (o->n_disks && o->n_disks != o->n_devices)
+		argp_error(st, "--devices %u and %u --disk: give one disk for each device",
+			   o->n_devices, o->n_disks);
+	if (o->n_disks && o->backend == MP_BACKEND_NULL)
+		argp_error(st, "--disk and --backend null exclude each other");
+	if (o->compare && o->baseline)
+		argp_error(st, "--compare and --baseline exclude each other");
+	if (!o->rounds)
+		o->rounds = o->compare ? 3 : 1;
+}
+
+static error_t parse_perf(int key, char *arg, struct argp_state *st)
+{
+	switch (key) {
+	case ARGP_KEY_INIT:
+		st->child_inputs[0] = st->input;
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(st, "'%s': perf takes options only", arg);
+		return 0;
+	case ARGP_KEY_END:
+		check_perf(st, st->input);
+		return 0;
+	default:
+		return parse_perf_only(key, arg, st);
+	}
+}
+
+static error_t parse_run(int key, char *arg, struct argp_state *st)
+{
+	struct mp_options *o = st->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		st->child_inputs[0] = st->input;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (!st->quoted) /* no "--" yet */
+			argp_error(st, "'%s': QEMU's arguments stand after --", arg);
+		o->qemu_argv = &st->argv[st->next - 1];
+		o->qemu_argc = st->argc - st->next + 1;
+		st->next = st->argc;
+		return 0;
+	case ARGP_KEY_END:
+		if (!o->n_disks)
+			argp_error(st, "give at least one --disk FILE");
+		o->n_devices = o->n_disks;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp common_argp = {common_options, parse_common, NULL, NULL, NULL, NULL, NULL};
+static const struct argp_child children[] = {{&common_argp, 0, NULL, 0}, {0}};
+static const struct argp perf_argp = {
+	perf_options,
+	parse_perf,
+	NULL,
+	"Boot a guest with N remote devices, run fio on all of them, print a table."
+	"\vExit status: 0 done; 1 something failed, or the guest saw errors; 2 bad usage; "
+	"130 interrupted.",
+	children,
+	NULL,
+	NULL};
+static const struct argp run_argp = {
+	NULL,
+	parse_run,
+	"-- QEMU-ARGUMENTS",
+	"Run your own guest with a remote SCSI controller for each --disk."
+	"\vThe guest's memory is made shareable with the workers; -m in QEMU-ARGUMENTS says how much.",
+	children,
+	NULL,
+	NULL};
+
+static const struct mp_options defaults = {
+	.runtime_s = 10,
+	.iodepth = 16,
+	.rw = "randread",
+	.bs = "4k",
+	.poll = "adaptive",
+	.spin_us = -1,
+	.devices_per_worker = 1,
+	.cores = "auto",
+	.accel = "auto",
+	.memory_mib = 1024,
+	.qemu = "qemu-system-x86_64",
+};
+
+int mp_options_parse(struct mp_options *o, enum mp_mode mode, int argc, char **argv)
+{
+	*o = defaults;
+	o->mode = mode;
+	/* argp ends the program: 0 after --help, argp_err_exit_status after a complaint. */
+	argp_err_exit_status = 2;
+	return -argp_parse(mode == MP_MODE_PERF ? &perf_argp : &run_argp, argc, argv, ARGP_IN_ORDER,
+			   NULL, o);
+}
+
+void mp_options_fini(struct mp_options *o)
+{
+	for (unsigned int i = 0; i < o->n_disks; i++)
+		free(o->disk[i].file);
+	*o = (struct mp_options){0};
+}

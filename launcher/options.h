@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* options - what the user asked for: `mpring perf ...` and `mpring run ... -- ...`. */
+#ifndef MP_LAUNCHER_OPTIONS_H
+#define MP_LAUNCHER_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define MP_MAX_DEVICES 64
+#define MP_MAX_ROUNDS  99
+
+enum mp_mode { MP_MODE_PERF, MP_MODE_RUN };
+enum mp_backend { MP_BACKEND_FILE, MP_BACKEND_NULL };
+
+struct mp_opt_disk {
+	char *file;
+	char format[16];
+	bool readonly;
+};
+
+struct mp_options {
+	enum mp_mode mode;
+	unsigned int n_devices;
+	unsigned int runtime_s, iodepth, rounds;
+	const char *rw, *bs;
+	uint64_t disk_size_bytes; /* 0: chosen from the memory there is */
+	struct mp_opt_disk disk[MP_MAX_DEVICES];
+	unsigned int n_disks; /* 0: temporary disks */
+	enum mp_backend backend;
+	const char *poll; /* busy, adaptive, sleep */
+	int spin_us; /* -1: chosen by placement */
+	unsigned int devices_per_worker;
+	const char *cores; /* "auto" or a list */
+	const char *accel; /* auto, tcg, kvm */
+	bool compare, baseline; /* baseline: only QEMU's own controllers */
+	bool dry_run, verbose;
+	const char *job_file, *json_file, *console_file;
+	unsigned int memory_mib;
+	unsigned int timeout_s; /* of the whole run; 0: chosen */
+	const char *qemu, *worker, *plugin, *guest_dir; /* NULL: beside this program */
+	char **qemu_argv; /* run: what stands after "--" */
+	int qemu_argc;
+};
+
+/**
+ * mp_options_parse() - read the command line of a subcommand
+ * @argv:  argv[0] is "mpring perf" or "mpring run", for messages
+ *
+ * Strings point into @argv, except disk[].file, which mp_options_fini() frees.
+ *
+ * Return: 0 or negative errno. --help and complaints end the program, by argp,
+ * with status 0 and 2.
+ */
+int mp_options_parse(struct mp_options *o, enum mp_mode mode, int argc, char **argv);
+void mp_options_fini(struct mp_options *o);
+
+/** mp_options_size() - "4k", "256M", "1G" in bytes; -EINVAL */
+int mp_options_size(const char *text, uint64_t *ret_bytes);
+
+#endif

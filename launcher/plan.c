@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A plan is made in three steps: what (programs, disks, placement), where
+ * (PCI addresses, workers), and with what (descriptors). A dry run stops
+ * before the third and shows descriptor numbers as they would be.
+ *
+ * PCI layout. The root bus of `-machine pc` has the slots 3 to 30 free for us
+ * (0 host bridge, 1 ISA/IDE, 2 the report's virtio-serial). Up to 28 devices
+ * stand there. More stand behind bridges, 16 to each: a device needs 256
+ * bytes of I/O space and a bridge hands out I/O space in steps of 4 KiB, so
+ * 16 fill one step exactly, and 128 devices stay within what SeaBIOS has.
+ *
+ * Everything is passed by descriptor: socketpairs, memfds, unlinked files. So
+ * nothing has a name, and nothing is left over, however the launcher ends.
+ */
+#include "launcher/plan.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "launcher/job.h"
+#include "stats/stats.h"
+
+#define FIRST_SLOT     3
+#define ROOT_SLOTS     28
+#define BRIDGE_DEVICES 16
+#define DRY_FIRST_FD   10
+
+/* === what ================================================================== */
+
+static bool kvm_usable(const char *accel)
+{
+	char line[4096];
+	bool cpu = false;
+	FILE *f;
+
+	if (strcmp(accel, "auto") != 0)
+		return strcmp(accel, "kvm") == 0;
+	/* Some machines offer a /dev/kvm that cannot run a Linux guest; what they
+	 * lack is the CPU's own virtualisation. */
+	f = fopen("/proc/cpuinfo", "re");
+	while (f && !cpu && fgets(line, sizeof(line), f))
+		cpu = strncmp(line, "flags", 5) == 0 &&
+		      (strstr(line, " vmx ") || strstr(line, " svm "));
+	if (f)
+		fclose(f);
+	return cpu && access("/dev/kvm", R_OK | W_OK) == 0;
+}
+
+static bool uring_usable(void)
+{
+	/* EFAULT: there is an io_uring, and it looked at our missing parameters. */
+	return syscall(SYS_io_uring_setup, 1, NULL) < 0 && errno == EFAULT;
+}
+
+/* 256 MiB a disk, less where all together would take over 2 GiB or an eighth of the free memory. */
+static uint64_t default_disk_bytes(unsigned int n_disks)
+{
+	uint64_t each = 256ull << 20, room = 0;
+	char line[128];
+	FILE *f = fopen("/proc/meminfo", "re");
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "MemAvailable: %lu kB", &room) == 1)
+			break;
+	if (f)
+		fclose(f);
+	room = room * 1024 / 8;
+	if (room > 2ull << 30)
+		room = 2ull << 30;
+	if (room / n_disks < each)
+		each = room / n_disks;
+	each &= ~((16ull << 20) - 1);
+	return each ? each : 16ull << 20;
+}
+
+/* @given, or @relative to the folder of this program. */
+static int find_file(char *to, const char *given, const char *relative, const char *hint)
+{
+	char self[2048], candidate[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash;
+
+	if (n < 0)
+		return mp_err_origin(-errno);
+	self[n] = '\0';
+	slash = strrchr(self, '/');
+	*slash = '\0';
+	snprintf(candidate, sizeof(candidate), "%s%s%s", given ? given : self, given ? "" : "/",
+		 given ? "" : relative);
+	if (!realpath(candidate, to)) {
+		mp_error("%s: %s; %s", candidate, strerror(errno), hint);
+		return mp_err_origin(-errno);
+	}
+	return 0;
+}
+
+static int find_remote(struct mp_plan *p)
+{
+	int r = find_file(p->worker, p->opt->worker, "../remote-worker/mpring-worker",
+			  "build it with ./quickstart --build-only, or name it with --worker");
+
+	if (r < 0)
+		return r;
+	return find_file(p->plugin, p->opt->plugin, "../proxy/qemu/mpring-pci.so",
+			 "build it with ./quickstart --build-only, or name it with --plugin");
+}
+
+static int find_programs(struct mp_plan *p)
+{
+	const struct mp_options *o = p->opt;
+	int r;
+
+	snprintf(p->qemu, sizeof(p->qemu), "%s", o->qemu);
+	r = o->baseline ? 0 : find_remote(p);
+	if (r < 0 || o->mode != MP_MODE_PERF)
+		return r;
+	return find_file(p->guest_dir, o->guest_dir, "../../.cache/guest",
+			 "make the guest image with launcher/guest/make-image.sh");
+}
+
+/* === where ================================================================= */
+
+static void place_device(struct mp_plan *p, unsigned int i)
+{
+	struct mp_plan_dev *d = &p->dev[i];
+
+	if (p->n_bridges == 0) {
+		d->slot = p->opt->mode == MP_MODE_PERF ? FIRST_SLOT + i : 0;
+	} else {
+		d->bridge = 1 + i / BRIDGE_DEVICES;
+		d->slot = 1 + i % BRIDGE_DEVICES;
+	}
+}
+
+static void init_device(struct mp_plan *p, unsigned int i)
+{
+	const struct mp_options *o = p->opt;
+	unsigned int nth = i % o->n_devices;
+	struct mp_plan_dev *d = &p->dev[i];
+
+	*d = (struct mp_plan_dev){
+		.kind = i < p->n_remote ? MP_DEV_REMOTE : MP_DEV_STOCK,
+		.worker = nth / o->devices_per_worker,
+		.disk = nth < o->n_disks ? &o->disk[nth] : NULL,
+		.disk_fd = -1,
+		.sock_qemu = -1,
+		.sock_worker = -1,
+		.stat_proxy = MP_SHM_NULL,
+		.stat_worker = MP_SHM_NULL,
+	};
+	snprintf(d->id, sizeof(d->id), "%s%u", d->kind == MP_DEV_REMOTE ? "lsi" : "own", nth);
+}
+
+void mp_plan_layout(struct mp_plan *p)
+{
+	const struct mp_options *o = p->opt;
+	unsigned int room = o->mode == MP_MODE_PERF ? ROOT_SLOTS : BRIDGE_DEVICES;
+
+	p->n_remote = o->baseline ? 0 : o->n_devices;
+	p->n_devs = o->n_devices * (o->compare ? 2 : 1);
+	p->n_workers = (p->n_remote + o->devices_per_worker - 1) / o->devices_per_worker;
+	p->n_bridges = p->n_devs > room ? (p->n_devs + BRIDGE_DEVICES - 1) / BRIDGE_DEVICES : 0;
+	for (unsigned int i = 0; i < p->n_devs; i++) {
+		init_device(p, i);
+		place_device(p, i);
+	}
+}
+
+/* The memory of a user's guest: what its -m says, in QEMU's own spelling. */
+static void memory_size(struct mp_plan *p)
+{
+	const struct mp_options *o = p->opt;
+
+	snprintf(p->mem_size, sizeof(p->mem_size), "%uM", o->memory_mib);
+	for (int i = 0; i + 1 < o->qemu_argc; i++) {
+		const char *v = o->qemu_argv[i + 1];
+		size_t len;
+
+		if (strcmp(o->qemu_argv[i], "-m") != 0)
+			continue;
+		v += strncmp(v, "size=", 5) == 0 ? 5 : 0;
+		len = strcspn(v, ",");
+		/* A bare number means MiB to -m, but bytes to a memory backend. */
+		snprintf(p->mem_size, sizeof(p->mem_size), "%.*s%s", (int)len, v,
+			 strspn(v, "0123456789") == len ? "M" : "");
+	}
+}
+
+static void no_fds(struct mp_plan *p)
+{
+	p->fd_cfg = p->fd_qmp = p->fd_report = p->fd_console = -1;
+	p->our_qmp = p->our_report = p->our_console = -1;
+	for (unsigned int i = 0; i < MP_PLAN_MAX_JOBS; i++)
+		p->fd_job[i] = -1;
+}
+
+/* Numbers for a dry run, in the order in which mp_plan_open() would open. */
+static void dry_fds(struct mp_plan *p)
+{
+	int fd = DRY_FIRST_FD;
+
+	p->fd_qmp = fd++;
+	p->fd_report = fd++;
+	p->fd_console = fd++;
+	p->fd_cfg = fd++;
+	for (unsigned int i = 0; i < p->n_jobs; i++)
+		p->fd_job[i] = fd++;
+	for (unsigned int i = 0; i < p->n_devs; i++) {
+		struct mp_plan_dev *d = &p->dev[i];
+
+		if (!d->disk && p->opt->backend == MP_BACKEND_FILE)
+			d->disk_fd = fd++;
+		if (d->kind != MP_DEV_REMOTE)
+			continue;
+		d->sock_qemu = fd++;
+		d->sock_worker = fd++;
+		d->stat_proxy.fd = fd++;
+		d->stat_worker.fd = fd++;
+	}
+}
+
+int mp_plan_make(struct mp_plan *p, const struct mp_options *o)
+{
+	int r;
+
+	*p = (struct mp_plan){.opt = o};
+	no_fds(p);
+	r = mp_placement_cores(&p->place, o->cores);
+	if (r < 0) {
+		mp_error("--cores %s: %s", o->cores,
+			 r == -EINVAL ? "not a list like 0,2-5 of CPUs this program may use"
+				      : strerror(-r));
+		return r;
+	}
+	mp_plan_layout(p);
+	mp_placement_assign(&p->place, p->n_workers, o->n_devices, o->spin_us);
+	p->kvm = kvm_usable(o->accel);
+	p->uring = uring_usable();
+	p->n_jobs = o->mode != MP_MODE_PERF ? 0 : o->compare ? 2 : 1;
+	p->job_kind[0] = o->baseline ? MP_DEV_STOCK : MP_DEV_REMOTE;
+	p->job_kind[1] = MP_DEV_STOCK;
+	p->disk_bytes = o->disk_size_bytes ? o->disk_size_bytes : default_disk_bytes(p->n_devs);
+	memory_size(p);
+	if (o->dry_run)
+		dry_fds(p);
+	return mp_err_trace(find_programs(p));
+}
+
+/* === with what ============================================================= */
+
+static int socket_pair(int *ret_a, int *ret_b)
+{
+	int sv[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
+		return mp_err_origin(-errno);
+	*ret_a = sv[0];
+	*ret_b = sv[1];
+	return 0;
+}
+
+static int text_fd(const char *name, const char *text, int *ret_fd)
+{
+	MP_CLEANUP_FD int fd = memfd_create(name, MFD_CLOEXEC);
+	ssize_t len = (ssize_t)strlen(text);
+
+	if (fd < 0)
+		return mp_err_origin(-errno);
+	if (write(fd, text, (size_t)len) != len)
+		return mp_err_origin(-EIO);
+	*ret_fd = mp_fd_steal(&fd);
+	return 0;
+}
+
+/* Holes read as zeros; reading once puts all pages into the page cache, so
+ * that every later read costs the same, whoever runs first. */
+static int warm(int fd, uint64_t bytes)
+{
+	MP_CLEANUP_FREE char *buf = malloc(1 << 20);
+
+	mp_assert(buf);
+	for (uint64_t at = 0; at < bytes; at += 1 << 20)
+		if (pread(fd, buf, 1 << 20, (off_t)at) < 0)
+			return mp_err_origin(-errno);
+	return 0;
+}
+
+static int temp_disk(uint64_t bytes, int *ret_fd)
+{
+	const char *dir = getenv("TMPDIR");
+	MP_CLEANUP_FD int fd = -1;
+
+	if (!dir || !*dir)
+		dir = "/var/tmp";
+	fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd < 0) /* a file system without O_TMPFILE, or no such folder */
+		fd = memfd_create("mpring-disk", MFD_CLOEXEC);
+	if (fd < 0 || ftruncate(fd, (off_t)bytes) < 0) {
+		mp_error("temporary disk in %s: %s; set TMPDIR or give --disk", dir,
+			 strerror(errno));
+		return mp_err_origin(-errno);
+	}
+	*ret_fd = mp_fd_steal(&fd);
+	return mp_err_trace(warm(*ret_fd, bytes));
+}
+
+static int open_device(struct mp_plan *p, struct mp_plan_dev *d)
+{
+	int r = 0;
+
+	if (!d->disk && p->opt->backend == MP_BACKEND_FILE)
+		r = temp_disk(p->disk_bytes, &d->disk_fd);
+	if (r < 0 || d->kind != MP_DEV_REMOTE)
+		return mp_err_trace(r);
+	r = socket_pair(&d->sock_qemu, &d->sock_worker);
+	if (r < 0)
+		return mp_err_trace(r);
+	r = mp_stat_create(&d->stat_proxy);
+	if (r < 0)
+		return mp_err_trace(r);
+	return mp_err_trace(mp_stat_create(&d->stat_worker));
+}
+
+static int open_guest_texts(struct mp_plan *p)
+{
+	MP_CLEANUP_FREE char *text = mp_plan_guest_text(p);
+	int r = text_fd("plan", text, &p->fd_cfg);
+
+	for (unsigned int i = 0; r == 0 && i < p->n_jobs; i++) {
+		MP_CLEANUP_FREE char *job = NULL;
+
+		r = mp_job_text(p, p->job_kind[i], &job);
+		if (r == 0)
+			r = text_fd("job", job, &p->fd_job[i]);
+	}
+	return mp_err_trace(r);
+}
+
+int mp_plan_open(struct mp_plan *p)
+{
+	int r;
+
+	p->real = true;
+	r = socket_pair(&p->our_qmp, &p->fd_qmp);
+	if (r == 0 && p->opt->mode == MP_MODE_PERF) {
+		r = socket_pair(&p->our_report, &p->fd_report);
+		if (r == 0)
+			r = socket_pair(&p->our_console, &p->fd_console);
+		if (r == 0)
+			r = open_guest_texts(p);
+	}
+	for (unsigned int i = 0; r == 0 && i < p->n_devs; i++)
+		r = open_device(p, &p->dev[i]);
+	return mp_err_trace(r);
+}
+
+void mp_plan_close_children_fds(struct mp_plan *p)
+{
+	if (!p->real)
+		return;
+	mp_fd_close(&p->fd_qmp);
+	mp_fd_close(&p->fd_report);
+	mp_fd_close(&p->fd_console);
+	mp_fd_close(&p->fd_cfg);
+	for (unsigned int i = 0; i < MP_PLAN_MAX_JOBS; i++)
+		mp_fd_close(&p->fd_job[i]);
+	for (unsigned int i = 0; i < p->n_devs; i++) {
+		mp_fd_close(&p->dev[i].sock_qemu);
+		mp_fd_close(&p->dev[i].sock_worker);
+		mp_fd_close(&p->dev[i].disk_fd);
+	}
+}
+
+void mp_plan_fini(struct mp_plan *p)
+{
+	if (!p->real)
+		return;
+	mp_plan_close_children_fds(p);
+	mp_fd_close(&p->our_qmp);
+	mp_fd_close(&p->our_report);
+	mp_fd_close(&p->our_console);
+	for (unsigned int i = 0; i < p->n_devs; i++) {
+		mp_shm_fini(&p->dev[i].stat_proxy);
+		mp_shm_fini(&p->dev[i].stat_worker);
+	}
+	p->real = false;
+}
+
+/* === the guest's copy ====================================================== */
+
+/* Slots from the root bus down, as the guest's init spells them. */
+static void guest_path(const struct mp_plan *p, const struct mp_plan_dev *d, FILE *f)
+{
+	if (d->bridge)
+		fprintf(f, "%02x.0/", FIRST_SLOT + d->bridge - 1);
+	fprintf(f, "%02x.0", d->slot);
+}
+
+char *mp_plan_guest_text(const struct mp_plan *p)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	mp_assert(f);
+	for (unsigned int i = 0; i < p->n_devs; i++) {
+		fprintf(f, "disk %s ", p->dev[i].id);
+		guest_path(p, &p->dev[i], f);
+		fputc('\n', f);
+	}
+	for (unsigned int i = 0; i < p->opt->rounds * p->n_jobs; i++)
+		fprintf(f, "round job%u\n", i % p->n_jobs);
+	fclose(f);
+	return text;
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A plan as command lines: QEMU's and the workers'. Both are the documented forms, nothing is hidden. */
+#include "launcher/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+
+#define FIRST_SLOT 3
+
+/* The value of -drive from "file=" on, without id and interface. */
+static void drive_source(const struct mp_plan *p, const struct mp_plan_dev *d, char **ret)
+{
+	MP_CLEANUP_FREE char *file = NULL;
+	int r;
+
+	if (d->disk) {
+		file = mp_args_escape(d->disk->file);
+		r = asprintf(ret, "file=%s,format=%s%s%s", file, d->disk->format,
+			     d->disk->readonly ? ",readonly=on" : "",
+			     /* Both controllers have it open, and never work at the same time. */
+			     p->opt->compare && d->kind == MP_DEV_REMOTE ? ",locking=off"
+			     : p->opt->compare                           ? ",file.locking=off"
+									 : "");
+	} else if (p->opt->backend == MP_BACKEND_NULL) {
+		r = asprintf(ret, "driver=null-co,size=%llu", (unsigned long long)p->disk_bytes);
+	} else {
+		r = asprintf(ret, "file=/proc/self/fd/%d,format=raw", d->disk_fd);
+	}
+	mp_assert(r >= 0);
+}
+
+static void worker_device(const struct mp_plan *p, const struct mp_plan_dev *d, struct mp_args *a)
+{
+	MP_CLEANUP_FREE char *source = NULL;
+
+	drive_source(p, d, &source);
+	mp_args_add2(a, "-device", "lsi53c895a,id=%s", d->id);
+	mp_args_add2(a, "-drive", "id=disk-%s,if=none,%s", d->id, source);
+	mp_args_add2(a, "-device", "scsi-hd,drive=disk-%s,bus=%s.0,scsi-id=0", d->id, d->id);
+	mp_args_add2(a, "-object", "x-remote-object,id=object-%s,devid=%s,fd=%d", d->id, d->id,
+		     d->sock_worker);
+	mp_args_add2(a, "--stats-fd", "%s=%d", d->id, d->stat_worker.fd);
+}
+
+void mp_plan_worker_args(const struct mp_plan *p, unsigned int w, struct mp_args *ret_args)
+{
+	struct mp_args *a = ret_args;
+	int cpu = p->place.worker_cpu[w];
+
+	mp_args_add(a, "%s", p->worker);
+	mp_args_add2(a, "-machine", "x-remote");
+	for (unsigned int i = 0; i < p->n_devs; i++)
+		if (p->dev[i].kind == MP_DEV_REMOTE && p->dev[i].worker == w)
+			worker_device(p, &p->dev[i], a);
+	mp_args_add2(a, "--poll", "%s", p->opt->poll);
+	if (strcmp(p->opt->poll, "adaptive") == 0)
+		mp_args_add2(a, "--spin-us", "%u", p->place.spin_us);
+	if (cpu >= 0)
+		mp_args_add2(a, "--cpu", "%d", cpu);
+}
+
+static void device_address(const struct mp_plan_dev *d, char *buf, size_t len)
+{
+	if (d->bridge)
+		snprintf(buf, len, ",bus=bridge%u,addr=%x", d->bridge, d->slot);
+	else if (d->slot)
+		snprintf(buf, len, ",bus=pci.0,addr=%x", d->slot);
+	else
+		buf[0] = '\0';
+}
+
+static void stock_device(const struct mp_plan *p, const struct mp_plan_dev *d, const char *address,
+			 struct mp_args *a)
+{
+	MP_CLEANUP_FREE char *source = NULL;
+	bool file = d->disk || p->opt->backend == MP_BACKEND_FILE;
+
+	drive_source(p, d, &source);
+	mp_args_add2(a, "-device", "lsi53c895a,id=%s%s", d->id, address);
+	/* The worker's own choice of I/O engine, so that the transport is what differs. */
+	mp_args_add2(a, "-drive", "id=disk-%s,if=none,%s%s%s", d->id, source,
+		     file ? ",cache=writeback" : "", file && p->uring ? ",aio=io_uring" : "");
+	mp_args_add2(a, "-device", "scsi-hd,drive=disk-%s,bus=%s.0,scsi-id=0", d->id, d->id);
+}
+
+static void qemu_devices(const struct mp_plan *p, struct mp_args *a)
+{
+	char address[40];
+
+	for (unsigned int b = 1; b <= p->n_bridges; b++) {
+		if (p->opt->mode == MP_MODE_PERF)
+			snprintf(address, sizeof(address), ",bus=pci.0,addr=%x",
+				 FIRST_SLOT + b - 1);
+		else
+			address[0] = '\0';
+		mp_args_add2(a, "-device", "pci-bridge,id=bridge%u,chassis_nr=%u,shpc=off%s", b, b,
+			     address);
+	}
+	for (unsigned int i = 0; i < p->n_devs; i++) {
+		const struct mp_plan_dev *d = &p->dev[i];
+
+		device_address(d, address, sizeof(address));
+		if (d->kind == MP_DEV_STOCK)
+			stock_device(p, d, address, a);
+		else
+			mp_args_add2(a, "-device", "mpring-pci,id=%s,fd=%d,stats-fd=%d%s", d->id,
+				     d->sock_qemu, d->stat_proxy.fd, address);
+	}
+}
+
+/* What every guest of ours needs: the plugin, memory that workers can map, and our QMP. */
+static void qemu_common(const struct mp_plan *p, struct mp_args *a)
+{
+	if (p->n_remote)
+		mp_args_add2(a, "-plugin", "%s", p->plugin);
+	mp_args_add2(a, "-object", "memory-backend-memfd,id=mpring-mem,size=%s,share=on",
+		     p->mem_size);
+	mp_args_add2(a, "-machine", "memory-backend=mpring-mem");
+	mp_args_add2(a, "-chardev", "socket,id=mpring-qmp,fd=%d", p->fd_qmp);
+	mp_args_add2(a, "-mon", "chardev=mpring-qmp,mode=control");
+}
+
+static void qemu_perf_guest(const struct mp_plan *p, struct mp_args *a)
+{
+	mp_args_add2(a, "-machine", "pc,accel=%s", p->kvm ? "kvm" : "tcg");
+	mp_args_add2(a, "-cpu", "%s", p->kvm ? "host" : "max");
+	mp_args_add2(a, "-smp", "%u", p->place.n_vcpus);
+	mp_args_add2(a, "-m", "%s", p->mem_size);
+	mp_args_add(a, "-nodefaults");
+	mp_args_add(a, "-no-user-config");
+	mp_args_add(a, "-no-reboot");
+	mp_args_add2(a, "-display", "none");
+	mp_args_add2(a, "-kernel", "%s/vmlinux", p->guest_dir);
+	mp_args_add2(a, "-initrd", "%s/initrd.img", p->guest_dir);
+	mp_args_add2(a, "-append", "console=ttyS0 quiet loglevel=5 panic=-1");
+	mp_args_add2(a, "-chardev", "socket,id=console,fd=%d", p->fd_console);
+	mp_args_add2(a, "-serial", "chardev:console");
+	mp_args_add2(a, "-device", "virtio-serial-pci,bus=pci.0,addr=2");
+	mp_args_add2(a, "-chardev", "socket,id=report,fd=%d", p->fd_report);
+	mp_args_add2(a, "-device", "virtserialport,chardev=report,name=org.mpring.result.0");
+	mp_args_add2(a, "-fw_cfg", "name=opt/mpring/plan,file=/proc/self/fd/%d", p->fd_cfg);
+	for (unsigned int i = 0; i < p->n_jobs; i++)
+		mp_args_add2(a, "-fw_cfg", "name=opt/mpring/job%u,file=/proc/self/fd/%d", i,
+			     p->fd_job[i]);
+}
+
+static bool user_says_memory(const struct mp_options *o)
+{
+	for (int i = 0; i < o->qemu_argc; i++)
+		if (strcmp(o->qemu_argv[i], "-m") == 0)
+			return true;
+	return false;
+}
+
+void mp_plan_qemu_args(const struct mp_plan *p, struct mp_args *ret_args)
+{
+	struct mp_args *a = ret_args;
+
+	mp_args_add(a, "%s", p->qemu);
+	if (p->opt->mode == MP_MODE_PERF)
+		qemu_perf_guest(p, a);
+	else
+		for (int i = 0; i < p->opt->qemu_argc; i++)
+			mp_args_add(a, "%s", p->opt->qemu_argv[i]);
+	if (p->opt->mode == MP_MODE_RUN && !user_says_memory(p->opt))
+		mp_args_add2(a, "-m", "%s", p->mem_size);
+	qemu_common(p, a);
+	qemu_devices(p, a);
+}
+
+static void add_fd(int fd, int *fds, unsigned int *n, unsigned int max)
+{
+	if (fd < 0)
+		return;
+	mp_assert(*n < max);
+	fds[(*n)++] = fd;
+}
+
+unsigned int mp_plan_worker_fds(const struct mp_plan *p, unsigned int w, int *fds, unsigned int max)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < p->n_devs; i++) {
+		const struct mp_plan_dev *d = &p->dev[i];
+
+		if (d->kind != MP_DEV_REMOTE || d->worker != w)
+			continue;
+		add_fd(d->sock_worker, fds, &n, max);
+		add_fd(d->stat_worker.fd, fds, &n, max);
+		add_fd(d->disk_fd, fds, &n, max);
+	}
+	return n;
+}
+
+unsigned int mp_plan_qemu_fds(const struct mp_plan *p, int *fds, unsigned int max)
+{
+	unsigned int n = 0;
+
+	add_fd(p->fd_qmp, fds, &n, max);
+	add_fd(p->fd_report, fds, &n, max);
+	add_fd(p->fd_console, fds, &n, max);
+	add_fd(p->fd_cfg, fds, &n, max);
+	for (unsigned int i = 0; i < p->n_jobs; i++)
+		add_fd(p->fd_job[i], fds, &n, max);
+	for (unsigned int i = 0; i < p->n_devs; i++) {
+		const struct mp_plan_dev *d = &p->dev[i];
+
+		add_fd(d->kind == MP_DEV_STOCK ? d->disk_fd : d->sock_qemu, fds, &n, max);
+		add_fd(d->stat_proxy.fd, fds, &n, max);
+	}
+	return n;
+}
