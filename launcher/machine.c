@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Order of a start: workers first (each waits on its end of a socketpair),
+ * then QEMU, whose proxies meet them while it builds the machine. Right after
+ * that the launcher closes its copies of both ends: from then on the death of
+ * one side is an end-of-file for the other, and the launcher is in no data
+ * path at all.
+ *
+ * How it ends. QEMU gets SIGTERM and a moment, then the workers see their
+ * sockets close and exit by themselves, and who doesn't is killed. If the
+ * launcher itself is killed, the kernel kills its children (spawn.c). There
+ * is nothing else to clean up: no path was ever made.
+ */
+#include "launcher/machine.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+
+#define MAX_FDS         1024
+#define QMP_START_NS    (60 * MP_NS_PER_SEC)
+#define QEMU_GRACE_NS   (3 * MP_NS_PER_SEC)
+#define WORKER_GRACE_NS (MP_NS_PER_SEC / 2)
+
+static int take_signals(struct mp_machine *m)
+{
+	struct rlimit files;
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGCHLD);
+	signal(SIGPIPE, SIG_IGN);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return mp_err_origin(-errno);
+	m->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (m->signal_fd < 0)
+		return mp_err_origin(-errno);
+	/* What a worker starts (a server for an image format) is ours when the worker dies. */
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+	return 0;
+}
+
+/* "worker of lsi0", "worker of lsi4 to lsi7" */
+static void name_worker(struct mp_machine *m, unsigned int w)
+{
+	unsigned int k = m->plan->opt->devices_per_worker, first = w * k, last = first + k - 1;
+
+	if (last >= m->plan->n_remote)
+		last = m->plan->n_remote - 1;
+	if (first == last)
+		snprintf(m->worker_name[w], sizeof(m->worker_name[w]), "worker of lsi%u", first);
+	else
+		snprintf(m->worker_name[w], sizeof(m->worker_name[w]), "worker of lsi%u to lsi%u",
+			 first, last);
+	m->worker[w].what = m->worker_name[w];
+}
+
+static int start_worker(struct mp_machine *m, unsigned int w)
+{
+	MP_CLEANUP(mp_args_fini) struct mp_args args = MP_ARGS_NULL;
+	int fds[MAX_FDS], r;
+	struct mp_spawn_fds pass = {.fds = fds, .stdio_null = 1};
+
+	name_worker(m, w);
+	mp_plan_worker_args(m->plan, w, &args);
+	pass.n = mp_plan_worker_fds(m->plan, w, fds, MAX_FDS);
+	r = mp_spawn(&m->worker[w], &args, &pass);
+	if (r < 0)
+		mp_error("%s: %s: %s", m->worker[w].what, args.v[0], strerror(-r));
+	return r;
+}
+
+static int start_qemu(struct mp_machine *m)
+{
+	MP_CLEANUP(mp_args_fini) struct mp_args args = MP_ARGS_NULL;
+	int fds[MAX_FDS], r;
+	struct mp_spawn_fds pass = {.fds = fds, .stdio_null = m->plan->opt->mode == MP_MODE_PERF};
+
+	m->qemu.what = "QEMU";
+	mp_plan_qemu_args(m->plan, &args);
+	pass.n = mp_plan_qemu_fds(m->plan, fds, MAX_FDS);
+	r = mp_spawn(&m->qemu, &args, &pass);
+	if (r < 0)
+		mp_error("%s: %s; --qemu names another program", args.v[0], strerror(-r));
+	return r;
+}
+
+static void pin_vcpus(struct mp_machine *m)
+{
+	const struct mp_placement *place = &m->plan->place;
+	json_t *cpus = NULL, *cpu;
+	size_t i;
+
+	if (!place->pinned ||
+	    mp_qmp_command(&m->qmp, "query-cpus-fast", &cpus, mp_clock_ns() + QMP_START_NS) < 0)
+		return;
+	json_array_foreach(cpus, i, cpu)
+	{
+		pid_t tid = (pid_t)json_integer_value(json_object_get(cpu, "thread-id"));
+		cpu_set_t set;
+
+		CPU_ZERO(&set);
+		CPU_SET(place->core[i % place->n_vcpus], &set);
+		if (i < place->n_vcpus && sched_setaffinity(tid, sizeof(set), &set) < 0)
+			mp_warn("guest CPU %zu could not be pinned: %s", i, strerror(errno));
+	}
+	json_decref(cpus);
+}
+
+int mp_machine_start(struct mp_machine *m, struct mp_plan *p)
+{
+	int r;
+
+	*m = (struct mp_machine){
+		.plan = p, .qemu = MP_CHILD_NULL, .qmp = MP_QMP_NULL, .signal_fd = -1};
+	for (unsigned int w = 0; w < MP_MAX_DEVICES; w++)
+		m->worker[w] = MP_CHILD_NULL;
+	r = take_signals(m);
+	if (r == 0)
+		r = mp_plan_open(p);
+	for (unsigned int w = 0; r == 0 && w < p->n_workers; w++)
+		r = start_worker(m, w);
+	if (r == 0)
+		r = start_qemu(m);
+	mp_plan_close_children_fds(p);
+	if (r < 0)
+		return mp_err_trace(r);
+	r = mp_qmp_attach(&m->qmp, p->our_qmp, mp_clock_ns() + QMP_START_NS);
+	if (r < 0) {
+		mp_machine_check(m);
+		mp_error("QEMU did not start (%s); its own message is above", strerror(-r));
+		return r;
+	}
+	pin_vcpus(m);
+	return 0;
+}
+
+static void check_worker(struct mp_machine *m, struct mp_child *c)
+{
+	char how[64];
+
+	if (c->pidfd < 0 || !mp_child_reap(c, 0))
+		return;
+	m->n_dead_workers++;
+	if (m->qemu.pidfd < 0 || mp_child_reap(&m->qemu, 0))
+		return; /* QEMU went first: workers follow */
+	mp_child_describe_end(c, how, sizeof(how));
+	mp_error("%s (pid %d) ended: %s; QEMU goes on, its registers read as all ones", c->what,
+		 (int)c->pid, how);
+}
+
+static void reap_strangers(const struct mp_machine *m)
+{
+	siginfo_t info;
+
+	/* Not ours by name: children of a worker that died. WNOWAIT keeps our own for their pidfds. */
+	for (;;) {
+		info.si_pid = 0;
+		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
+			return;
+		if (info.si_pid == m->qemu.pid)
+			return;
+		for (unsigned int w = 0; w < m->plan->n_workers; w++)
+			if (info.si_pid == m->worker[w].pid)
+				return;
+		waitid(P_PID, (id_t)info.si_pid, &info, WEXITED | WNOHANG);
+	}
+}
+
+bool mp_machine_check(struct mp_machine *m)
+{
+	struct signalfd_siginfo si;
+
+	while (read(m->signal_fd, &si, sizeof(si)) == sizeof(si))
+		if (si.ssi_signo != SIGCHLD)
+			m->interrupted = true;
+	mp_child_reap(&m->qemu, 0);
+	for (unsigned int w = 0; w < m->plan->n_workers; w++)
+		check_worker(m, &m->worker[w]);
+	reap_strangers(m);
+	return !m->interrupted && m->qemu.pidfd >= 0;
+}
+
+void mp_machine_stop(struct mp_machine *m)
+{
+	uint64_t deadline;
+
+	if (!m->plan)
+		return;
+	mp_child_stop(&m->qemu, QEMU_GRACE_NS);
+	deadline = mp_clock_ns() + WORKER_GRACE_NS;
+	for (unsigned int w = 0; w < m->plan->n_workers; w++)
+		mp_child_reap(&m->worker[w], deadline);
+	for (unsigned int w = 0; w < m->plan->n_workers; w++)
+		mp_child_stop(&m->worker[w], 0);
+	mp_qmp_detach(&m->qmp);
+	mp_fd_close(&m->signal_fd);
+}
+
+static unsigned int devices_of(const struct mp_plan *p, unsigned int w)
+{
+	unsigned int k = p->opt->devices_per_worker, left = p->n_remote - w * k;
+
+	return left < k ? left : k;
+}
+
+void mp_machine_transport(const struct mp_machine *m, unsigned int i, struct mp_transport *ret)
+{
+	const struct mp_plan_dev *d = &m->plan->dev[i];
+
+	*ret = (struct mp_transport){0};
+	if (d->kind != MP_DEV_REMOTE)
+		return;
+	for (unsigned int c = 0; c < MP_STAT_COUNT; c++)
+		ret->counter[c] = mp_stat_get(mp_stat_page(&d->stat_proxy), c) +
+				  mp_stat_get(mp_stat_page(&d->stat_worker), c);
+	/* Of the whole process; shared evenly by its devices. */
+	ret->worker_cpu_ns = mp_child_cpu_ns(&m->worker[d->worker]) /
+			     devices_of(m->plan, d->worker);
+}
+
+void mp_plan_show(const struct mp_plan *p)
+{
+	char sentence[200];
+	struct mp_args args = MP_ARGS_NULL;
+
+	mp_placement_describe(&p->place, sentence, sizeof(sentence));
+	printf("# placement: %s\n", sentence);
+	printf("# descriptors: %d QMP", p->fd_qmp);
+	if (p->opt->mode == MP_MODE_PERF)
+		printf(", %d report, %d console, %d plan, from %d jobs", p->fd_report,
+		       p->fd_console, p->fd_cfg, p->fd_job[0]);
+	printf("; per device: disk, sockets, counters\n");
+	for (unsigned int w = 0; w < p->n_workers; w++) {
+		mp_plan_worker_args(p, w, &args);
+		mp_args_print(&args, stdout);
+		mp_args_fini(&args);
+	}
+	mp_plan_qemu_args(p, &args);
+	mp_args_print(&args, stdout);
+	mp_args_fini(&args);
+}
