@@ -34,7 +34,11 @@ need() {
 kernel_package() { # the image that linux-image-amd64 stands for, as package=version
 	local name
 	name=$(apt-cache depends linux-image-amd64 | awk '$1 == "Depends:" && $2 ~ /^linux-image-/ { print $2; exit }')
-	[ -n "$name" ] || die "apt knows no linux-image-amd64; run 'apt-get update' first"
+	if [ -z "$name" ]; then # apt's lists are gone: what we have is as new as can be known
+		sed -n 's/^kernel //p' "$dest/stamp" 2>/dev/null | grep . ||
+			die "apt knows no linux-image-amd64; run 'apt-get update' first"
+		return
+	fi
 	echo "$name=$(apt-cache show --no-all-versions "$name" | awk '$1 == "Version:" { print $2; exit }')"
 }
 
