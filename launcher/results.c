@@ -126,7 +126,7 @@ static void append_total(struct mp_rows *rows, size_t from)
 {
 	struct mp_row *total = rows_append(rows);
 
-	snprintf(total->section, sizeof(total->section), "%s", rows->row[from].section);
+	memcpy(total->section, rows->row[from].section, sizeof(total->section));
 	strcpy(total->device, "total");
 	for (size_t i = from; i < rows->n - 1; i++) {
 		const struct mp_row *row = &rows->row[i];
