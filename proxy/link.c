@@ -44,6 +44,7 @@
 
 static const char why_timeout[] = "the worker did not answer within reply-timeout";
 static const char why_gone[] = "the worker closed its socket";
+static const char why_talk[] = "the worker talks out of turn on its socket";
 static const char why_head[] = "the worker claims requests that were never sent";
 static const char why_reply[] = "the worker sent a malformed reply";
 static const char why_flood[] = "the worker reports more memory writes than can be handled";
@@ -488,7 +489,16 @@ int mp_link_sock_fd(const struct mp_link *l)
 
 void mp_link_hup(struct mp_link *l)
 {
-	set_closed(l, why_gone);
+	ssize_t n;
+	char byte;
+
+	if (l->closed)
+		return;
+	n = recv(l->s.sock, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	if (n > 0)
+		set_closed(l, why_talk);
+	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+		set_closed(l, why_gone);
 }
 
 int mp_link_attach_take(struct mp_link *l, int sock, const struct mp_link_cfg *cfg,

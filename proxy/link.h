@@ -94,6 +94,10 @@ int mp_link_irq_now(const struct mp_link *l);
 void mp_link_set_irq_edge_only(struct mp_link *l, bool on);
 /** mp_link_sock_fd() - readable when the worker has closed; then call mp_link_hup() */
 int mp_link_sock_fd(const struct mp_link *l);
+/** mp_link_hup() - the socket was readable: close the device, unless that is over
+ *
+ * An ACK that another thread has taken since poll() returned is nothing.
+ */
 void mp_link_hup(struct mp_link *l);
 
 #endif

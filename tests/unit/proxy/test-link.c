@@ -302,9 +302,25 @@ static void test_hang_up_is_said_once_more_if_it_was_only_stuck(void)
 	struct rig *r = open_stuck();
 
 	mp_link_read(&r->l, MEM, 0x20, 4);
+	shutdown(r->p.s.sock, SHUT_RDWR);
 	mp_link_hup(&r->l);
 	mp_link_hup(&r->l);
 	T_STR_EQ(r->log, "dead dead ");
+	rig_close(r);
+}
+
+static void test_hup_with_nothing_on_the_socket_is_ignored(void)
+{
+	struct rig *r = open_default();
+
+	/* Used to close the device: the main loop's poll() had seen an ACK that a
+	 * vCPU then took. */
+	mp_link_hup(&r->l);
+	T_OK(!r->l.closed);
+	T_EQ(write(r->p.s.sock, "x", 1), 1);
+	mp_link_hup(&r->l);
+	T_OK(r->l.closed);
+	T_STR_EQ(r->why, "the worker talks out of turn on its socket");
 	rig_close(r);
 }
 
@@ -510,6 +526,7 @@ T_MAIN(T_TEST(test_posted_write_returns_before_it_is_applied),
        T_TEST(test_reset_revives_a_worker_that_answers_again),
        T_TEST(test_hang_up_during_a_wait_is_noticed_at_once),
        T_TEST(test_hang_up_is_said_once_more_if_it_was_only_stuck),
+       T_TEST(test_hup_with_nothing_on_the_socket_is_ignored),
        T_TEST(test_talk_on_the_socket_does_not_end_or_burn_a_wait),
        T_TEST(test_full_ring_waits_for_credit_and_loses_nothing),
        T_TEST(test_full_ring_of_a_stuck_worker_is_bounded),

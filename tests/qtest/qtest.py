@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""QEMU without a guest: its text qtest protocol, a PCI device, a worker.
+
+One Machine is one QEMU with one worker process, in a folder of its own.
+"""
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+CONFIG_ADDRESS, CONFIG_DATA = 0xCF8, 0xCFC
+DEADLINE_S = 30
+
+
+class Machine:
+    """QEMU with mpring-pci as device 4 of the root bus, and its worker."""
+
+    def __init__(self, tools, machine="pc", device="", ram=("128M", "on"), qemu_args=(),
+                 worker=None, accel="tcg", paused=True, by_path=False, so=None):
+        self.dir = tempfile.mkdtemp(prefix="mpring-qtest-")
+        self.pending, self.irqs = b"", []
+        self.worker = self.qemu = self.sock = None
+        ours, theirs = socket.socketpair()
+        path = os.path.join(self.dir, "worker")
+        args = [tools.fake_worker] + (["--listen", path] if by_path else
+                                      ["--fd", str(theirs.fileno())])
+        if worker:
+            args = worker(theirs.fileno(), self.dir)
+        self.worker = subprocess.Popen(args, pass_fds=[theirs.fileno()])
+        theirs.close()
+        if by_path:
+            wait_for(lambda: os.path.exists(path), "the worker to listen")
+        where = "socket=" + path if by_path else "fd=%d" % ours.fileno()
+        size, share = ram
+        self.log_path = os.path.join(self.dir, "qemu.log")
+        qtest_path = os.path.join(self.dir, "qtest")
+        command = [tools.qemu, "-nodefaults", "-display", "none", "-accel", accel,
+                   "-qtest", "unix:%s,server=on,wait=off" % qtest_path, "-qtest-log", "none",
+                   "-m", size + ",slots=32,maxmem=8G",
+                   "-object", "memory-backend-memfd,id=mem,size=%s,share=%s" % (size, share),
+                   "-machine", machine + ",memory-backend=mem",
+                   "-plugin", so or tools.so] + list(qemu_args)
+        command += ["-device", "mpring-pci,id=lsi0,addr=4,%s%s" % (where, device)]
+        command += ["-S"] if paused else []
+        with open(self.log_path, "w") as log:
+            self.qemu = subprocess.Popen(command, pass_fds=[ours.fileno()], stderr=log,
+                                         stdout=log, stdin=subprocess.DEVNULL)
+        ours.close()
+        wait_for(lambda: os.path.exists(qtest_path) or self.qemu.poll() is not None, "QEMU")
+        if self.qemu.poll() is None:
+            self._connect(qtest_path)
+
+    def _connect(self, path):
+        self.sock = socket.socket(socket.AF_UNIX)
+
+        def connected():
+            try:
+                self.sock.connect(path)
+                return True
+            except OSError:
+                return self.qemu.poll() is not None
+        wait_for(connected, "QEMU's qtest socket")
+        # The first answer comes when every device is realized, or never.
+        try:
+            self.command("endianness")
+        except EOFError:
+            self.qemu.wait(DEADLINE_S)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for p in (self.qemu, self.worker):
+            if p and p.poll() is None:
+                p.send_signal(signal.SIGCONT)
+                p.kill()
+            if p:
+                p.wait()
+        if self.sock:
+            self.sock.close()
+        shutil.rmtree(self.dir)
+
+    def log(self):
+        with open(self.log_path) as f:
+            return f.read()
+
+    def alive(self):
+        return self.qemu.poll() is None
+
+    def _line(self, timeout):
+        end = time.monotonic() + timeout
+        while b"\n" not in self.pending:
+            left = end - time.monotonic()
+            if left <= 0 or not select.select([self.sock], [], [], left)[0]:
+                return None
+            got = self.sock.recv(65536)
+            if not got:
+                raise EOFError("QEMU is gone: " + self.log())
+            self.pending += got
+        line, self.pending = self.pending.split(b"\n", 1)
+        return line.decode()
+
+    def command(self, text):
+        try:
+            self.sock.sendall(text.encode() + b"\n")
+            while True:
+                line = self._line(DEADLINE_S)
+                if line is None:
+                    raise TimeoutError("no answer to " + text)
+                if line.startswith("IRQ "):
+                    self.irqs.append(line[4:])
+                elif line.startswith("OK"):
+                    return line[3:]
+                else:
+                    raise AssertionError("%s: %s" % (text, line))
+        except (BrokenPipeError, ConnectionResetError) as e:
+            raise EOFError("QEMU is gone: " + self.log()) from e
+
+    def irq(self, want, timeout=5):
+        """Waits for the next level change, "raise N" or "lower N"."""
+        if not self.irqs:
+            line = self._line(timeout)
+            if line is None:
+                raise AssertionError("no IRQ line, wanted " + want)
+            self.irqs.append(line[4:])
+        got = self.irqs.pop(0)
+        assert got == want, "IRQ %s, wanted %s" % (got, want)
+
+    def no_irq(self):
+        self.command("endianness")
+        assert not self.irqs, self.irqs
+
+    def out(self, port, value, size=4):
+        self.command("out%s 0x%x 0x%x" % ("bwl"[size.bit_length() - 1], port, value))
+
+    def inp(self, port, size=4):
+        return int(self.command("in%s 0x%x" % ("bwl"[size.bit_length() - 1], port)), 16)
+
+    def write(self, addr, value, size=4):
+        self.command("write%s 0x%x 0x%x" % ("bwlq"[size.bit_length() - 1], addr, value))
+
+    def read(self, addr, size=4):
+        return int(self.command("read%s 0x%x" % ("bwlq"[size.bit_length() - 1], addr)), 16)
+
+    def read_bytes(self, addr, n):
+        return bytes.fromhex(self.command("read 0x%x %d" % (addr, n))[2:])
+
+    def _select(self, slot, reg):
+        self.out(CONFIG_ADDRESS, 0x80000000 | slot << 11 | reg & ~3)
+        return CONFIG_DATA + (reg & 3)
+
+    def cfg_read(self, reg, size=4, slot=4):
+        return self.inp(self._select(slot, reg), size)
+
+    def cfg_write(self, reg, value, size=4, slot=4):
+        self.out(self._select(slot, reg), value, size)
+
+    def enable(self, io=0xC000, mem=0xFE000000, ram=0xFE001000):
+        """Maps the BARs, allows I/O, memory and bus mastering, routes INTx (pc)."""
+        self.cfg_write(0x10, io)
+        self.cfg_write(0x14, mem)
+        self.cfg_write(0x18, ram)
+        self.cfg_write(0x04, 7, 2)
+        for reg, irq in zip(range(0x60, 0x64), (10, 10, 11, 11)):
+            self.cfg_write(reg, irq, 1, slot=1)
+
+
+def wait_for(condition, what, timeout=DEADLINE_S):
+    end = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError("waited in vain for " + what)
+        time.sleep(0.005)
+
+
+def run_tests(tests, *args):
+    """TAP; a test that returns text was skipped, and that is why."""
+    failed = 0
+    print("TAP version 13\n1..%d" % len(tests), flush=True)
+    for i, test in enumerate(tests, 1):
+        skip = ""
+        try:
+            why = test(*args)
+            skip = " # SKIP " + why if why else ""
+        except Exception as e:  # a test ends, the others go on
+            failed += 1
+            for line in ("%s: %s" % (type(e).__name__, e)).splitlines():
+                print("# " + line)
+            print("not ", end="")
+        print("ok %d - %s%s" % (i, test.__name__, skip), flush=True)
+    return 1 if failed else 0

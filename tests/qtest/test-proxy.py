@@ -1,0 +1,354 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""mpring-pci in the installed QEMU, against the fake worker."""
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+from qtest import Machine, run_tests, wait_for
+
+IO, MEM, RAM_BAR = 0xC000, 0xFE000000, 0xFE001000
+
+# Registers of tests/lib/fake_peer.h.
+SCRATCH, UNSHADOWED, IRQ, N_WRITES = 0x00, 0x20, 0x40, 0x44
+DMA_ADDR, DMA_GO, DMA_OK, EXIT, N_RESETS = 0x48, 0x4C, 0x50, 0x54, 0x58
+CFG, N_REGIONS, REGION, REGION_GPA, REGION_LEN, REGION_FLAGS = 0x80, 0xC0, 0xC4, 0xC8, 0xCC, 0xD0
+
+
+def test_config_header_is_the_workers(tools):
+    with Machine(tools) as m:
+        assert m.cfg_read(0x00) == 0x00121000
+        assert m.cfg_read(0x08) == 0x01000002
+        assert m.cfg_read(0x2C) == 0x12341000
+        assert m.cfg_read(0x3D, 1) == 1
+        assert m.cfg_read(0x3E, 2) == 0x4011
+
+
+def test_bars_have_their_kind_and_size(tools):
+    with Machine(tools) as m:
+        for reg, want in ((0x10, 0xFFFFFF01), (0x14, 0xFFFFFC00), (0x18, 0xFFFFF000), (0x1C, 0)):
+            m.cfg_write(reg, 0xFFFFFFFF)
+            assert m.cfg_read(reg) == want, "BAR at 0x%x: 0x%x" % (reg, m.cfg_read(reg))
+
+
+def test_registers_by_port_and_by_memory_are_the_same(tools):
+    with Machine(tools) as m:
+        m.enable()
+        m.write(MEM + UNSHADOWED, 0x11223344)
+        assert m.read(MEM + UNSHADOWED) == 0x11223344
+        assert m.inp(IO + UNSHADOWED) == 0x11223344
+        m.out(IO + SCRATCH + 1, 0xAB, 1)
+        assert m.read(MEM + SCRATCH) == 0xAB00
+        assert m.inp(IO + SCRATCH, 2) == 0xAB00
+
+
+def test_eight_bytes_are_two_messages(tools):
+    with Machine(tools) as m:
+        m.enable()
+        m.write(MEM + UNSHADOWED, 0x1122334455667788, 8)
+        assert m.read(MEM + N_WRITES) == 2
+        assert m.read(MEM + UNSHADOWED, 8) == 0x1122334455667788
+
+
+def test_posted_writes_keep_their_order(tools):
+    with Machine(tools) as m:
+        m.enable()
+        for i in range(3000):
+            m.write(MEM + UNSHADOWED, i)
+        assert m.read(MEM + UNSHADOWED) == 2999
+        assert m.read(MEM + N_WRITES) == 3000
+
+
+def test_worker_is_told_of_config_writes(tools):
+    with Machine(tools) as m:
+        m.enable()
+        m.cfg_write(0x3C, 11, 1)
+        assert m.read(MEM + CFG + 0x04, 2) == 7
+        assert m.read(MEM + CFG + 0x10) == IO | 1
+        assert m.read(MEM + CFG + 0x14) == MEM
+        assert m.read(MEM + CFG + 0x3C, 1) == 11
+
+
+def test_interrupt_follows_the_level(tools):
+    with Machine(tools) as m:
+        m.enable()
+        m.command("irq_intercept_in ioapic")
+        m.out(IO + IRQ, 1)
+        m.irq("raise 11")
+        assert m.cfg_read(0x06, 2) & 8
+        m.out(IO + IRQ, 1)
+        m.no_irq()
+        m.out(IO + IRQ, 0)
+        m.irq("lower 11")
+        assert not m.cfg_read(0x06, 2) & 8
+
+
+def test_interrupt_arrives_without_an_access(tools):
+    with Machine(tools) as m:
+        m.enable()
+        m.command("irq_intercept_in ioapic")
+        # Posted: only the main loop's fd handler can raise it afterwards.
+        m.write(MEM + IRQ, 1)
+        m.irq("raise 11")
+        m.write(MEM + IRQ, 0)
+        m.irq("lower 11")
+
+
+def test_port_write_has_lowered_the_line_when_it_returns(tools):
+    with Machine(tools) as m:
+        m.enable()
+        m.command("irq_intercept_in ioapic")
+        m.write(MEM + IRQ, 1)
+        m.irq("raise 11")
+        m.out(IO + IRQ, 0)
+        assert m.irqs == ["lower 11"], m.irqs
+
+
+def test_intx_disable_is_honoured(tools):
+    with Machine(tools) as m:
+        m.enable()
+        m.command("irq_intercept_in ioapic")
+        m.cfg_write(0x04, 0x407, 2)
+        m.out(IO + IRQ, 1)
+        m.no_irq()
+        m.cfg_write(0x04, 7, 2)
+        m.irq("raise 11")
+
+
+def regions(m):
+    found = []
+    for i in range(m.read(MEM + N_REGIONS)):
+        m.write(MEM + REGION, i)
+        found.append((m.read(MEM + REGION_GPA) << 12, m.read(MEM + REGION_LEN) << 12,
+                      m.read(MEM + REGION_FLAGS)))
+    return found
+
+
+def test_memory_is_offered_only_to_a_bus_master(tools):
+    with Machine(tools) as m:
+        m.cfg_write(0x14, MEM)
+        m.cfg_write(0x04, 2, 2)
+        assert regions(m) == []
+        m.cfg_write(0x04, 6, 2)
+        found = regions(m)
+        assert found[0][0] == 0 and found[0][1] >= 0xA0000, found
+        assert found[-1] == (0x100000, 127 << 20, 0), found
+        m.cfg_write(0x04, 2, 2)
+        assert regions(m) == []
+
+
+def test_many_pieces_of_memory_all_arrive(tools):
+    args = []
+    for i in range(12):
+        args += ["-object", "memory-backend-memfd,id=d%d,size=128M,share=on" % i,
+                 "-device", "pc-dimm,memdev=d%d" % i]
+    with Machine(tools, qemu_args=args) as m:
+        m.enable()
+        dimms = [r for r in regions(m) if r[0] >= 1 << 32 and r[1] == 128 << 20]
+        assert len(dimms) == 12, regions(m)
+        assert len({r[0] for r in dimms}) == 12
+
+
+def test_dma_lands_in_guest_memory(tools):
+    with Machine(tools) as m:
+        m.enable()
+        m.out(IO + DMA_ADDR, 0x200000)
+        m.out(IO + DMA_GO, 0x5A)
+        assert m.inp(IO + DMA_OK) == 1
+        assert m.read_bytes(0x200000, 64) == b"\x5a" * 64
+        assert m.read_bytes(0x200040, 1) == b"\0"
+
+
+def test_private_memory_is_refused_with_the_way_out(tools):
+    with Machine(tools, ram=("128M", "off")) as m:
+        assert m.qemu.poll() == 1
+        assert "guest memory is private to QEMU; start it with -object " \
+            "memory-backend-memfd,id=mem,size=<RAM size>,share=on " \
+            "-machine memory-backend=mem" in m.log(), m.log()
+
+
+def test_iommu_is_refused(tools):
+    with Machine(tools, machine="q35", qemu_args=["-device", "intel-iommu"]) as m:
+        assert m.qemu.poll() == 1
+        assert "vIOMMU" in m.log(), m.log()
+
+
+def test_other_qemu_is_refused(tools):
+    with Machine(tools, so=tools.wrong_so) as m:
+        assert m.qemu.poll() == 1
+        assert "built for QEMU 9.9.9" in m.log(), m.log()
+        assert "./quickstart --build-only" in m.log(), m.log()
+
+
+def test_socket_path_works_too(tools):
+    with Machine(tools, by_path=True) as m:
+        m.enable()
+        m.write(MEM + UNSHADOWED, 77)
+        assert m.read(MEM + UNSHADOWED) == 77
+
+
+def test_missing_and_double_socket_are_explained(tools):
+    with Machine(tools, device=",socket=/nowhere") as m:
+        assert m.qemu.poll() == 1
+        assert "give either fd=N" in m.log(), m.log()
+
+
+def test_killed_worker_costs_the_device_only(tools):
+    with Machine(tools) as m:
+        m.enable()
+        m.command("irq_intercept_in ioapic")
+        m.out(IO + IRQ, 1)
+        m.irq("raise 11")
+        m.worker.kill()
+        m.worker.wait()
+        m.irq("lower 11")
+        assert m.read(MEM + UNSHADOWED) == 0xFFFFFFFF
+        assert m.inp(IO + UNSHADOWED, 1) == 0xFF
+        m.write(MEM + UNSHADOWED, 1)
+        m.cfg_write(0x04, 0, 2)
+        assert m.cfg_read(0x00) == 0x00121000
+        assert m.alive()
+        assert m.log().count("mpring-pci lsi0: worker is gone") == 1, m.log()
+
+
+def test_worker_that_exits_in_a_wait_is_noticed_at_once(tools):
+    with Machine(tools) as m:
+        m.enable()
+        begin = time.monotonic()
+        m.write(MEM + EXIT, 1)
+        assert m.read(MEM + UNSHADOWED) == 0xFFFFFFFF
+        assert time.monotonic() - begin < 2
+        assert "worker is gone" in m.log(), m.log()
+
+
+def test_stopped_worker_is_bounded_and_revived_by_reset(tools):
+    with Machine(tools, device=",reply-timeout=300") as m:
+        m.enable()
+        m.worker.send_signal(signal.SIGSTOP)
+        begin = time.monotonic()
+        assert m.read(MEM + UNSHADOWED) == 0xFFFFFFFF
+        assert 0.25 < time.monotonic() - begin < 5
+        assert "worker is stuck" in m.log(), m.log()
+        begin = time.monotonic()
+        assert m.read(MEM + UNSHADOWED) == 0xFFFFFFFF
+        assert time.monotonic() - begin < 0.25
+        m.worker.send_signal(signal.SIGCONT)
+        m.out(0xCF9, 6, 1)
+        m.command("endianness")
+        wait_for(lambda: "answers again" in m.log(), "the reset")
+        m.enable()
+        assert m.read(MEM + N_RESETS) >= 2
+        assert m.log().count("worker is stuck") == 1, m.log()
+
+
+def test_slow_worker_is_waited_for(tools):
+    with Machine(tools) as m:
+        m.enable()
+        m.worker.send_signal(signal.SIGSTOP)
+        resume = subprocess.Popen(["sh", "-c", "sleep 0.3; kill -CONT %d" % m.worker.pid])
+        m.write(MEM + UNSHADOWED, 9)
+        assert m.read(MEM + UNSHADOWED) == 9
+        resume.wait()
+        assert m.log() == "", m.log()
+
+
+GUEST = """
+bits 16
+org 0
+base:
+	xor ax, ax
+	mov ds, ax
+	mov es, ax
+	mov ss, ax
+	mov sp, 0x4000
+	; BAR 0 at 0xc000, then I/O and bus master, of device 4
+	mov eax, 0x80002010
+	mov ebx, 0xc000
+	call config
+	mov eax, 0x80002004
+	mov ebx, 5
+	call config
+	; the routine: 64 one-byte instructions that the device fills in, then retf
+	mov byte [0x5040], 0xcb
+	mov bl, 0x40		; inc ax
+	call go
+	mov [0x6000], ax
+	mov bl, 0x48		; dec ax
+	call go
+	mov [0x6002], ax
+	mov bl, 0x40
+	call go
+	mov [0x6004], ax
+	mov word [0x6006], 0x600d
+halt:	hlt
+	jmp halt
+config:
+	mov dx, 0xcf8
+	out dx, eax
+	mov dx, 0xcfc
+	mov eax, ebx
+	out dx, eax
+	ret
+go:	mov dx, 0xc048
+	mov eax, 0x5000
+	out dx, eax
+	mov dx, 0xc04c
+	movzx eax, bl
+	out dx, eax
+	xor ax, ax
+	call 0x0000:0x5000
+	ret
+	times 0xfff0 - ($ - base) db 0
+	jmp 0xf000:0
+	times 0x10000 - ($ - base) db 0
+"""
+
+
+def build_guest(tools, folder):
+    source = os.path.join(folder, "guest.asm")
+    rom = os.path.join(folder, "guest.rom")
+    with open(source, "w") as f:
+        f.write(GUEST)
+    subprocess.run([tools.nasm, "-f", "bin", "-o", rom, source], check=True)
+    return rom
+
+
+def run_overwritten_code(tools, device):
+    """What the guest's routine returned, before and after DMA has rewritten it."""
+    with tempfile.TemporaryDirectory(prefix="mpring-qtest-") as folder:
+        rom = build_guest(tools, folder)
+        with Machine(tools, device=device, paused=False, qemu_args=["-bios", rom]) as m:
+            wait_for(lambda: m.read(0x6006, 2) == 0x600D, "the guest program: " + m.log())
+            return [m.read(0x6000, 2), m.read(0x6002, 2), m.read(0x6004, 2)]
+
+
+def test_code_that_dma_has_overwritten_runs_as_written(tools):
+    if not tools.nasm:
+        return "nasm is not installed"
+    got = run_overwritten_code(tools, "")
+    assert got == [64, 0x10000 - 64, 64], got
+
+
+def test_without_reports_old_code_would_run(tools):
+    """The test above tests something: TCG does need the reports."""
+    if not tools.nasm:
+        return "nasm is not installed"
+    got = run_overwritten_code(tools, ",dma-report=off")
+    assert got[1] == 64, got
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    for name in ("qemu", "so", "wrong-so", "fake-worker", "nasm"):
+        parser.add_argument("--" + name)
+    parser.add_argument("--only", default="")
+    tools = parser.parse_args()
+    tests = [f for name, f in globals().items() if name.startswith("test_") and tools.only in name]
+    sys.exit(run_tests(tests, tools))
+
+
+if __name__ == "__main__":
+    main()
