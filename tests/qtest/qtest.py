@@ -3,11 +3,14 @@
 
 One Machine is one QEMU with one worker process, in a folder of its own.
 """
+import fcntl
 import os
+import re
 import select
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -16,11 +19,29 @@ CONFIG_ADDRESS, CONFIG_DATA = 0xCF8, 0xCFC
 DEADLINE_S = 30
 
 
+class Stats:
+    """A page of counters, as stats/stats.h has it."""
+
+    def __init__(self, source_root):
+        with open(os.path.join(source_root, "stats", "counters.def")) as f:
+            self.names = re.findall(r'^MP_COUNTER\(\w+, "(\w+)"', f.read(), re.M)
+        self.fd = os.memfd_create("counters", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        os.pwrite(self.fd, struct.pack("<QQ", 0x3154415453504D00, len(self.names)), 0)
+        os.ftruncate(self.fd, 4096)
+        fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS,
+                    fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
+
+    def __getitem__(self, name):
+        at = 16 + 8 * self.names.index(name)
+        return struct.unpack("<Q", os.pread(self.fd, 8, at))[0]
+
+
 class Machine:
     """QEMU with mpring-pci as device 4 of the root bus, and its worker."""
 
     def __init__(self, tools, machine="pc", device="", ram=("128M", "on"), qemu_args=(),
-                 worker=None, accel="tcg", paused=True, by_path=False, so=None):
+                 worker=None, accel="tcg", paused=True, by_path=False, so=None,
+                 stats=None):
         self.dir = tempfile.mkdtemp(prefix="mpring-qtest-")
         self.pending, self.irqs = b"", []
         self.worker = self.qemu = self.sock = None
@@ -34,6 +55,8 @@ class Machine:
         theirs.close()
         if by_path:
             wait_for(lambda: os.path.exists(path), "the worker to listen")
+        fds = [ours.fileno()] + ([stats.fd] if stats else [])
+        device += ",stats-fd=%d" % stats.fd if stats else ""
         where = "socket=" + path if by_path else "fd=%d" % ours.fileno()
         size, share = ram
         self.log_path = os.path.join(self.dir, "qemu.log")
@@ -47,7 +70,7 @@ class Machine:
         command += ["-device", "mpring-pci,id=lsi0,addr=4,%s%s" % (where, device)]
         command += ["-S"] if paused else []
         with open(self.log_path, "w") as log:
-            self.qemu = subprocess.Popen(command, pass_fds=[ours.fileno()], stderr=log,
+            self.qemu = subprocess.Popen(command, pass_fds=fds, stderr=log,
                                          stdout=log, stdin=subprocess.DEVNULL)
         ours.close()
         wait_for(lambda: os.path.exists(qtest_path) or self.qemu.poll() is not None, "QEMU")
