@@ -4,6 +4,7 @@
 One Machine is one QEMU with one worker process, in a folder of its own.
 """
 import fcntl
+import json
 import os
 import re
 import select
@@ -51,6 +52,7 @@ class Machine:
                                       ["--fd", str(theirs.fileno())])
         if worker:
             args = worker(theirs.fileno(), self.dir)
+        self.tools = tools
         self.worker = subprocess.Popen(args, pass_fds=[theirs.fileno()])
         theirs.close()
         if by_path:
@@ -63,6 +65,7 @@ class Machine:
         qtest_path = os.path.join(self.dir, "qtest")
         command = [tools.qemu, "-nodefaults", "-display", "none", "-accel", accel,
                    "-qtest", "unix:%s,server=on,wait=off" % qtest_path, "-qtest-log", "none",
+                   "-qmp", "unix:%s,server=on,wait=off" % os.path.join(self.dir, "qmp"),
                    "-m", size + ",slots=32,maxmem=8G",
                    "-object", "memory-backend-memfd,id=mem,size=%s,share=%s" % (size, share),
                    "-machine", machine + ",memory-backend=mem",
@@ -87,6 +90,8 @@ class Machine:
             except OSError:
                 return self.qemu.poll() is not None
         wait_for(connected, "QEMU's qtest socket")
+        if self.qemu.poll() is not None:
+            return
         # The first answer comes when every device is realized, or never.
         try:
             self.command("endianness")
@@ -142,6 +147,21 @@ class Machine:
                     raise AssertionError("%s: %s" % (text, line))
         except (BrokenPipeError, ConnectionResetError) as e:
             raise EOFError("QEMU is gone: " + self.log()) from e
+
+    def qmp(self, *commands):
+        """Runs QMP commands on a connection of their own; the last one's answer."""
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(DEADLINE_S)
+            sock.connect(os.path.join(self.dir, "qmp"))
+            lines = sock.makefile("rw")
+            answer = lines.readline()
+            for name, arguments in (("qmp_capabilities", {}),) + commands:
+                lines.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
+                lines.flush()
+                answer = json.loads(lines.readline())
+                while "event" in answer:
+                    answer = json.loads(lines.readline())
+            return answer
 
     def irq(self, want, timeout=5):
         """Waits for the next level change, "raise N" or "lower N"."""

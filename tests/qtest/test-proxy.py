@@ -329,6 +329,84 @@ def test_guest_takes_each_interrupt_once_under_kvm_without_irqfd(tools):
     check_interrupts(tools, ",irqfd=off", "kvm")
 
 
+def reading_guest(tools, device=""):
+    """A vCPU that reads a register in a loop, and waits for each answer."""
+    folder = tempfile.TemporaryDirectory(prefix="mpring-qtest-")
+    rom = build_guest(tools, folder.name, "guest-reader")
+    m = Machine(tools, device=device, paused=False, qemu_args=["-bios", rom])
+    m.folder = folder
+    wait_for(lambda: m.read(0x6006, 2) == 0x600D, "the guest program: " + m.log())
+    return m
+
+
+def stop_worker_and_vcpu(m):
+    """Stops the worker, and returns when the vCPU is in its wait."""
+    m.worker.send_signal(signal.SIGSTOP)
+    counts = [-1]
+
+    def stands_still():
+        counts.append(m.read(0x6000, 2))
+        time.sleep(0.02)
+        return counts[-1] == counts[-2]
+    wait_for(stands_still, "the vCPU to wait")
+
+
+def test_blocked_vcpu_leaves_the_rest_of_qemu_alone(tools):
+    if no_nasm(tools):
+        return no_nasm(tools)
+    with reading_guest(tools) as m:
+        stop_worker_and_vcpu(m)
+        count = m.read(0x6000, 2)
+        begin = time.monotonic()
+        m.cfg_read(0x00)
+        m.cfg_write(0x3C, 9, 1)  # kept until the vCPU is through
+        m.cfg_write(0x04, 0x405, 2)
+        assert time.monotonic() - begin < 1
+        assert m.read(0x6000, 2) == count
+        m.worker.send_signal(signal.SIGCONT)
+        wait_for(lambda: m.read(0x6000, 2) != count, "the vCPU")
+        assert m.inp(IO + CFG + 0x3C, 1) == 9
+        assert m.inp(IO + CFG + 0x04, 2) == 0x405
+        assert m.read(0x6004, 2) == 0
+        assert m.log() == "", m.log()
+
+
+def test_second_access_waits_for_the_blocked_first(tools):
+    if no_nasm(tools):
+        return no_nasm(tools)
+    with reading_guest(tools) as m:
+        m.out(IO + UNSHADOWED, 0x1234)
+        stop_worker_and_vcpu(m)
+        resume = subprocess.Popen(["sh", "-c", "sleep 0.3; kill -CONT %d" % m.worker.pid])
+        assert m.inp(IO + UNSHADOWED) == 0x1234
+        resume.wait()
+        assert m.read(0x6004, 2) == 0
+        assert m.log() == "", m.log()
+
+
+def test_worker_killed_under_a_blocked_vcpu(tools):
+    if no_nasm(tools):
+        return no_nasm(tools)
+    with reading_guest(tools) as m:
+        stop_worker_and_vcpu(m)
+        m.worker.kill()
+        wait_for(lambda: m.read(0x6004, 2) > 0, "the guest to read ones")
+        assert m.log().count("worker is gone") == 1, m.log()
+
+
+def test_reset_under_a_blocked_vcpu(tools):
+    if no_nasm(tools):
+        return no_nasm(tools)
+    with reading_guest(tools, ",reply-timeout=400") as m:
+        stop_worker_and_vcpu(m)
+        m.out(0xCF9, 6, 1)
+        m.worker.send_signal(signal.SIGCONT)
+        # The guest program starts anew, and reads 0 again in the end.
+        wait_for(lambda: m.read(0x6006, 2) == 0x600D and m.read(0x6004, 2) == 0
+                 and m.inp(IO + N_RESETS) >= 2, "the guest to start again: " + m.log())
+        assert m.alive()
+
+
 def test_counters_count(tools):
     stats = Stats(tools.source_root)
     with Machine(tools, stats=stats) as m:
@@ -342,6 +420,51 @@ def test_counters_count(tools):
         assert stats["proxy_waited_reads"] == before + 1
         assert stats["proxy_shadow_reads"] == 1
         assert stats["proxy_wait_ns"] > 0
+
+
+def test_unplug_ends_the_worker_and_plug_takes_a_new_one(tools):
+    with Machine(tools) as m:
+        m.enable()
+        m.write(MEM + UNSHADOWED, 5)
+        assert "return" in m.qmp(("device_del", {"id": "lsi0"}))
+        m.out(0xAE08, 1 << 4)  # the guest ejects slot 4
+        assert m.worker.wait(10) == 0
+        assert m.cfg_read(0x00) == 0xFFFFFFFF
+        path = os.path.join(m.dir, "second")
+        m.worker = subprocess.Popen([tools.fake_worker, "--listen", path])
+        wait_for(lambda: os.path.exists(path), "the second worker to listen")
+        answer = m.qmp(("device_add", {"driver": "mpring-pci", "id": "lsi1", "addr": "5",
+                                       "socket": path}))
+        assert "return" in answer, answer
+        m.cfg_write(0x14, MEM, slot=5)
+        m.cfg_write(0x04, 6, 2, slot=5)
+        assert m.read(MEM + UNSHADOWED) == 0
+        assert regions(m)[0][0] == 0
+        assert m.log() == "", m.log()
+
+
+def test_plug_without_a_worker_fails_and_qemu_goes_on(tools):
+    with Machine(tools) as m:
+        answer = m.qmp(("device_add", {"driver": "mpring-pci", "id": "lsi1", "addr": "5",
+                                       "socket": os.path.join(m.dir, "nobody")}))
+        assert "error" in answer, answer
+        m.enable()
+        m.write(MEM + UNSHADOWED, 5)
+        assert m.read(MEM + UNSHADOWED) == 5
+
+
+def test_migration_is_blocked_and_says_why(tools):
+    with Machine(tools) as m:
+        answer = m.qmp(("migrate", {"uri": "tcp:127.0.0.1:9"}))
+        assert "can't be migrated" in answer["error"]["desc"], answer
+
+
+def test_properties_are_listed(tools):
+    with Machine(tools) as m:
+        answer = m.qmp(("device-list-properties", {"typename": "mpring-pci"}))
+        names = {p["name"] for p in answer["return"]}
+        assert {"fd", "socket", "reply-timeout", "spin", "dma-report", "irqfd",
+                "stats-fd"} <= names, names
 
 
 def main():
