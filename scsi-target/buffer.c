@@ -106,6 +106,6 @@ unsigned int mp_buffers_n_used(const struct mp_scsi_buffers *b, size_t pool_len)
 	unsigned int n_pages = (unsigned int)(pool_len / MP_BUFFER_PAGE_BYTES), n = 0;
 
 	for (unsigned int i = 0; i < n_pages; i++)
-		n += b->used[i / WORD_PAGES] >> i % WORD_PAGES & 1;
+		n += (unsigned int)(b->used[i / WORD_PAGES] >> i % WORD_PAGES) & 1;
 	return n;
 }

@@ -150,10 +150,10 @@ static inline unsigned int mp_task_index(const struct mp_scsi_side *s)
 
 void mp_task_buffer(struct mp_scsi_side *s, uint64_t bytes, void (*next)(struct mp_scsi_side *));
 void mp_task_drop_buffer(struct mp_scsi_side *s);
-/** mp_task_io() - @lba, @n_blocks in logical blocks; data at the task's buffer */
+/** mp_task_io() - the next @n_blocks from task->lba; data at the start of its buffer */
 void mp_task_io(struct mp_scsi_side *s, enum mp_blk_op op, uint32_t flags, uint32_t n_blocks,
 		void (*next)(struct mp_scsi_side *));
-/** mp_task_zero_io() - DISCARD or WRITE_ZEROES of any length */
+/** mp_task_range_io() - DISCARD or WRITE_ZEROES of all that is left of the range */
 void mp_task_range_io(struct mp_scsi_side *s, enum mp_blk_op op, uint32_t flags,
 		      void (*next)(struct mp_scsi_side *));
 void mp_task_flush(struct mp_scsi_side *s, void (*next)(struct mp_scsi_side *));

@@ -43,7 +43,7 @@ static void on_complete(void *opaque, unsigned int task)
 	h->finished[h->n_finished++ % 1024] = task;
 }
 
-static const struct mp_scsi_ops hba_ops = {.xfer = on_xfer, .complete = on_complete};
+const struct mp_scsi_ops hba_ops = {.xfer = on_xfer, .complete = on_complete};
 
 void hba_init(struct fake_hba *h, uint64_t size_bytes, size_t pool_len)
 {

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* MODE SENSE, MODE SELECT and what the write cache bit does. */
+#include <stdlib.h>
+
+#include "base/bytes.h"
+#include "tests/lib/fake_hba.h"
+#include "tests/lib/t.h"
+
+static struct fake_hba h;
+static uint8_t data[512];
+
+static void setup(void)
+{
+	hba_init(&h, 4 << 20, 1 << 20);
+	memset(data, 0xee, sizeof(data));
+}
+
+#define RUN(len, ...)                                                                              \
+	hba_run(&h, (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}), data,  \
+		(len))
+
+static void test_caching_page_with_block_descriptor(void)
+{
+	static const uint8_t golden[32] = {31, 0, 0x10, 8, 0, 0, 0x20, 0, 0, 0, 2, 0, 8, 18, 4};
+
+	setup();
+	T_EQ(RUN(255, 0x1a, 0, 0x08, 0, 255, 0), MP_SCSI_GOOD);
+	T_EQ(h.slots[0].n_moved, 32);
+	T_MEM_EQ(data, golden, 32);
+	hba_fini(&h);
+}
+
+static void test_mode_sense10_of_the_changeable_bits(void)
+{
+	static const uint8_t golden[28] = {0, 26, 0, 0x10, 0, 0, 0, 0, 8, 18, 4};
+
+	setup();
+	T_EQ(RUN(255, 0x5a, 8, 0x48, 0, 0, 0, 0, 0, 255, 0), MP_SCSI_GOOD);
+	T_EQ(h.slots[0].n_moved, 28);
+	T_MEM_EQ(data, golden, 28);
+	hba_fini(&h);
+}
+
+static void test_all_pages_come_in_order(void)
+{
+	static const uint8_t codes[] = {0x01, 0x02, 0x03, 0x04, 0x08, 0x0a, 0x1c};
+	unsigned int at = 4;
+
+	setup();
+	T_EQ(RUN(255, 0x1a, 8, 0x3f, 0, 255, 0), MP_SCSI_GOOD);
+	T_EQ(data[0] + 1u, h.slots[0].n_moved);
+	for (size_t i = 0; i < sizeof(codes); i++) {
+		T_EQ(data[at], codes[i]);
+		at += data[at + 1] + 2u;
+	}
+	T_EQ(at, h.slots[0].n_moved);
+	hba_fini(&h);
+}
+
+static void test_geometry_page_serves_the_boot_firmware(void)
+{
+	setup();
+	T_EQ(RUN(27, 0x5a, 8, 0x04, 0, 0, 0, 0, 0, 27, 0), MP_SCSI_GOOD);
+	T_EQ(h.slots[0].n_moved, 27);
+	T_EQ(mp_get_be24(data + 10), 8192 / (16 * 63));
+	T_EQ(data[13], 16);
+	hba_fini(&h);
+}
+
+static void test_saved_values_unknown_pages_and_subpages_are_refused(void)
+{
+	setup();
+	T_EQ(RUN(255, 0x1a, 0, 0xc8, 0, 255, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), 0x053900);
+	T_EQ(RUN(255, 0x1a, 0, 0x19, 0, 255, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), 0x052400);
+	T_EQ(RUN(255, 0x1a, 0, 0x08, 1, 255, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), 0x052400);
+	hba_fini(&h);
+}
+
+static void test_read_only_disk_shows_write_protect(void)
+{
+	setup();
+	h.blk.read_only = true;
+	T_EQ(RUN(255, 0x1a, 8, 0x08, 0, 255, 0), MP_SCSI_GOOD);
+	T_EQ(data[2], 0x90);
+	hba_fini(&h);
+}
+
+static void select_caching(uint8_t byte2)
+{
+	memset(data, 0, sizeof(data));
+	data[4] = 0x08;
+	data[5] = 18;
+	data[6] = byte2;
+}
+
+static void test_write_cache_off_flushes_and_then_writes_through(void)
+{
+	setup();
+	select_caching(0);
+	T_EQ(RUN(24, 0x15, 0x10, 0, 0, 24, 0), MP_SCSI_GOOD);
+	T_EQ(h.blk.n_op[MP_BLK_FLUSH], 1);
+	T_EQ(RUN(512, 0x2a, 0, 0, 0, 0, 0, 0, 0, 1, 0), MP_SCSI_GOOD);
+	T_EQ(h.blk.n_fua, 1);
+	T_EQ(RUN(255, 0x1a, 8, 0x08, 0, 255, 0), MP_SCSI_GOOD);
+	T_EQ(data[6], 0);
+	T_EQ(RUN(255, 0x1a, 8, 0x88, 0, 255, 0), MP_SCSI_GOOD); /* defaults */
+	T_EQ(data[6], 4);
+	mp_scsi_reset(h.bus, MP_SCSI_RESET_BUS, 0, 0);
+	hba_sense(&h);
+	T_EQ(RUN(255, 0x1a, 8, 0x08, 0, 255, 0), MP_SCSI_GOOD);
+	T_EQ(data[6], 4);
+	hba_fini(&h);
+}
+
+static void test_any_other_change_is_refused_with_its_byte(void)
+{
+	static const uint8_t golden[18] = {0x70, 0, 5, 0,    0, 0, 0,    10, 0,
+					   0,    0, 0, 0x26, 0, 0, 0x80, 0,  7};
+
+	setup();
+	select_caching(4);
+	data[7] = 1;
+	T_EQ(RUN(24, 0x15, 0x10, 0, 0, 24, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(RUN(18, 0x03, 0, 0, 0, 18, 0), MP_SCSI_GOOD);
+	T_MEM_EQ(data, golden, 18);
+	hba_fini(&h);
+}
+
+static void test_a_bad_page_behind_a_good_one_changes_nothing(void)
+{
+	setup();
+	select_caching(0);
+	data[24] = 0x19;
+	T_EQ(RUN(36, 0x15, 0x10, 0, 0, 36, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), 0x052600);
+	T_EQ(RUN(255, 0x1a, 8, 0x08, 0, 255, 0), MP_SCSI_GOOD);
+	T_EQ(data[6], 4);
+	hba_fini(&h);
+}
+
+static void test_cut_lists_are_refused(void)
+{
+	setup();
+	for (unsigned int len = 1; len < 24; len++) {
+		select_caching(4);
+		if (len == 4)
+			continue; /* a header alone is a whole list */
+		T_EQ(RUN(len, 0x15, 0x10, 0, 0, (uint8_t)len, 0), MP_SCSI_CHECK_CONDITION);
+		T_EQ(hba_sense(&h), 0x051a00);
+	}
+	hba_fini(&h);
+}
+
+static void test_block_descriptor_must_keep_the_block_size(void)
+{
+	setup();
+	memset(data, 0, sizeof(data));
+	data[3] = 8;
+	data[10] = 2;
+	T_EQ(RUN(12, 0x15, 0x10, 0, 0, 12, 0), MP_SCSI_GOOD);
+	data[10] = 16;
+	T_EQ(RUN(12, 0x15, 0x10, 0, 0, 12, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), 0x052600);
+	data[3] = 9;
+	T_EQ(RUN(13, 0x15, 0x10, 0, 0, 13, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), 0x052600);
+	hba_fini(&h);
+}
+
+static void test_saving_and_vendor_format_are_refused(void)
+{
+	setup();
+	T_EQ(RUN(24, 0x15, 0x11, 0, 0, 24, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), 0x052400);
+	T_EQ(RUN(24, 0x15, 0x00, 0, 0, 24, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), 0x052400);
+	T_EQ(RUN(0, 0x15, 0x10, 0, 0, 0, 0), MP_SCSI_GOOD);
+	hba_fini(&h);
+}
+
+T_MAIN(T_TEST(test_caching_page_with_block_descriptor),
+       T_TEST(test_mode_sense10_of_the_changeable_bits), T_TEST(test_all_pages_come_in_order),
+       T_TEST(test_geometry_page_serves_the_boot_firmware),
+       T_TEST(test_saved_values_unknown_pages_and_subpages_are_refused),
+       T_TEST(test_read_only_disk_shows_write_protect),
+       T_TEST(test_write_cache_off_flushes_and_then_writes_through),
+       T_TEST(test_any_other_change_is_refused_with_its_byte),
+       T_TEST(test_a_bad_page_behind_a_good_one_changes_nothing),
+       T_TEST(test_cut_lists_are_refused), T_TEST(test_block_descriptor_must_keep_the_block_size),
+       T_TEST(test_saving_and_vendor_format_are_refused))

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* INQUIRY and its pages, REQUEST SENSE, REPORT LUNS, opcodes: golden bytes. */
+#include <stdlib.h>
+
+#include "base/bytes.h"
+#include "tests/lib/fake_hba.h"
+#include "tests/lib/t.h"
+
+static struct fake_hba h;
+static uint8_t data[4096];
+
+static void setup(void)
+{
+	hba_init(&h, 4 << 20, 1 << 20);
+	memset(data, 0xee, sizeof(data));
+}
+
+#define RUN(len, ...)                                                                              \
+	hba_run(&h, (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}), data,  \
+		(len))
+
+/* A second bus with units of the test's choice behind the same adapter. */
+static void rebuild(const struct mp_scsi_disk_cfg *disks, unsigned int n)
+{
+	struct mp_scsi_bus_cfg cfg = {.ops = &hba_ops,
+				      .opaque = &h,
+				      .tasks = h.tasks,
+				      .n_tasks = HBA_TASKS,
+				      .pool = h.pool,
+				      .pool_len = h.pool_len};
+
+	h.bus = mp_scsi_bus_destroy(h.bus);
+	T_EQ(mp_scsi_bus_create(&cfg, &h.bus), 0);
+	for (unsigned int i = 0; i < n; i++)
+		T_EQ(mp_scsi_disk_add(h.bus, &disks[i]), 0);
+	if (n)
+		hba_sense(&h);
+}
+
+static void address(unsigned int target, unsigned int lun)
+{
+	for (unsigned int i = 0; i < HBA_TASKS; i++) {
+		h.tasks[i].target = (uint8_t)target;
+		h.tasks[i].lun = (uint8_t)lun;
+	}
+}
+
+static void test_inquiry_of_36_bytes(void)
+{
+	static const uint8_t golden[36] = "\x00\x00\x06\x12\x1f\x00\x00\x12"
+					  "mpring  "
+					  "mpring HARDDISK "
+					  "0.1 ";
+
+	setup();
+	T_EQ(RUN(36, 0x12, 0, 0, 0, 36, 0), MP_SCSI_GOOD);
+	T_EQ(h.slots[0].n_moved, 36);
+	T_MEM_EQ(data, golden, 36);
+	hba_fini(&h);
+}
+
+static void test_inquiry_fills_what_was_asked_for_up_to_256(void)
+{
+	setup();
+	T_EQ(RUN(96, 0x12, 0, 0, 0, 96, 0), MP_SCSI_GOOD);
+	T_EQ(h.slots[0].n_moved, 96);
+	T_EQ(data[4], 91);
+	T_EQ(data[95], 0);
+	T_EQ(RUN(4096, 0x12, 0, 0, 0x10, 0, 0), MP_SCSI_GOOD);
+	T_EQ(h.slots[0].n_moved, 256);
+	T_EQ(data[4], 251);
+	T_EQ(RUN(5, 0x12, 0, 0, 0, 5, 0), MP_SCSI_GOOD);
+	T_EQ(h.slots[0].n_moved, 5);
+	T_EQ(data[4], 31);
+	hba_fini(&h);
+}
+
+static void test_inquiry_of_zero_bytes_moves_nothing(void)
+{
+	setup();
+	T_EQ(RUN(0, 0x12, 0, 0, 0, 0, 0), MP_SCSI_GOOD);
+	T_EQ(h.slots[0].n_moved, 0);
+	hba_fini(&h);
+}
+
+static void test_inquiry_with_page_but_without_evpd_is_refused(void)
+{
+	static const uint8_t golden[18] = {0x70, 0, 5, 0,    0, 0, 0,    10, 0,
+					   0,    0, 0, 0x24, 0, 0, 0xc0, 0,  2};
+
+	setup();
+	T_EQ(RUN(36, 0x12, 0, 0x80, 0, 36, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(RUN(18, 0x03, 0, 0, 0, 18, 0), MP_SCSI_GOOD);
+	T_MEM_EQ(data, golden, 18);
+	hba_fini(&h);
+}
+
+static void test_vpd_pages_of_a_disk_with_serial_and_wwn(void)
+{
+	static const uint8_t supported[] = {0, 0, 0, 6, 0, 0x80, 0x83, 0xb0, 0xb1, 0xb2};
+	static const uint8_t serial[] = {0, 0x80, 0, 3, 'S', 'N', '1'};
+	static const uint8_t id[] = "\x00\x83\x00\x2b"
+				    "\x02\x01\x00\x1b"
+				    "VENDOR  PRODUCT         SN1"
+				    "\x01\x03\x00\x08\x50\x01\x23\x45\x67\x89\xab\xcd";
+	struct mp_scsi_disk_cfg disk = {.logical_bytes = 512,
+					.vendor = "VENDOR",
+					.product = "PRODUCT",
+					.serial = "SN1",
+					.wwn = 0x500123456789abcdull};
+
+	setup();
+	disk.blk = &h.blk;
+	rebuild(&disk, 1);
+	T_EQ(RUN(255, 0x12, 1, 0x00, 0, 255, 0), MP_SCSI_GOOD);
+	T_EQ(h.slots[0].n_moved, sizeof(supported));
+	T_MEM_EQ(data, supported, sizeof(supported));
+	T_EQ(RUN(255, 0x12, 1, 0x80, 0, 255, 0), MP_SCSI_GOOD);
+	T_EQ(h.slots[0].n_moved, sizeof(serial));
+	T_MEM_EQ(data, serial, sizeof(serial));
+	T_EQ(RUN(255, 0x12, 1, 0x83, 0, 255, 0), MP_SCSI_GOOD);
+	T_EQ(h.slots[0].n_moved, sizeof(id) - 1);
+	T_MEM_EQ(data, id, sizeof(id) - 1);
+	hba_fini(&h);
+}
+
+static void test_vpd_without_serial_has_no_page_80(void)
+{
+	setup();
+	T_EQ(RUN(255, 0x12, 1, 0x80, 0, 255, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), 0x052400);
+	hba_fini(&h);
+}
+
+static void test_vpd_limits_tell_how_to_discard(void)
+{
+	setup();
+	h.blk.can_discard = true;
+	T_EQ(RUN(255, 0x12, 1, 0xb0, 0, 255, 0), MP_SCSI_GOOD);
+	T_EQ(h.slots[0].n_moved, 64);
+	T_EQ(data[4], 1);
+	T_EQ(mp_get_be32(data + 12), 128); /* 64 KiB */
+	T_EQ(mp_get_be32(data + 20), 1u << 23); /* 4 GiB */
+	T_EQ(mp_get_be32(data + 24), 255);
+	T_EQ(mp_get_be64(data + 36), 1u << 21); /* 1 GiB */
+	T_EQ(RUN(255, 0x12, 1, 0xb2, 0, 255, 0), MP_SCSI_GOOD);
+	T_EQ(data[5], 0xe0);
+	T_EQ(RUN(255, 0x12, 1, 0xb1, 0, 255, 0), MP_SCSI_GOOD);
+	T_EQ(mp_get_be16(data + 4), 1);
+	hba_fini(&h);
+}
+
+static void test_absent_unit_says_so_and_does_nothing_else(void)
+{
+	setup();
+	address(0, 3);
+	T_EQ(RUN(36, 0x12, 0, 0, 0, 36, 0), MP_SCSI_GOOD);
+	T_EQ(data[0], 0x7f);
+	T_EQ(RUN(0, 0x00, 0, 0, 0, 0, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), 0x052500);
+	T_EQ(RUN(0, 0xff, 0, 0, 0, 0, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), 0x052500);
+	address(200, 200);
+	T_EQ(RUN(512, 0x28, 0, 0, 0, 0, 0, 0, 0, 1, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), 0x052500);
+	hba_fini(&h);
+}
+
+static void test_report_luns_lists_the_targets_units_only(void)
+{
+	struct mp_scsi_disk_cfg disks[3] = {{.target = 2, .lun = 0, .logical_bytes = 512},
+					    {.target = 2, .lun = 5, .logical_bytes = 512},
+					    {.target = 3, .lun = 1, .logical_bytes = 512}};
+	static const uint8_t golden[24] = {0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0,
+					   0, 0, 0, 0,  0, 5, 0, 0, 0, 0, 0, 0};
+
+	setup();
+	for (int i = 0; i < 3; i++)
+		disks[i].blk = &h.blk;
+	rebuild(disks, 3);
+	address(2, 0);
+	T_EQ(RUN(4096, 0xa0, 0, 0, 0, 0, 0, 0, 0, 16, 0, 0, 0), MP_SCSI_GOOD);
+	T_EQ(h.slots[0].n_moved, 24);
+	T_MEM_EQ(data, golden, 24);
+	/* The boot firmware asks for 16 first. */
+	T_EQ(RUN(16, 0xa0, 0, 0, 0, 0, 0, 0, 0, 0, 16, 0, 0), MP_SCSI_GOOD);
+	T_EQ(h.slots[0].n_moved, 16);
+	hba_fini(&h);
+}
+
+static void test_bad_disks_are_refused(void)
+{
+	struct mp_scsi_disk_cfg disk = {.logical_bytes = 512};
+
+	setup();
+	disk.blk = &h.blk;
+	T_EQ(mp_scsi_disk_add(h.bus, &disk), -17); /* EEXIST */
+	disk.target = 16;
+	T_EQ(mp_scsi_disk_add(h.bus, &disk), -22); /* EINVAL */
+	disk.target = 1;
+	disk.logical_bytes = 1024;
+	T_EQ(mp_scsi_disk_add(h.bus, &disk), -22);
+	disk.logical_bytes = 512;
+	h.blk.block_bytes = 4096;
+	T_EQ(mp_scsi_disk_add(h.bus, &disk), -22);
+	T_OK(!mp_scsi_target_present(h.bus, 1));
+	T_OK(mp_scsi_target_present(h.bus, 0));
+	hba_fini(&h);
+}
+
+static void test_sense_is_delivered_once(void)
+{
+	setup();
+	T_EQ(RUN(0, 0xff, 0, 0, 0, 0, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), 0x052000);
+	T_EQ(hba_sense(&h), 0);
+	hba_fini(&h);
+}
+
+static void test_next_command_clears_sense(void)
+{
+	setup();
+	T_EQ(RUN(0, 0xff, 0, 0, 0, 0, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(RUN(0, 0x00, 0, 0, 0, 0, 0), MP_SCSI_GOOD);
+	T_EQ(hba_sense(&h), 0);
+	hba_fini(&h);
+}
+
+static void test_descriptor_sense_carries_a_long_lba(void)
+{
+	static const uint8_t golden[20] = {0x72, 5, 0x21, 0,    0,    0,    0,    12,   0,    10,
+					   0x80, 0, 0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc, 0xde, 0xf0};
+
+	setup();
+	T_EQ(RUN(0, 0x88, 0, 0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc, 0xde, 0xf0, 0, 0, 0, 1, 0, 0),
+	     MP_SCSI_CHECK_CONDITION);
+	T_EQ(RUN(252, 0x03, 1, 0, 0, 252, 0), MP_SCSI_GOOD);
+	T_EQ(h.slots[0].n_moved, 20);
+	T_MEM_EQ(data, golden, 20);
+	hba_fini(&h);
+}
+
+static void test_short_cdb_naca_and_link_are_refused(void)
+{
+	setup();
+	T_EQ(RUN(512, 0x28, 0, 0, 0, 0, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), 0x052400);
+	T_EQ(RUN(0, 0x00, 0, 0, 0, 0, 0x04), MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), 0x052400);
+	T_EQ(RUN(0, 0x00, 0, 0, 0, 0, 0x01), MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), 0x052400);
+	T_EQ(RUN(0, 0x9e, 0x1f, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), 0x052400);
+	hba_fini(&h);
+}
+
+static void test_report_opcodes_knows_write_same_and_not_unmap(void)
+{
+	static const uint8_t write_same[20] = {0,   3,   0,   16,  0x93, 9,   255, 255, 255, 255,
+					       255, 255, 255, 255, 255,  255, 255, 255, 0,   0};
+
+	setup();
+	T_EQ(RUN(512, 0xa3, 0x0c, 1, 0x93, 0, 0, 0, 0, 2, 0, 0, 0), MP_SCSI_GOOD);
+	T_EQ(h.slots[0].n_moved, 20);
+	T_MEM_EQ(data, write_same, 20);
+	T_EQ(RUN(512, 0xa3, 0x0c, 1, 0x42, 0, 0, 0, 0, 2, 0, 0, 0), MP_SCSI_GOOD);
+	T_EQ(data[1], 1);
+	h.blk.can_discard = true;
+	T_EQ(RUN(512, 0xa3, 0x0c, 1, 0x42, 0, 0, 0, 0, 2, 0, 0, 0), MP_SCSI_GOOD);
+	T_EQ(data[1], 3);
+	T_EQ(RUN(512, 0xa3, 0x0c, 3, 0x9e, 0, 0x10, 0, 0, 2, 0, 0, 0), MP_SCSI_GOOD);
+	T_EQ(data[1], 3);
+	T_EQ(RUN(512, 0xa3, 0x0c, 1, 0x9e, 0, 0, 0, 0, 2, 0, 0, 0), MP_SCSI_CHECK_CONDITION);
+	hba_fini(&h);
+}
+
+static void test_report_all_opcodes_fits_its_length(void)
+{
+	setup();
+	T_EQ(RUN(4096, 0xa3, 0x0c, 0x80, 0, 0, 0, 0, 0, 0x10, 0, 0, 0), MP_SCSI_GOOD);
+	T_EQ(h.slots[0].n_moved, mp_get_be32(data) + 4);
+	T_EQ(mp_get_be32(data) % 20, 0);
+	T_EQ(data[4], 0x00); /* TEST UNIT READY, first */
+	T_EQ(data[9], 0x02); /* with time-outs */
+	hba_fini(&h);
+}
+
+static void test_other_initiator_meets_a_reservation(void)
+{
+	static const uint8_t tur[6] = {0};
+
+	setup();
+	T_EQ(RUN(0, 0x16, 0, 0, 0, 0, 0), MP_SCSI_GOOD);
+	T_EQ(RUN(0, 0x00, 0, 0, 0, 0, 0), MP_SCSI_GOOD);
+	h.tasks[1].initiator = 6;
+	h.tasks[1].attr = MP_SCSI_UNTAGGED;
+	h.tasks[1].cdb_len = 6;
+	memcpy(h.tasks[1].cdb, tur, 6);
+	h.slots[1].status = -1;
+	mp_scsi_submit(h.bus, 1);
+	T_EQ(h.slots[1].status, MP_SCSI_RESERVATION_CONFLICT);
+	mp_scsi_free(h.bus, 1);
+	mp_scsi_reset(h.bus, MP_SCSI_RESET_LUN, 0, 0);
+	hba_sense(&h);
+	h.slots[1].status = -1;
+	mp_scsi_submit(h.bus, 1);
+	T_EQ(h.slots[1].status, MP_SCSI_GOOD);
+	mp_scsi_free(h.bus, 1);
+	hba_fini(&h);
+}
+
+T_MAIN(T_TEST(test_inquiry_of_36_bytes), T_TEST(test_inquiry_fills_what_was_asked_for_up_to_256),
+       T_TEST(test_inquiry_of_zero_bytes_moves_nothing),
+       T_TEST(test_inquiry_with_page_but_without_evpd_is_refused),
+       T_TEST(test_vpd_pages_of_a_disk_with_serial_and_wwn),
+       T_TEST(test_vpd_without_serial_has_no_page_80), T_TEST(test_vpd_limits_tell_how_to_discard),
+       T_TEST(test_absent_unit_says_so_and_does_nothing_else),
+       T_TEST(test_report_luns_lists_the_targets_units_only), T_TEST(test_bad_disks_are_refused),
+       T_TEST(test_sense_is_delivered_once), T_TEST(test_next_command_clears_sense),
+       T_TEST(test_descriptor_sense_carries_a_long_lba),
+       T_TEST(test_short_cdb_naca_and_link_are_refused),
+       T_TEST(test_report_opcodes_knows_write_same_and_not_unmap),
+       T_TEST(test_report_all_opcodes_fits_its_length),
+       T_TEST(test_other_initiator_meets_a_reservation))
