@@ -1,0 +1,589 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Selection, messages, disconnection, reselection, task management. */
+#include "tests/lib/fake_bus.h"
+#include "tests/lib/t.h"
+
+#include <stdlib.h>
+
+#define R(name) MP_LSI_R_##name
+#define PROG    0x1000u
+#define MSG     0x3000u
+#define CDB     0x3010u
+#define BYTES   0x3080u
+#define TABLE   0x3100u
+#define STOP(v) 0x98080000u, (v)
+#define NO_SDU  0x7c027f00u, 0
+#define CLR_ACK 0x60000040u, 0
+#define SET_ATN 0x58000008u, 0
+#define W_DISC  0x48000000u, 0
+#define SEL_ATN 0x41000000u, 0x9000u
+#define IN(n)   (0x0f000000u | (n)), BYTES
+#define OUT(n)  (0x0e000000u | (n)), MSG
+#define COMMAND 0x0a000006u, CDB
+
+static void put_msg(struct fake_bus *b, const char *msg, size_t len)
+{
+	memcpy(b->mem + MSG, msg, len);
+}
+
+static uint8_t phase(struct fake_bus *b)
+{
+	return fake_rd8(b, R(SSTAT1)) & 7;
+}
+
+/* Select target 0 with ATN and send @msg in one move, then stop. */
+static struct fake_bus *send(const char *msg, size_t len)
+{
+	struct fake_bus *b = fake_bus_create();
+
+	put_msg(b, msg, len);
+	FAKE_PROG(b, PROG, SEL_ATN, NO_SDU, OUT((uint32_t)len), STOP(1));
+	fake_go(b, PROG);
+	(void)fake_rd8(b, R(DSTAT));
+	return b;
+}
+
+/* A task of target 0 with this nexus, disconnected by a doorbell; bus free, engine halted. */
+static unsigned int put_aside(struct fake_bus *b, const char *msg, size_t len)
+{
+	put_msg(b, msg, len);
+	fake_wr8(b, R(ISTAT0), ISTAT0_SIGP);
+	FAKE_PROG(b, PROG, SEL_ATN, OUT((uint32_t)len), COMMAND, IN(1), NO_SDU, CLR_ACK, W_DISC,
+		  STOP(1));
+	fake_go(b, PROG);
+	T_EQ(fake_rd8(b, R(DSTAT)), DSTAT_DFE | DSTAT_SIR);
+	T_EQ(b->mem[BYTES], 0x04);
+	return b->last_task;
+}
+
+static struct fake_bus *with_rre(void)
+{
+	struct fake_bus *b = fake_bus_create();
+
+	fake_wr8(b, R(SCID), 0x47);
+	fake_wr8(b, R(DCNTL), DCNTL_COM);
+	return b;
+}
+
+static void test_select_from_table_loads_parameters_and_connects(void)
+{
+	struct fake_bus *b = fake_bus_create();
+
+	b->present = 1u << 9;
+	fake_put32(b, TABLE + 8, 0x33091f00);
+	fake_wr32(b, R(DSA), TABLE);
+	FAKE_PROG(b, PROG, 0x43000008, 0, STOP(1));
+	fake_go(b, PROG);
+	T_EQ(fake_rd8(b, R(SCNTL3)), 0x33);
+	T_EQ(fake_rd8(b, R(SDID)), 9);
+	T_EQ(fake_rd8(b, R(SXFER)), 0x1f);
+	T_EQ(fake_rd8(b, R(ISTAT0)) & ISTAT0_CON, ISTAT0_CON);
+	T_EQ(fake_rd8(b, R(SCNTL2)), SCNTL2_SDU);
+	T_EQ(fake_rd8(b, R(SBCL)), SBCL_REQ | SBCL_BSY | SBCL_ATN | MP_LSI_MSG_OUT_PHASE);
+	fake_bus_destroy(b);
+}
+
+static void test_writing_scntl1_does_not_lose_the_connection(void)
+{
+	struct fake_bus *b = send("\xc0", 1);
+
+	fake_wr8(b, R(SCNTL1), 0);
+	T_EQ(fake_rd8(b, R(SCNTL1)), SCNTL1_CON);
+	T_EQ(phase(b), MP_LSI_COMMAND_PHASE);
+	fake_bus_destroy(b);
+}
+
+static void test_select_while_connected_jumps_and_keeps_the_connection(void)
+{
+	struct fake_bus *b = send("\xc0", 1);
+
+	FAKE_PROG(b, PROG, 0x46000000, 8, STOP(1), STOP(2));
+	fake_put32(b, TABLE, 0x55000e00);
+	fake_wr32(b, R(DSA), TABLE);
+	/* STD goes on as a program would; writing DSP would declare the connection forgotten. */
+	fake_wr8(b, R(DMODE), DMODE_MAN);
+	fake_wr32(b, R(DSP), PROG);
+	fake_wr8(b, R(DCNTL), DCNTL_STD);
+	fake_run(b);
+	T_EQ(fake_rd32(b, R(DSPS)), 2);
+	T_EQ(fake_rd8(b, R(SXFER)), 0x0e);
+	T_EQ(fake_rd8(b, R(SCNTL1)) & SCNTL1_CON, SCNTL1_CON);
+	fake_bus_destroy(b);
+}
+
+static void test_masked_selection_timeout_halts_without_the_line(void)
+{
+	struct fake_bus *b = fake_bus_create();
+
+	FAKE_PROG(b, PROG, 0x41050000, 0, 0xe1340004, TABLE, 0x9e030000, 1);
+	fake_go(b, PROG);
+	T_EQ(fake_rd8(b, R(ISTAT0)), ISTAT0_SIP);
+	T_EQ(mp_lsi_irq_level(&b->chip), 0);
+	T_EQ(fake_rd8(b, R(SIST1)), SIST1_STO);
+	T_EQ(fake_rd32(b, R(DSP)), PROG + 24);
+	T_EQ(fake_rd8(b, R(SDID)), 5);
+	fake_bus_destroy(b);
+}
+
+static void test_own_id_times_out(void)
+{
+	struct fake_bus *b = fake_bus_create();
+
+	b->present = 0xffff;
+	FAKE_PROG(b, PROG, 0x41070000, 0, OUT(1));
+	fake_go(b, PROG);
+	T_EQ(fake_rd8(b, R(SIST1)), SIST1_STO);
+	fake_bus_destroy(b);
+}
+
+static void test_identify_tag_and_command_make_a_tagged_command(void)
+{
+	struct fake_bus *b = with_rre();
+	const struct mp_lsi_command *cmd;
+
+	(void)put_aside(b, "\xc3\x22\x05", 3);
+	cmd = &b->task[b->last_task].cmd;
+	T_EQ(cmd->lun, 3);
+	T_EQ(cmd->attr, MP_LSI_ORDERED);
+	T_EQ(cmd->tag, 5);
+	fake_bus_destroy(b);
+}
+
+static void test_messages_may_be_split_over_moves(void)
+{
+	struct fake_bus *b = fake_bus_create();
+
+	put_msg(b, "\xc0\x20\x05", 3);
+	FAKE_PROG(b, PROG, SEL_ATN, 0x0e000001, MSG, SET_ATN, 0x0e000001, MSG + 1, 0x0e000001,
+		  MSG + 2, COMMAND, STOP(1));
+	fake_go(b, PROG);
+	T_EQ(b->n_commands, 1);
+	T_EQ(b->task[b->last_task].cmd.tag, 5);
+	fake_bus_destroy(b);
+}
+
+static void test_lun_without_identify_comes_from_the_cdb(void)
+{
+	struct fake_bus *b = fake_bus_create();
+
+	b->mem[CDB + 1] = 0x40;
+	FAKE_PROG(b, PROG, 0x40000000, 0, COMMAND, STOP(1));
+	fake_go(b, PROG);
+	T_EQ(b->task[b->last_task].cmd.lun, 2);
+	fake_bus_destroy(b);
+}
+
+static void expect_answer(const char *msg, size_t len, const char *answer, size_t answer_len)
+{
+	struct fake_bus *b = send(msg, len);
+
+	T_EQ(phase(b), MP_LSI_MSG_IN_PHASE);
+	FAKE_PROG(b, PROG, IN((uint32_t)answer_len), CLR_ACK, STOP(2));
+	fake_wr8(b, R(DMODE), DMODE_MAN);
+	fake_wr32(b, R(DSP), PROG);
+	fake_wr8(b, R(DCNTL), DCNTL_STD);
+	fake_run(b);
+	T_MEM_EQ(b->mem + BYTES, answer, answer_len);
+	T_EQ(phase(b), MP_LSI_COMMAND_PHASE);
+	fake_bus_destroy(b);
+}
+
+static void test_wide_request_is_answered_with_narrow(void)
+{
+	expect_answer("\xc0\x20\x05\x01\x02\x03\x01", 7, "\x01\x02\x03\x00", 4);
+}
+
+static void test_synchronous_request_is_echoed(void)
+{
+	expect_answer("\xc0\x01\x03\x01\x0a\x1f", 6, "\x01\x03\x01\x0a\x1f", 5);
+}
+
+static void test_synchronous_offset_is_bounded(void)
+{
+	expect_answer("\xc0\x01\x03\x01\x0a\xff", 6, "\x01\x03\x01\x0a\x1f", 5);
+}
+
+static void test_parallel_protocol_request_is_rejected(void)
+{
+	expect_answer("\xc0\x01\x06\x04\x09\x00\x1f\x01\x02", 9, "\x07", 1);
+}
+
+static void test_unknown_message_is_rejected(void)
+{
+	expect_answer("\xc0\x13", 2, "\x07", 1);
+}
+
+static void test_overlong_extended_message_is_swallowed_and_rejected(void)
+{
+	static const char msg[] = "\xc0\x01\x20.................................";
+
+	expect_answer(msg, 3 + 32, "\x07", 1);
+}
+
+static void test_flood_of_bad_messages_drops_the_connection(void)
+{
+	static char msg[200];
+	struct fake_bus *b;
+
+	memset(msg, 0x13, sizeof(msg));
+	b = send(msg, sizeof(msg));
+	/* Whatever answers still fit are sent, then the bus is free. */
+	T_OK(b->st->nexus.n_in <= MP_LSI_MSG_BYTES);
+	T_EQ(b->st->nexus.after, MP_LSI_ABORTED);
+	fake_bus_destroy(b);
+}
+
+static void test_message_parity_error_repeats_the_last_message(void)
+{
+	struct fake_bus *b = fake_bus_create();
+
+	put_msg(b, "\xc0\x01\x02\x03\x01\x09", 6);
+	FAKE_PROG(b, PROG, SEL_ATN, OUT(5), IN(4), SET_ATN, CLR_ACK, 0x0e000001, MSG + 5,
+		  0x0f000004, BYTES + 8, STOP(1));
+	fake_go(b, PROG);
+	T_EQ(fake_rd8(b, R(DSTAT)), DSTAT_DFE | DSTAT_SIR);
+	T_MEM_EQ(b->mem + BYTES + 8, "\x01\x02\x03\x00", 4);
+	fake_bus_destroy(b);
+}
+
+static void test_two_byte_message_in_leaves_the_last_byte_in_sidl(void)
+{
+	struct fake_bus *b = with_rre();
+	unsigned int task = put_aside(b, "\xc3\x20\x0b", 3);
+
+	fake_status(b, task, 0);
+	fake_wr8(b, R(ISTAT0), 0);
+	FAKE_PROG(b, PROG, 0x50000000, 0, IN(1), CLR_ACK, 0x0f000002, BYTES + 1, STOP(1));
+	fake_go(b, PROG);
+	T_MEM_EQ(b->mem + BYTES, "\x83\x20\x0b", 3);
+	T_EQ(fake_rd8(b, R(SIDL)), 0x0b);
+	T_EQ(fake_rd8(b, R(SFBR)), 0x20);
+	T_EQ(fake_rd8(b, R(SSID)), 0x80);
+	T_EQ(b->chip.counters.n_reselects, 1);
+	fake_bus_destroy(b);
+}
+
+static void test_compatible_mode_leaves_the_id_bitmap_in_sfbr(void)
+{
+	struct fake_bus *b = with_rre();
+	unsigned int task = put_aside(b, "\xc0", 1);
+
+	fake_wr8(b, R(DCNTL), 0);
+	fake_status(b, task, 0);
+	fake_wr8(b, R(ISTAT0), 0);
+	FAKE_PROG(b, PROG, 0x50000000, 0, STOP(1));
+	fake_go(b, PROG);
+	T_EQ(fake_rd8(b, R(SFBR)), 1);
+	fake_bus_destroy(b);
+}
+
+static void test_reselection_waits_for_rre(void)
+{
+	struct fake_bus *b = with_rre();
+	unsigned int task = put_aside(b, "\xc0", 1);
+
+	fake_wr8(b, R(SCID), 0x07);
+	fake_wr8(b, R(ISTAT0), 0);
+	fake_status(b, task, 0);
+	FAKE_PROG(b, PROG, 0x50000000, 0, STOP(1));
+	fake_go(b, PROG);
+	T_EQ(b->chip.counters.n_reselects, 0);
+	fake_wr8(b, R(SCID), 0x47);
+	fake_run(b);
+	T_EQ(b->chip.counters.n_reselects, 1);
+	fake_bus_destroy(b);
+}
+
+static void test_wait_reselect_takes_the_alternate_for_sigp(void)
+{
+	struct fake_bus *b = fake_bus_create();
+
+	FAKE_PROG(b, PROG, 0x54000000, 8, STOP(1), STOP(2));
+	fake_wr8(b, R(ISTAT0), ISTAT0_SIGP);
+	fake_go(b, PROG);
+	T_EQ(fake_rd32(b, R(DSPS)), 2);
+	T_EQ(fake_rd8(b, R(ISTAT0)) & ISTAT0_SIGP, ISTAT0_SIGP);
+	fake_bus_destroy(b);
+}
+
+static void test_reselection_interrupt_reaches_a_halted_engine(void)
+{
+	struct fake_bus *b = with_rre();
+	unsigned int task = put_aside(b, "\xc0", 1);
+
+	fake_wr8(b, R(SIEN0), SIST0_RSL);
+	fake_status(b, task, 0);
+	T_EQ(mp_lsi_runnable(&b->chip), true);
+	fake_run(b);
+	T_EQ(mp_lsi_irq_level(&b->chip), 1);
+	T_EQ(fake_rd8(b, R(SIST0)), SIST0_RSL);
+	T_EQ(phase(b), MP_LSI_MSG_IN_PHASE);
+	fake_bus_destroy(b);
+}
+
+static void test_pending_interrupt_keeps_reselection_out(void)
+{
+	struct fake_bus *b = with_rre();
+	unsigned int task = put_aside(b, "\xc0", 1);
+
+	fake_status(b, task, 0);
+	T_EQ(mp_lsi_run(&b->chip, 100), 0);
+	T_EQ(b->chip.counters.n_reselects, 0);
+	fake_bus_destroy(b);
+}
+
+static void test_abort_tag_in_a_reselection_frees_the_bus(void)
+{
+	struct fake_bus *b = with_rre();
+	unsigned int task = put_aside(b, "\xc0\x20\x07", 3);
+
+	fake_status(b, task, 0);
+	fake_wr8(b, R(ISTAT0), 0);
+	put_msg(b, "\x0d", 1);
+	FAKE_PROG(b, PROG, 0x50000000, 0, IN(1), CLR_ACK, IN(2), SET_ATN, CLR_ACK, NO_SDU, OUT(1),
+		  W_DISC, STOP(1));
+	fake_go(b, PROG);
+	T_EQ(fake_rd8(b, R(DSTAT)), DSTAT_DFE | DSTAT_SIR);
+	T_EQ(b->n_tms, 1);
+	T_EQ(b->tm[0].tm, MP_LSI_TM_ABORT_TASK);
+	T_EQ(b->tm[0].task, task);
+	T_EQ(fake_rd8(b, R(SCNTL1)), 0);
+	fake_bus_destroy(b);
+}
+
+static void test_abort_tag_twice_aborts_once(void)
+{
+	struct fake_bus *b = with_rre();
+
+	(void)put_aside(b, "\xc0\x20\x07", 3);
+	put_msg(b, "\xc0\x20\x07\x0d\x0d", 5);
+	FAKE_PROG(b, PROG, SEL_ATN, NO_SDU, OUT(5), W_DISC, STOP(1));
+	fake_go(b, PROG);
+	T_EQ(fake_rd8(b, R(DSTAT)), DSTAT_DFE | DSTAT_SIR);
+	T_EQ(b->n_tms, 1);
+	fake_bus_destroy(b);
+}
+
+static void expect_tm(const char *msg, size_t len, enum mp_lsi_tm tm, unsigned int lun)
+{
+	struct fake_bus *b = send(msg, len);
+
+	T_EQ(b->n_tms, 1);
+	T_EQ(b->tm[0].tm, tm);
+	T_EQ(b->tm[0].lun, lun);
+	T_EQ(fake_rd8(b, R(SCNTL1)) & SCNTL1_CON, 0);
+	T_EQ(fake_rd8(b, R(SIST0)), 0);
+	fake_bus_destroy(b);
+}
+
+static void test_task_management_messages_reach_the_target(void)
+{
+	expect_tm("\xc2\x06", 2, MP_LSI_TM_ABORT_TASK_SET, 2);
+	expect_tm("\xc2\x0e", 2, MP_LSI_TM_CLEAR_TASK_SET, 2);
+	expect_tm("\xc2\x17", 2, MP_LSI_TM_LUN_RESET, 2);
+	expect_tm("\x0c", 1, MP_LSI_TM_TARGET_RESET, 0);
+}
+
+static void test_bare_abort_affects_no_task(void)
+{
+	struct fake_bus *b = send("\x06", 1);
+
+	T_EQ(b->n_tms, 0);
+	T_EQ(fake_rd8(b, R(SCNTL1)) & SCNTL1_CON, 0);
+	fake_bus_destroy(b);
+}
+
+static void test_bus_free_with_sdu_set_is_unexpected(void)
+{
+	struct fake_bus *b = fake_bus_create();
+
+	put_msg(b, "\xc0\x06", 2);
+	FAKE_PROG(b, PROG, SEL_ATN, OUT(2), STOP(1));
+	fake_go(b, PROG);
+	T_EQ(fake_rd8(b, R(SIST0)), SIST0_UDC);
+	T_EQ(fake_rd8(b, R(DSTAT)), DSTAT_DFE);
+	fake_bus_destroy(b);
+}
+
+static void test_reset_device_then_identify_then_abort_in_one_move(void)
+{
+	struct fake_bus *b = with_rre();
+
+	(void)put_aside(b, "\xc0\x20\x07", 3);
+	/* It used to abort through a pointer to the task that the reset had freed. */
+	put_msg(b, "\x0c\x80\x0d", 3);
+	FAKE_PROG(b, PROG, SEL_ATN, NO_SDU, OUT(3), W_DISC, STOP(1));
+	fake_go(b, PROG);
+	T_EQ(fake_rd8(b, R(DSTAT)), DSTAT_DFE | DSTAT_SIR);
+	T_EQ(b->n_tms, 1);
+	T_EQ(b->task[0].live, false);
+	fake_bus_destroy(b);
+}
+
+static void test_duplicate_tag_ends_the_older_tasks_of_the_lun(void)
+{
+	struct fake_bus *b = with_rre();
+	unsigned int first = put_aside(b, "\xc0\x20\x07", 3);
+	unsigned int other = put_aside(b, "\xc0\x20\x09", 3);
+	unsigned int elsewhere = put_aside(b, "\xc1\x20\x07", 3);
+	unsigned int again = put_aside(b, "\xc0\x20\x07", 3);
+
+	T_EQ(b->task[first].live, false);
+	T_EQ(b->task[other].live, false);
+	T_EQ(b->task[elsewhere].live, true);
+	T_EQ(b->task[again].live, true);
+	fake_bus_destroy(b);
+}
+
+static void test_full_task_table_answers_task_set_full(void)
+{
+	struct fake_bus *b = with_rre();
+
+	for (unsigned int i = 0; i < MP_LSI_MAX_TASKS; i++) {
+		char msg[3] = {(char)(0xc0 | (i >> 7)), 0x20, (char)i};
+
+		(void)put_aside(b, msg, sizeof(msg));
+	}
+	put_msg(b, "\xc5", 1);
+	FAKE_PROG(b, PROG, SEL_ATN, OUT(1), COMMAND, 0x0b000001, BYTES + 8, IN(1), NO_SDU, CLR_ACK,
+		  W_DISC, STOP(1));
+	fake_go(b, PROG);
+	T_EQ(b->n_commands, MP_LSI_MAX_TASKS);
+	T_EQ(b->mem[BYTES + 8], 0x28);
+	T_EQ(fake_rd8(b, R(DSTAT)), DSTAT_DFE | DSTAT_SIR);
+	T_EQ(b->n_done, 0);
+	fake_bus_destroy(b);
+}
+
+static void test_index_of_an_aborted_io_is_not_given_away(void)
+{
+	struct fake_bus *b = with_rre();
+
+	b->busy_tasks = 0x7;
+	T_EQ(put_aside(b, "\xc0\x20\x01", 3), 3);
+	fake_bus_destroy(b);
+}
+
+static void test_software_reset_cancels_64_commands_silently(void)
+{
+	struct fake_bus *b = with_rre();
+	uint64_t n_dma;
+
+	for (unsigned int i = 0; i < 64; i++) {
+		char msg[3] = {(char)0xc0, 0x20, (char)i};
+
+		(void)put_aside(b, msg, sizeof(msg));
+	}
+	n_dma = b->n_dma;
+	fake_wr8(b, R(ISTAT0), ISTAT0_SRST);
+	T_EQ(b->tm[0].tm, MP_LSI_TM_CANCEL_ALL);
+	T_EQ(mp_lsi_run(&b->chip, 1000), 0);
+	T_EQ(b->n_dma, n_dma);
+	T_EQ(mp_lsi_irq_level(&b->chip), 0);
+	fake_bus_destroy(b);
+}
+
+static void test_bus_reset_forgets_tasks_and_connection(void)
+{
+	struct fake_bus *b = with_rre();
+	unsigned int task = put_aside(b, "\xc0\x20\x01", 3);
+
+	fake_status(b, task, 0);
+	fake_wr8(b, R(SCNTL1), SCNTL1_RST);
+	fake_wr8(b, R(SCNTL1), 0);
+	T_EQ(b->tm[0].tm, MP_LSI_TM_BUS_RESET);
+	T_EQ(fake_rd8(b, R(SIST0)), SIST0_RST);
+	fake_wr8(b, R(ISTAT0), 0);
+	FAKE_PROG(b, PROG, 0x50000000, 0);
+	fake_go(b, PROG);
+	T_EQ(b->chip.counters.n_reselects, 0);
+	fake_bus_destroy(b);
+}
+
+static void test_set_atn_on_a_free_bus_opens_no_phase(void)
+{
+	struct fake_bus *b = fake_bus_create();
+
+	FAKE_PROG(b, PROG, SET_ATN, 0x0e010000, MSG, STOP(1));
+	fake_go(b, PROG);
+	T_EQ(fake_rd8(b, R(ISTAT1)), ISTAT1_SRUN);
+	T_EQ(fake_rd32(b, R(DBC)), 0x0e010000);
+	fake_bus_destroy(b);
+}
+
+static void test_rejected_disconnect_keeps_the_bus(void)
+{
+	struct fake_bus *b = with_rre();
+
+	put_msg(b, "\xc0\x07", 2);
+	fake_wr8(b, R(ISTAT0), ISTAT0_SIGP);
+	FAKE_PROG(b, PROG, SEL_ATN, OUT(1), COMMAND, IN(1), SET_ATN, CLR_ACK, 0x0e000001, MSG + 1,
+		  0x830b0000, PROG);
+	fake_go(b, PROG);
+	T_EQ(fake_rd8(b, R(SCNTL1)) & SCNTL1_CON, SCNTL1_CON);
+	T_EQ(b->st->nexus.phase, MP_LSI_NO_PHASE);
+	fake_bus_destroy(b);
+}
+
+static void test_peeking_the_bus_shows_the_offered_byte_or_zero(void)
+{
+	struct fake_bus *b = send("\xc0\x13", 2);
+
+	T_EQ(fake_rd8(b, R(SBDL)), 0x07);
+	FAKE_PROG(b, PROG, IN(1), STOP(1));
+	fake_wr8(b, R(DCNTL), 0);
+	fake_go(b, PROG);
+	/* Nothing offered while ACK is held; it used to be an assertion. */
+	T_EQ(fake_rd8(b, R(SBDL)), 0);
+	T_EQ(fake_rd8(b, R(SBCL)), SBCL_BSY | SBCL_ACK | MP_LSI_MSG_IN_PHASE);
+	fake_bus_destroy(b);
+}
+
+static void test_handshake_timer_fires_on_a_silent_target(void)
+{
+	struct fake_bus *b = fake_bus_create();
+
+	fake_wr8(b, R(STIME0), 0x10);
+	put_msg(b, "\x80", 1);
+	FAKE_PROG(b, PROG, SEL_ATN, OUT(1), COMMAND, 0x830b0000, PROG);
+	fake_go(b, PROG);
+	mp_lsi_tick(&b->chip, 1000);
+	T_EQ(mp_lsi_deadline_ns(&b->chip), 126000);
+	mp_lsi_tick(&b->chip, 126000);
+	T_EQ(fake_rd8(b, R(SIST1)), SIST1_HTH);
+	fake_bus_destroy(b);
+}
+
+T_MAIN(T_TEST(test_select_from_table_loads_parameters_and_connects),
+       T_TEST(test_writing_scntl1_does_not_lose_the_connection),
+       T_TEST(test_select_while_connected_jumps_and_keeps_the_connection),
+       T_TEST(test_masked_selection_timeout_halts_without_the_line), T_TEST(test_own_id_times_out),
+       T_TEST(test_identify_tag_and_command_make_a_tagged_command),
+       T_TEST(test_messages_may_be_split_over_moves),
+       T_TEST(test_lun_without_identify_comes_from_the_cdb),
+       T_TEST(test_wide_request_is_answered_with_narrow),
+       T_TEST(test_synchronous_request_is_echoed), T_TEST(test_synchronous_offset_is_bounded),
+       T_TEST(test_parallel_protocol_request_is_rejected), T_TEST(test_unknown_message_is_rejected),
+       T_TEST(test_overlong_extended_message_is_swallowed_and_rejected),
+       T_TEST(test_flood_of_bad_messages_drops_the_connection),
+       T_TEST(test_message_parity_error_repeats_the_last_message),
+       T_TEST(test_two_byte_message_in_leaves_the_last_byte_in_sidl),
+       T_TEST(test_compatible_mode_leaves_the_id_bitmap_in_sfbr),
+       T_TEST(test_reselection_waits_for_rre),
+       T_TEST(test_wait_reselect_takes_the_alternate_for_sigp),
+       T_TEST(test_reselection_interrupt_reaches_a_halted_engine),
+       T_TEST(test_pending_interrupt_keeps_reselection_out),
+       T_TEST(test_abort_tag_in_a_reselection_frees_the_bus),
+       T_TEST(test_abort_tag_twice_aborts_once),
+       T_TEST(test_task_management_messages_reach_the_target),
+       T_TEST(test_bare_abort_affects_no_task), T_TEST(test_bus_free_with_sdu_set_is_unexpected),
+       T_TEST(test_reset_device_then_identify_then_abort_in_one_move),
+       T_TEST(test_duplicate_tag_ends_the_older_tasks_of_the_lun),
+       T_TEST(test_full_task_table_answers_task_set_full),
+       T_TEST(test_index_of_an_aborted_io_is_not_given_away),
+       T_TEST(test_software_reset_cancels_64_commands_silently),
+       T_TEST(test_bus_reset_forgets_tasks_and_connection),
+       T_TEST(test_set_atn_on_a_free_bus_opens_no_phase),
+       T_TEST(test_rejected_disconnect_keeps_the_bus),
+       T_TEST(test_peeking_the_bus_shows_the_offered_byte_or_zero),
+       T_TEST(test_handshake_timer_fires_on_a_silent_target))
