@@ -45,6 +45,14 @@ static mp_lsi_insn_fn *const insn_table[32] = {
 	[0x1c ... 0x1f] = mp_lsi_insn_loadstore,
 };
 
+/* The instruction under way, and its move, come to nothing. */
+static void abandon(struct mp_lsi_state *st)
+{
+	st->unfinished = 0;
+	st->parked = 0;
+	st->move.started = 0;
+}
+
 void mp_lsi_start(struct mp_lsi *c, bool new_dsp)
 {
 	struct mp_lsi_state *st = c->st;
@@ -54,13 +62,11 @@ void mp_lsi_start(struct mp_lsi *c, bool new_dsp)
 		if (new_dsp && st->fatal && st->nexus.conn == MP_LSI_SELECTED)
 			st->nexus.stale = 1;
 		st->run = MP_LSI_RUNNING;
-		st->unfinished = 0;
 		st->fatal = 0;
 		mp_lsi_flag(st, MP_LSI_R_ISTAT1, ISTAT1_SRUN, true);
 	} else if (st->parked) {
-		st->unfinished = 0;
+		abandon(st);
 	}
-	st->parked = 0;
 }
 
 void mp_lsi_halt(struct mp_lsi *c)
@@ -69,9 +75,7 @@ void mp_lsi_halt(struct mp_lsi *c)
 
 	st->run = MP_LSI_HALTED;
 	st->fatal = 1;
-	st->unfinished = 0;
-	st->parked = 0;
-	st->move.started = 0;
+	abandon(st);
 	mp_lsi_flag(st, MP_LSI_R_ISTAT1, ISTAT1_SRUN, false);
 	/* The selection goes on without SCRIPTS: its time-out comes anyhow. */
 	mp_lsi_take_sto(c);

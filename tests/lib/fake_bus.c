@@ -3,10 +3,12 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define PAGE       4096u
 #define MAX_STEPS  100000u
 #define RUN_BUDGET 1000u
+#define POOL_BYTES ((size_t)MP_LSI_MAX_TASKS * FAKE_CHUNK_BYTES)
 
 static void *span(uint8_t *base, uint64_t off, uint64_t size, uint32_t *len)
 {
@@ -168,16 +170,26 @@ static const struct mp_lsi_ops bus_ops = {
 	.task_busy = bus_task_busy,
 };
 
+/* Zeroed pages with a guard behind them: nothing is touched before it is used. */
+static uint8_t *pages(size_t len)
+{
+	uint8_t *p = mmap(NULL, len + PAGE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	mp_assert(p != MAP_FAILED && mprotect(p + len, PAGE, PROT_NONE) == 0);
+	return p;
+}
+
 struct fake_bus *fake_bus_create(void)
 {
 	struct fake_bus *b = calloc(1, sizeof(*b));
 
 	mp_assert(b);
 	b->st = aligned_alloc(64, mp_lsi_state_bytes());
-	b->mem = calloc(1, FAKE_MEM_BYTES);
-	b->high = calloc(1, FAKE_HIGH_BYTES);
-	b->pool = calloc(MP_LSI_MAX_TASKS, FAKE_CHUNK_BYTES);
-	mp_assert(b->st && b->mem && b->high && b->pool);
+	b->mem = pages(FAKE_MEM_BYTES);
+	b->high = pages(FAKE_HIGH_BYTES);
+	b->pool = pages(POOL_BYTES);
+	mp_assert(b->st);
 	memset(b->st, 0, mp_lsi_state_bytes());
 	mp_assert(mp_lsi_attach(&b->chip, b->st, &bus_ops, b) == 0);
 	mp_lsi_set_bar(&b->chip, MP_LSI_BAR_IO, FAKE_IO);
@@ -192,9 +204,9 @@ struct fake_bus *fake_bus_create(void)
 void fake_bus_destroy(struct fake_bus *b)
 {
 	free(b->st);
-	free(b->mem);
-	free(b->high);
-	free(b->pool);
+	munmap(b->mem, FAKE_MEM_BYTES + PAGE);
+	munmap(b->high, FAKE_HIGH_BYTES + PAGE);
+	munmap(b->pool, POOL_BYTES + PAGE);
 	free(b);
 }
 

@@ -264,6 +264,22 @@ static void test_data_move_on_a_free_bus_stalls(void)
 	fake_bus_destroy(b);
 }
 
+static void test_move_abandoned_by_a_new_dsp_leaves_nothing_to_the_next(void)
+{
+	struct fake_bus *b = target_with(MP_LSI_NO_DATA, 0);
+
+	b->mem[BYTES] = 0xff;
+	FAKE_PROG(b, PROG, 0x08001000, DATA);
+	FAKE_PROG(b, 0x2000, CONNECT, 0x0b000001, BYTES, STOP(1));
+	fake_go(b, PROG);
+	/* The next move used to go on with the parked one's address. */
+	fake_go(b, 0x2000);
+	T_EQ(sir_or_what(b), DSTAT_SIR);
+	T_EQ(b->mem[BYTES], 0);
+	T_EQ(b->n_commands, 1);
+	fake_bus_destroy(b);
+}
+
 static void test_data_from_nowhere_is_a_bus_fault(void)
 {
 	struct fake_bus *b = target_with(MP_LSI_DATA_OUT, 512);
@@ -356,7 +372,9 @@ T_MAIN(T_TEST(test_direct_move_takes_count_and_address_from_the_words),
        T_TEST(test_forty_bit_table_entry_reaches_high_memory),
        T_TEST(test_selector_names_the_register_with_the_upper_half),
        T_TEST(test_direct_move_with_64_bits_has_three_words),
-       T_TEST(test_data_move_on_a_free_bus_stalls), T_TEST(test_data_from_nowhere_is_a_bus_fault),
+       T_TEST(test_data_move_on_a_free_bus_stalls),
+       T_TEST(test_move_abandoned_by_a_new_dsp_leaves_nothing_to_the_next),
+       T_TEST(test_data_from_nowhere_is_a_bus_fault),
        T_TEST(test_chmov_sets_chained_mode_and_move_clears_it),
        T_TEST(test_chunks_of_the_target_are_joined_in_one_move),
        T_TEST(test_status_and_message_end_the_command),
