@@ -512,10 +512,13 @@ int mp_link_attach_take(struct mp_link *l, int sock, const struct mp_link_cfg *c
 	int r;
 
 	*l = (struct mp_link){.s = MP_SESSION_NULL, .cfg = *cfg, .dead = true, .closed = true};
+	/* A spin doesn't look at the clock, so it must not outlast the limit. */
+	if (l->cfg.spin_ns > cfg->reply_timeout_ns)
+		l->cfg.spin_ns = cfg->reply_timeout_ns;
 	r = mp_session_connect_take(sock, &scfg, &l->s, ret_error);
 	if (r < 0)
 		return mp_err_trace(r);
-	l->spin_tsc = (uint64_t)((double)cfg->spin_ns * (double)hz / 1e9);
+	l->spin_tsc = (uint64_t)((double)l->cfg.spin_ns * (double)hz / 1e9);
 	l->limit_tsc = (uint64_t)((double)cfg->reply_timeout_ns * (double)hz / 1e9);
 	l->ns_per_tick_q20 = (uint64_t)(1e9 * (double)(1 << 20) / (double)hz);
 	l->dead = false;

@@ -419,6 +419,10 @@ static void realize(PCIDevice *pci, Error **errp)
 {
     MpringPci *d = MPRING_PCI(pci);
 
+    if (d->reply_timeout_ms == 0) {
+        error_setg(errp, "reply-timeout must be 1 or more (milliseconds)");
+        return;
+    }
     if (!mpring_ram_check_machine(d, errp)) {
         return;
     }

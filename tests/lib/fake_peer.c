@@ -145,10 +145,11 @@ static bool dma_store(struct fake_peer *p, uint64_t gpa, uint8_t fill)
 
 static void show_region(struct fake_peer *p, uint64_t i)
 {
-	const struct mp_session_region *g = &p->region[i];
+	const struct mp_session_region *g;
 
 	if (i >= p->n_regions)
 		return;
+	g = &p->region[i];
 	mp_put_le32(p->regs + FAKE_REGION_GPA, (uint32_t)(g->gpa >> 12));
 	mp_put_le32(p->regs + FAKE_REGION_LEN, (uint32_t)(g->len >> 12));
 	mp_put_le32(p->regs + FAKE_REGION_FLAGS, g->flags);

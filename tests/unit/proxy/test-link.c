@@ -242,6 +242,23 @@ static void test_read_of_a_stuck_worker_gives_ones_within_the_limit(void)
 	rig_close(r);
 }
 
+static void test_spin_is_bounded_by_the_limit(void)
+{
+	struct rig_opts opts = RIG_DEFAULTS;
+	uint64_t begin_ns;
+	struct rig *r;
+
+	opts.reply_timeout_ns = MS(10);
+	opts.spin_ns = MS(60000);
+	r = rig_open(&opts);
+	T_OK(r != NULL);
+	r->serves = false;
+	begin_ns = mp_clock_ns();
+	T_EQ(mp_link_read(&r->l, MEM, 0x20, 4), 0xffffffff);
+	T_OK(mp_clock_ns() - begin_ns < MS(5000));
+	rig_close(r);
+}
+
 static void test_dead_device_lowers_its_interrupt(void)
 {
 	struct rig *r = open_stuck();
@@ -521,7 +538,7 @@ T_MAIN(T_TEST(test_posted_write_returns_before_it_is_applied),
        T_TEST(test_reply_for_a_request_that_was_given_up_is_ignored),
        T_TEST(test_ticket_counts_on_past_28_bits),
        T_TEST(test_read_of_a_stuck_worker_gives_ones_within_the_limit),
-       T_TEST(test_dead_device_lowers_its_interrupt),
+       T_TEST(test_spin_is_bounded_by_the_limit), T_TEST(test_dead_device_lowers_its_interrupt),
        T_TEST(test_reports_of_a_dead_device_still_count),
        T_TEST(test_reset_revives_a_worker_that_answers_again),
        T_TEST(test_hang_up_during_a_wait_is_noticed_at_once),
