@@ -32,7 +32,7 @@
 
 #define EXIT_INTERRUPTED 130
 #define MAX_COMPLAINTS   10
-#define TAIL_BYTES       4096
+#define TAIL_BYTES       1500
 #define DEATH_GRACE_S    60 /* how long the guest may struggle with a dead device */
 #define MAX_JOB_S        3600
 
@@ -89,6 +89,8 @@ static uint64_t commands(const struct perf *p)
 {
 	uint64_t n = 0;
 
+	if (!p->plan->real)
+		return 0;
 	for (unsigned int i = 0; i < p->plan->n_remote; i++)
 		n += mp_stat_get(mp_stat_page(&p->plan->dev[i].stat_worker),
 				 MP_STAT_WORKER_COMMANDS);
@@ -291,6 +293,17 @@ static void take_bytes(struct perf *p, int *fd, bool report)
 	}
 }
 
+/* A worker died. A round that runs may still end, with errors; no other round would say anything. */
+static void give_grace(struct perf *p, uint64_t now)
+{
+	bool in_round = p->at > 0 && !p->round[p->at - 1].end_ns;
+	uint64_t until = now + (in_round ? DEATH_GRACE_S * MP_NS_PER_SEC : 0);
+
+	p->failed = true;
+	if (p->deadline_ns > until)
+		p->deadline_ns = until;
+}
+
 static bool turn(struct perf *p)
 {
 	struct mp_plan *plan = p->plan;
@@ -310,11 +323,8 @@ static bool turn(struct perf *p)
 		take_bytes(p, &plan->our_report, true);
 	alive = mp_machine_check(&p->m);
 	now = mp_clock_ns();
-	if (p->m.n_dead_workers > dead && alive && !p->done) {
-		p->failed = true;
-		if (p->deadline_ns > now + DEATH_GRACE_S * MP_NS_PER_SEC)
-			p->deadline_ns = now + DEATH_GRACE_S * MP_NS_PER_SEC;
-	}
+	if (p->m.n_dead_workers > dead && alive && !p->done)
+		give_grace(p, now);
 	if (now >= p->last_tick_ns + p->tick_ns)
 		progress(p);
 	return alive && now < p->deadline_ns;

@@ -352,7 +352,6 @@ int mp_plan_open(struct mp_plan *p)
 {
 	int r;
 
-	p->real = true;
 	r = socket_pair(&p->our_qmp, &p->fd_qmp);
 	if (r == 0 && p->opt->mode == MP_MODE_PERF) {
 		r = socket_pair(&p->our_report, &p->fd_report);
@@ -363,12 +362,13 @@ int mp_plan_open(struct mp_plan *p)
 	}
 	for (unsigned int i = 0; r == 0 && i < p->n_devs; i++)
 		r = open_device(p, &p->dev[i]);
+	p->real = r == 0;
 	return mp_err_trace(r);
 }
 
 void mp_plan_close_children_fds(struct mp_plan *p)
 {
-	if (!p->real)
+	if (p->opt->dry_run)
 		return;
 	mp_fd_close(&p->fd_qmp);
 	mp_fd_close(&p->fd_report);
@@ -385,7 +385,7 @@ void mp_plan_close_children_fds(struct mp_plan *p)
 
 void mp_plan_fini(struct mp_plan *p)
 {
-	if (!p->real)
+	if (p->opt->dry_run)
 		return;
 	mp_plan_close_children_fds(p);
 	mp_fd_close(&p->our_qmp);

@@ -40,7 +40,7 @@ struct mp_plan {
 	struct mp_plan_dev dev[MP_PLAN_MAX_DEVICES];
 	unsigned int n_devs, n_remote, n_workers, n_bridges; /* remote devices come first */
 	uint64_t disk_bytes;
-	bool kvm, uring, real; /* real: the descriptors below and above are open */
+	bool kvm, uring, real; /* real: mp_plan_open() has succeeded */
 	char qemu[4096], worker[4096], plugin[4096], guest_dir[4096], mem_size[24];
 	int fd_cfg, fd_job[MP_PLAN_MAX_JOBS]; /* memfds for fw_cfg */
 	enum mp_dev_kind job_kind[MP_PLAN_MAX_JOBS];

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* argp ends the program on a complaint, so wrong command lines are parsed in a child. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "launcher/options.h"
+#include "tests/lib/t.h"
+
+#define MAX_WORDS 16
+
+struct words {
+	char copy[512], *v[MAX_WORDS];
+	int n;
+};
+
+static void split(struct words *w, const char *line)
+{
+	char *save = NULL;
+
+	w->n = 0;
+	snprintf(w->copy, sizeof(w->copy), "%s", line);
+	for (char *p = strtok_r(w->copy, " ", &save); p; p = strtok_r(NULL, " ", &save))
+		w->v[w->n++] = p;
+	w->v[w->n] = NULL;
+}
+
+static void parse(struct mp_options *o, enum mp_mode mode, const char *line)
+{
+	struct words w;
+
+	split(&w, line);
+	T_EQ(mp_options_parse(o, mode, w.n, w.v), 0);
+}
+
+/* Exit status of parsing in a child; 99: it was accepted. What was printed goes to @message. */
+static int refused(enum mp_mode mode, const char *line, char *message, size_t len)
+{
+	int fds[2], status;
+	struct mp_options o;
+	struct words w;
+	ssize_t n;
+
+	T_EQ(pipe(fds), 0);
+	fflush(NULL);
+	if (fork() == 0) {
+		dup2(fds[1], STDERR_FILENO);
+		split(&w, line);
+		mp_options_parse(&o, mode, w.n, w.v);
+		_exit(99);
+	}
+	close(fds[1]);
+	n = read(fds[0], message, len - 1);
+	message[n > 0 ? n : 0] = '\0';
+	close(fds[0]);
+	wait(&status);
+	return WEXITSTATUS(status);
+}
+
+static void test_defaults_are_the_documented_ones(void)
+{
+	struct mp_options o;
+
+	parse(&o, MP_MODE_PERF, "mpring");
+	T_EQ(o.n_devices, 1);
+	T_EQ(o.runtime_s, 10);
+	T_EQ(o.iodepth, 16);
+	T_STR_EQ(o.rw, "randread");
+	T_STR_EQ(o.bs, "4k");
+	T_STR_EQ(o.poll, "adaptive");
+	T_EQ(o.rounds, 1);
+}
+
+static void test_compare_means_three_rounds(void)
+{
+	struct mp_options o;
+
+	parse(&o, MP_MODE_PERF, "mpring --compare");
+	T_EQ(o.rounds, 3);
+	parse(&o, MP_MODE_PERF, "mpring --compare --rounds 5");
+	T_EQ(o.rounds, 5);
+}
+
+static void test_disk_names_file_and_properties(void)
+{
+	struct mp_options o;
+
+	parse(&o, MP_MODE_PERF, "mpring --disk a,,b,readonly=on,format=raw --disk c");
+	T_EQ(o.n_devices, 2);
+	T_STR_EQ(o.disk[0].file, "a,b");
+	T_OK(o.disk[0].readonly);
+	T_STR_EQ(o.disk[1].file, "c");
+	T_OK(!o.disk[1].readonly);
+	mp_options_fini(&o);
+}
+
+static void test_run_hands_on_everything_after_the_dashes(void)
+{
+	struct mp_options o;
+	struct words w;
+
+	split(&w, "mpring --disk d -- -m 1G --foo x");
+	T_EQ(mp_options_parse(&o, MP_MODE_RUN, w.n, w.v), 0);
+	T_EQ(o.qemu_argc, 4);
+	T_STR_EQ(o.qemu_argv[0], "-m");
+	T_STR_EQ(o.qemu_argv[3], "x");
+	mp_options_fini(&o);
+}
+
+static void test_wrong_lines_end_with_status_2_and_say_what_is_valid(void)
+{
+	char m[1024];
+
+	T_EQ(refused(MP_MODE_PERF, "mpring --poll often", m, sizeof(m)), 2);
+	T_OK(strstr(m, "busy adaptive sleep") != NULL);
+	T_EQ(refused(MP_MODE_PERF, "mpring --devices 65", m, sizeof(m)), 2);
+	T_OK(strstr(m, "1 to 64") != NULL);
+	T_EQ(refused(MP_MODE_PERF, "mpring --disk a,snapshot=on", m, sizeof(m)), 2);
+	T_OK(strstr(m, "readonly=on") != NULL);
+	T_EQ(refused(MP_MODE_PERF, "mpring --devices 2 --disk a", m, sizeof(m)), 2);
+	T_EQ(refused(MP_MODE_PERF, "mpring stray", m, sizeof(m)), 2);
+	T_EQ(refused(MP_MODE_RUN, "mpring --disk a stray -- -m 1G", m, sizeof(m)), 2);
+	T_EQ(refused(MP_MODE_RUN, "mpring -- -m 1G", m, sizeof(m)), 2);
+	T_OK(strstr(m, "--disk") != NULL);
+}
+
+static void test_sizes_have_units(void)
+{
+	uint64_t v;
+
+	T_EQ(mp_options_size("512", &v), 0);
+	T_EQ(v, 512);
+	T_EQ(mp_options_size("4k", &v), 0);
+	T_EQ(v, 4096);
+	T_EQ(mp_options_size("2G", &v), 0);
+	T_EQ(v, 2ll << 30);
+	T_EQ(mp_options_size("4x", &v), -EINVAL);
+	T_EQ(mp_options_size("4kk", &v), -EINVAL);
+	T_EQ(mp_options_size("-1", &v), -EINVAL);
+	T_EQ(mp_options_size("0", &v), -EINVAL);
+	T_EQ(mp_options_size("99999999999T", &v), -EINVAL);
+}
+
+T_MAIN(T_TEST(test_defaults_are_the_documented_ones), T_TEST(test_compare_means_three_rounds),
+       T_TEST(test_disk_names_file_and_properties),
+       T_TEST(test_run_hands_on_everything_after_the_dashes),
+       T_TEST(test_wrong_lines_end_with_status_2_and_say_what_is_valid),
+       T_TEST(test_sizes_have_units))

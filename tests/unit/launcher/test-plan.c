@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "launcher/job.h"
+#include "tests/lib/t.h"
+#include "tests/unit/launcher/make_plan.h"
+
+/* The whole command line as one string, so that a test can look for a part of it. */
+static char *joined(void (*fill)(const struct mp_plan *, struct mp_args *), const struct mp_plan *p)
+{
+	struct mp_args args = MP_ARGS_NULL;
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	fill(p, &args);
+	mp_args_print(&args, f);
+	fclose(f);
+	mp_args_fini(&args);
+	return text;
+}
+
+static void fill_worker0(const struct mp_plan *p, struct mp_args *a)
+{
+	mp_plan_worker_args(p, 0, a);
+}
+
+static void check_has(const char *text, const char *part)
+{
+	if (!strstr(text, part))
+		t_fail(__FILE__, __LINE__, "no \"%s\" in: %s", part, text);
+}
+
+static void check_lacks(const char *text, const char *part)
+{
+	if (strstr(text, part))
+		t_fail(__FILE__, __LINE__, "\"%s\" in: %s", part, text);
+}
+
+static void test_28_devices_stand_on_the_root_bus(void)
+{
+	struct mp_options o = make_options(28);
+	struct mp_plan p;
+
+	make_plan(&p, &o);
+	T_EQ(p.n_bridges, 0);
+	T_EQ(p.dev[0].slot, 3);
+	T_EQ(p.dev[27].slot, 30);
+}
+
+static void test_29_devices_stand_behind_bridges_of_16(void)
+{
+	struct mp_options o = make_options(29);
+	struct mp_plan p;
+
+	make_plan(&p, &o);
+	T_EQ(p.n_bridges, 2);
+	T_EQ(p.dev[15].bridge, 1);
+	T_EQ(p.dev[15].slot, 16);
+	T_EQ(p.dev[16].bridge, 2);
+	T_EQ(p.dev[16].slot, 1);
+}
+
+static void test_64_devices_compared_are_128_behind_8_bridges(void)
+{
+	struct mp_options o = make_options(64);
+	struct mp_plan p;
+
+	o.compare = true;
+	make_plan(&p, &o);
+	T_EQ(p.n_devs, 128);
+	T_EQ(p.n_bridges, 8);
+	T_EQ(p.n_workers, 64);
+	T_EQ(p.dev[64].kind, MP_DEV_STOCK);
+	T_STR_EQ(p.dev[127].id, "own63");
+}
+
+static void test_guest_is_told_slots_and_no_bus_numbers(void)
+{
+	struct mp_options o = make_options(29);
+	struct mp_plan p;
+
+	make_plan(&p, &o);
+	MP_CLEANUP_FREE char *text = mp_plan_guest_text(&p);
+
+	check_has(text, "disk lsi0 03.0/01.0\n");
+	check_has(text, "disk lsi28 04.0/0d.0\n"); /* 29th: the 13th behind the second bridge */
+	check_has(text, "round job0\n");
+}
+
+static void test_rounds_of_both_kinds_take_turns(void)
+{
+	struct mp_options o = make_options(1);
+	struct mp_plan p;
+
+	o.compare = true;
+	o.rounds = 2;
+	make_plan(&p, &o);
+	MP_CLEANUP_FREE char *text = mp_plan_guest_text(&p);
+
+	check_has(text, "round job0\nround job1\nround job0\nround job1\n");
+}
+
+static void test_devices_fill_workers_in_order(void)
+{
+	struct mp_options o = make_options(5);
+	struct mp_plan p;
+
+	o.devices_per_worker = 2;
+	make_plan(&p, &o);
+	T_EQ(p.n_workers, 3);
+	T_EQ(p.dev[1].worker, 0);
+	T_EQ(p.dev[4].worker, 2);
+}
+
+static void test_worker_gets_one_controller_and_disk_for_each_device(void)
+{
+	struct mp_options o = make_options(2);
+	struct mp_plan p;
+
+	o.devices_per_worker = 2;
+	make_plan(&p, &o);
+	p.dev[0].disk_fd = 16;
+	p.dev[0].sock_worker = 18;
+	p.dev[0].stat_worker.fd = 20;
+	MP_CLEANUP_FREE char *text = joined(fill_worker0, &p);
+
+	check_has(text, "mpring-worker -machine x-remote -device lsi53c895a,id=lsi0 ");
+	check_has(text, "-drive id=disk-lsi0,if=none,file=/proc/self/fd/16,format=raw ");
+	check_has(text,
+		  "-object x-remote-object,id=object-lsi0,devid=lsi0,fd=18 --stats-fd lsi0=20 ");
+	check_has(text, "-device lsi53c895a,id=lsi1 ");
+	check_has(text, "--poll adaptive --spin-us 50 --cpu 1");
+}
+
+static void test_null_backend_needs_no_file(void)
+{
+	struct mp_options o = make_options(1);
+	struct mp_plan p;
+
+	o.backend = MP_BACKEND_NULL;
+	make_plan(&p, &o);
+	MP_CLEANUP_FREE char *text = joined(fill_worker0, &p);
+
+	check_has(text, "-drive id=disk-lsi0,if=none,driver=null-co,size=67108864 ");
+}
+
+static void test_comma_in_a_file_name_is_doubled(void)
+{
+	struct mp_options o = make_options(1);
+	char name[] = "/d/a,b.img";
+	struct mp_plan p;
+
+	o.n_disks = 1;
+	o.disk[0] = (struct mp_opt_disk){.file = name, .format = "raw", .readonly = true};
+	make_plan(&p, &o);
+	MP_CLEANUP_FREE char *text = joined(fill_worker0, &p);
+
+	check_has(text, "file=/d/a,,b.img,format=raw,readonly=on ");
+}
+
+static void test_qemu_has_no_disk_of_a_remote_device(void)
+{
+	struct mp_options o = make_options(1);
+	struct mp_plan p;
+
+	make_plan(&p, &o);
+	p.dev[0].disk_fd = 16;
+	p.dev[0].sock_qemu = 17;
+	p.dev[0].stat_proxy.fd = 19;
+	MP_CLEANUP_FREE char *text = joined(mp_plan_qemu_args, &p);
+
+	check_has(text, "-device mpring-pci,id=lsi0,fd=17,stats-fd=19,bus=pci.0,addr=3");
+	check_lacks(text, "-drive");
+	check_lacks(text, "fd/16");
+}
+
+static void test_qemu_memory_can_be_mapped_by_workers(void)
+{
+	struct mp_options o = make_options(1);
+	struct mp_plan p;
+
+	make_plan(&p, &o);
+	MP_CLEANUP_FREE char *text = joined(mp_plan_qemu_args, &p);
+
+	check_has(text, "-object memory-backend-memfd,id=mpring-mem,size=1024M,share=on "
+			"-machine memory-backend=mpring-mem ");
+}
+
+static void test_compared_disk_is_opened_twice_without_locks(void)
+{
+	struct mp_options o = make_options(1);
+	char name[] = "/d";
+	struct mp_plan p;
+
+	o.compare = true;
+	o.n_disks = 1;
+	o.disk[0] = (struct mp_opt_disk){.file = name, .format = "raw"};
+	make_plan(&p, &o);
+	MP_CLEANUP_FREE char *qemu = joined(mp_plan_qemu_args, &p);
+	MP_CLEANUP_FREE char *worker = joined(fill_worker0, &p);
+
+	check_has(qemu, "file=/d,format=raw,file.locking=off,cache=writeback,aio=io_uring ");
+	check_has(worker, "file=/d,format=raw,locking=off ");
+}
+
+static void test_user_guest_keeps_its_own_arguments(void)
+{
+	struct mp_options o = make_options(1);
+	char m[] = "-m", size[] = "512M", nographic[] = "-nographic";
+	char *argv[] = {m, size, nographic};
+	struct mp_plan p;
+
+	o.mode = MP_MODE_RUN;
+	o.qemu_argv = argv;
+	o.qemu_argc = 3;
+	make_plan(&p, &o);
+	MP_CLEANUP_FREE char *text = joined(mp_plan_qemu_args, &p);
+
+	check_has(text, "qemu -m 512M -nographic -plugin /p.so ");
+	check_lacks(text, "-nodefaults");
+	check_lacks(text, "addr=");
+}
+
+static void test_quoted_words_come_back_from_a_shell(void)
+{
+	struct mp_args args = MP_ARGS_NULL;
+	MP_CLEANUP_FREE char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	mp_args_add(&args, "a b");
+	mp_args_add(&args, "it's");
+	mp_args_add(&args, "%s", "");
+	mp_args_print(&args, f);
+	fclose(f);
+	mp_args_fini(&args);
+	T_STR_EQ(text, "'a b' 'it'\\''s' ''\n");
+}
+
+static void test_job_section_is_copied_for_each_device(void)
+{
+	struct mp_options o = make_options(2);
+	struct mp_plan p;
+	MP_CLEANUP_FREE char *job = NULL;
+
+	make_plan(&p, &o);
+	T_EQ(mp_job_text(&p, MP_DEV_REMOTE, &job), 0);
+	check_has(job, "rw=randread\nbs=4k\niodepth=16\n");
+	check_has(job, "[perf@lsi0]\nfilename=/dev/mpring/lsi0\n");
+	check_has(job, "[perf@lsi1]\nfilename=/dev/mpring/lsi1\n");
+}
+
+static void test_job_barrier_stays_on_the_first_copy_only(void)
+{
+	static const char text[] = "[global]\nrw=write\n[a]\nsize=1M\n[b]\nstonewall\nsize=2M\n";
+	struct mp_options o = make_options(2);
+	struct mp_plan p;
+	const char *error;
+	MP_CLEANUP_FREE char *job = NULL;
+
+	make_plan(&p, &o);
+	T_EQ(mp_job_expand(&p, MP_DEV_REMOTE, text, &job, &error), 0);
+	check_has(job, "[b@lsi0]\nfilename=/dev/mpring/lsi0\n\nstonewall\nsize=2M\n");
+	check_has(job, "[b@lsi1]\nfilename=/dev/mpring/lsi1\n\nsize=2M\n");
+}
+
+static void test_job_that_names_a_file_is_refused(void)
+{
+	struct mp_options o = make_options(1);
+	struct mp_plan p;
+	const char *error;
+	char *job = NULL;
+
+	make_plan(&p, &o);
+	T_EQ(mp_job_expand(&p, MP_DEV_REMOTE, "[a]\n filename = /dev/sda\n", &job, &error),
+	     -EINVAL);
+	check_has(error, "names a file");
+	T_EQ(mp_job_expand(&p, MP_DEV_REMOTE, "[global]\nrw=read\n", &job, &error), -EINVAL);
+	check_has(error, "no [section]");
+}
+
+T_MAIN(T_TEST(test_28_devices_stand_on_the_root_bus),
+       T_TEST(test_29_devices_stand_behind_bridges_of_16),
+       T_TEST(test_64_devices_compared_are_128_behind_8_bridges),
+       T_TEST(test_guest_is_told_slots_and_no_bus_numbers),
+       T_TEST(test_rounds_of_both_kinds_take_turns), T_TEST(test_devices_fill_workers_in_order),
+       T_TEST(test_worker_gets_one_controller_and_disk_for_each_device),
+       T_TEST(test_null_backend_needs_no_file), T_TEST(test_comma_in_a_file_name_is_doubled),
+       T_TEST(test_qemu_has_no_disk_of_a_remote_device),
+       T_TEST(test_qemu_memory_can_be_mapped_by_workers),
+       T_TEST(test_compared_disk_is_opened_twice_without_locks),
+       T_TEST(test_user_guest_keeps_its_own_arguments),
+       T_TEST(test_quoted_words_come_back_from_a_shell),
+       T_TEST(test_job_section_is_copied_for_each_device),
+       T_TEST(test_job_barrier_stays_on_the_first_copy_only),
+       T_TEST(test_job_that_names_a_file_is_refused))
