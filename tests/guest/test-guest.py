@@ -1,0 +1,345 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Linux in a guest on remote devices: load, verify, kill, leave nothing behind.
+
+test-guest.py BUILD-DIR GUEST-IMAGE-DIR CASE...      TAP; without CASE all
+
+Every child of the launcher is found by parentage (we are the subreaper, so
+orphans come to us) and watched by a pidfd, so that "nothing is left" is about
+the processes themselves and not about names.
+"""
+import ctypes
+import json
+import os
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+PR_SET_CHILD_SUBREAPER = 36
+BUILD = GUEST = ''
+
+
+class Skip(Exception):
+    pass
+
+
+def parents():
+    """pid -> parent, for every process"""
+    found = {}
+    for pid in filter(str.isdigit, os.listdir('/proc')):
+        try:
+            with open('/proc/%s/stat' % pid) as f:
+                found[int(pid)] = int(f.read().rsplit(')', 1)[1].split()[1])
+        except (OSError, IndexError):
+            pass
+    return found
+
+
+def descendants(root):
+    tree, found, more = parents(), set(), {root}
+    while more:
+        more = {pid for pid, parent in tree.items() if parent in more} - found
+        found |= more
+    return found
+
+
+def command_of(pid):
+    try:
+        with open('/proc/%d/cmdline' % pid, 'rb') as f:
+            return f.read().split(b'\0')[0].decode()
+    except OSError:
+        return ''
+
+
+class Launcher:
+    """`mpring ARGS` with a private TMPDIR; stderr and stdout are collected as they come."""
+
+    def __init__(self, *args):
+        self.tmp = tempfile.mkdtemp(prefix='mpring-test.')
+        env = dict(os.environ, TMPDIR=self.tmp)
+        self.process = subprocess.Popen([BUILD + '/launcher/mpring'] + list(args), env=env, stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+        os.set_blocking(self.process.stdout.fileno(), False)
+        self.text = ''
+        self.pidfds = {}
+
+    def read(self, seconds):
+        ready, _, _ = select.select([self.process.stdout], [], [], seconds)
+        if ready:
+            data = self.process.stdout.read()
+            if data:
+                self.text += data.decode(errors='replace')
+                return True
+            return False
+        return True
+
+    def watch(self):
+        for pid in descendants(self.process.pid):
+            if pid not in self.pidfds:
+                try:
+                    self.pidfds[pid] = (os.pidfd_open(pid), command_of(pid))
+                except OSError:
+                    pass
+
+    def wait_for(self, pattern, seconds=120):
+        deadline = time.monotonic() + seconds
+        while not re.search(pattern, self.text):
+            self.watch()
+            ended = self.process.poll() is not None
+            self.read(0.05)
+            if ended and not re.search(pattern, self.text):
+                raise AssertionError('mpring ended with %d before "%s":\n%s'
+                                     % (self.process.returncode, pattern, self.text))
+            if time.monotonic() > deadline:
+                raise AssertionError('no "%s" within %d s:\n%s' % (pattern, seconds, self.text))
+
+    def wait(self, seconds=180):
+        deadline = time.monotonic() + seconds
+        while self.process.poll() is None:
+            self.watch()
+            self.read(0.05)
+            if time.monotonic() > deadline:
+                raise AssertionError('mpring runs for more than %d s:\n%s' % (seconds, self.text))
+        while self.read(0.2) and self.text and not self.process.stdout.closed:
+            ready, _, _ = select.select([self.process.stdout], [], [], 0)
+            if not ready:
+                break
+        return self.process.returncode
+
+    def child(self, part):
+        """pid of the first living child whose program's name has @part"""
+        for pid in sorted(descendants(self.process.pid)):
+            if part in os.path.basename(command_of(pid)):
+                return pid
+        raise AssertionError('no child %s' % part)
+
+    def check_nothing_left(self, seconds=5):
+        deadline = time.monotonic() + seconds
+        for pid, (fd, name) in self.pidfds.items():
+            left = max(0, deadline - time.monotonic())
+            if not select.select([fd], [], [], left)[0]:
+                raise AssertionError('%s (pid %d) still runs' % (name, pid))
+        left = os.listdir(self.tmp)
+        assert not left, 'files are left in TMPDIR: %s' % left
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+        for fd, _ in self.pidfds.values():
+            os.close(fd)
+        # Orphans became our children; the zombies are ours to reap.
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            pass
+        shutil.rmtree(self.tmp)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def perf(*args):
+    return Launcher('perf', '--guest', GUEST, *args)
+
+
+def job_file(folder, text):
+    path = os.path.join(folder, 'job.fio')
+    with open(path, 'w') as f:
+        f.write(text)
+    return path
+
+
+def locks_on(path):
+    inode = ':%d ' % os.stat(path).st_ino
+    with open('/proc/locks') as f:
+        return [line for line in f if inode in line]
+
+
+# === cases ===================================================================
+
+def case_written_blocks_verify():
+    with tempfile.TemporaryDirectory() as folder:
+        job = job_file(folder, '[global]\nioengine=libaio\ndirect=1\niodepth=16\nverify=crc32c\nverify_fatal=1\n'
+                               '[verify]\nrw=randwrite\nbsrange=512-64k\nsize=4M\n')
+        result = os.path.join(folder, 'out.json')
+        with perf('--devices', '2', '--job', job, '--json', result) as run:
+            assert run.wait() == 0, run.text
+            run.check_nothing_left()
+        with open(result) as f:
+            out = json.load(f)
+        rows = out['results'][0]['median']
+        assert [row['device'] for row in rows] == ['lsi0', 'lsi1', 'total'], rows
+        assert rows[2]['errors'] == 0 and rows[2]['n_ios'] > 100, rows
+        assert rows[0]['transport']['worker_commands'] > 0, rows
+        assert rows[0]['transport']['proxy_posted_writes'] > 0, rows
+
+
+def case_guest_writes_reach_the_file():
+    pattern = bytes.fromhex('feedbeef')
+    with tempfile.TemporaryDirectory() as folder:
+        disk = os.path.join(folder, 'disk')
+        with open(disk, 'wb') as f:
+            f.truncate(16 << 20)
+        job = job_file(folder, '[w]\nioengine=libaio\ndirect=1\niodepth=8\nrw=write\nbs=64k\nsize=2M\n'
+                               'buffer_pattern=0xfeedbeef\nend_fsync=1\n')
+        with perf('--disk', disk, '--job', job) as run:
+            assert run.wait() == 0, run.text
+        with open(disk, 'rb') as f:
+            assert f.read(2 << 20) == pattern * (2 << 18), 'the file has not what the guest wrote'
+            assert not f.read().strip(b'\0'), 'written beyond what the guest wrote'
+        assert not locks_on(disk)
+
+
+def case_thirty_devices_behind_bridges():
+    with perf('--devices', '30', '--devices-per-worker', '8', '--backend', 'null', '--runtime', '1') as run:
+        assert run.wait(300) == 0, run.text
+        rows = re.findall(r'^(lsi\d+)\s+(\d+)', run.text, re.M)
+        assert len(rows) == 30 and all(int(iops) > 0 for _, iops in rows), run.text
+        run.check_nothing_left()
+
+
+def case_compare_prints_ratios():
+    with perf('--compare', '--rounds', '1', '--runtime', '1') as run:
+        assert run.wait() == 0, run.text
+        assert re.search(r'IOPS x\d+\.\d\d', run.text), run.text
+        assert re.search(r'^own0 ', run.text, re.M), run.text
+
+
+def end_at(moment, sig, expected):
+    with tempfile.TemporaryDirectory() as folder:
+        disk = os.path.join(folder, 'disk')
+        with open(disk, 'wb') as f:
+            f.truncate(16 << 20)
+        with perf('--disk', disk, '--runtime', '60') as run:
+            run.wait_for(moment)
+            time.sleep(0.3)
+            run.watch()
+            run.process.send_signal(sig)
+            status = run.wait(15)
+            assert status == expected, 'status %d\n%s' % (status, run.text)
+            run.check_nothing_left()
+        assert not locks_on(disk)
+
+
+def case_interrupt_at_start_leaves_nothing():
+    end_at('starting', signal.SIGINT, 130)
+
+
+def case_interrupt_in_boot_leaves_nothing():
+    end_at('guest boots', signal.SIGINT, 130)
+
+
+def case_interrupt_under_load_leaves_nothing():
+    end_at('round 1 of 1', signal.SIGINT, 130)
+
+
+def case_terminate_under_load_leaves_nothing():
+    end_at('round 1 of 1', signal.SIGTERM, 130)
+
+
+def case_kill_at_start_leaves_nothing():
+    end_at('starting', signal.SIGKILL, -9)
+
+
+def case_kill_in_boot_leaves_nothing():
+    end_at('guest boots', signal.SIGKILL, -9)
+
+
+def case_kill_under_load_leaves_nothing():
+    end_at('round 1 of 1', signal.SIGKILL, -9)
+
+
+def case_killed_worker_is_named_and_qemu_lives():
+    with perf('--devices', '2', '--runtime', '60') as run:
+        run.wait_for('round 1 of 1')
+        time.sleep(1)
+        qemu = run.child('qemu-system')
+        worker = run.child('mpring-worker')
+        os.kill(worker, signal.SIGKILL)
+        run.wait_for(r'worker of lsi[01] \(pid %d\) ended: killed by signal 9' % worker, 10)
+        time.sleep(2)
+        run.watch()
+        assert not select.select([run.pidfds[qemu][0]], [], [], 0)[0], 'QEMU ended with the worker:\n' + run.text
+        assert run.process.poll() is None, run.text
+        run.process.send_signal(signal.SIGINT)
+        assert run.wait(15) == 130, run.text
+        run.check_nothing_left()
+
+
+def case_killed_worker_before_load_fails_the_run():
+    with perf('--runtime', '60') as run:
+        run.wait_for('guest boots')
+        os.kill(run.child('mpring-worker'), signal.SIGKILL)
+        assert run.wait(30) == 1, run.text
+        assert 'gave up on the guest, whose device died' in run.text, run.text
+        run.check_nothing_left()
+
+
+def case_run_starts_a_guest_of_the_user():
+    with tempfile.TemporaryDirectory() as folder:
+        disk = os.path.join(folder, 'disk')
+        with open(disk, 'wb') as f:
+            f.truncate(16 << 20)
+        with Launcher('run', '--disk', disk, '--', '-m', '512M', '-nodefaults', '-display', 'none', '-serial', 'stdio',
+                      '-no-reboot', '-kernel', GUEST + '/vmlinux', '-initrd', GUEST + '/initrd.img',
+                      '-append', 'console=ttyS0 loglevel=7 panic=-1') as run:
+            assert run.wait(120) == 0, run.text[-3000:]
+            assert re.search(r'sym53c8xx|sym0: <895a>', run.text), run.text[-3000:]
+            assert re.search(r'\[sda\] 32768 512-byte logical blocks', run.text), run.text[-3000:]
+            run.check_nothing_left()
+
+
+def missing():
+    for path, hint in ((BUILD + '/launcher/mpring', 'not built'),
+                       (BUILD + '/remote-worker/mpring-worker', 'not built'),
+                       (BUILD + '/proxy/qemu/mpring-pci.so', 'run proxy/qemu/get-headers.sh and configure again'),
+                       (GUEST + '/vmlinux', 'run launcher/guest/make-image.sh'),
+                       (GUEST + '/initrd.img', 'run launcher/guest/make-image.sh')):
+        if not os.path.exists(path):
+            return 'no %s; %s' % (path, hint)
+    if not shutil.which('qemu-system-x86_64'):
+        return 'no qemu-system-x86_64'
+    return None
+
+
+def run_case(nr, name, case):
+    try:
+        case()
+        print('ok %d - %s' % (nr, name), flush=True)
+    except Exception:
+        for line in traceback.format_exc().splitlines():
+            print('# ' + line)
+        print('not ok %d - %s' % (nr, name), flush=True)
+        return 1
+    return 0
+
+
+def main(argv):
+    global BUILD, GUEST
+    BUILD, GUEST = argv[1], argv[2]
+    cases = {name[5:].replace('_', '-'): f for name, f in globals().items() if name.startswith('case_')}
+    wanted = argv[3:] or list(cases)
+    why = missing()
+    if why:
+        print('1..0 # SKIP %s' % why)
+        print('# skipped: %s' % why)
+        return 0
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    print('1..%d' % len(wanted), flush=True)
+    return 1 if sum([run_case(nr + 1, name, cases[name]) for nr, name in enumerate(wanted)]) else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv))
