@@ -161,10 +161,17 @@ def job_file(folder, text):
     return path
 
 
-def locks_on(path):
+def locks_on(path, seconds=5):
+    """Locks that are still there after a while: the kernel takes an io_uring, and the files
+    registered with it, apart in the background, some milliseconds after its process ended."""
     inode = ':%d ' % os.stat(path).st_ino
-    with open('/proc/locks') as f:
-        return [line for line in f if inode in line]
+    deadline = time.monotonic() + seconds
+    while True:
+        with open('/proc/locks') as f:
+            locks = [line for line in f if inode in line]
+        if not locks or time.monotonic() > deadline:
+            return locks
+        time.sleep(0.02)
 
 
 # === cases ===================================================================
