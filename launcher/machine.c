@@ -126,6 +126,24 @@ static void pin_vcpus(struct mp_machine *m)
 	json_decref(cpus);
 }
 
+static bool given_up(void *opaque)
+{
+	return !mp_machine_check(opaque);
+}
+
+static int meet_qemu(struct mp_machine *m)
+{
+	int r;
+
+	m->qmp = (struct mp_qmp){.fd = m->plan->our_qmp, .give_up = given_up, .opaque = m};
+	r = mp_qmp_attach(&m->qmp, mp_clock_ns() + QMP_START_NS);
+	if (r < 0 && mp_machine_check(m))
+		mp_error("QEMU does not answer on its monitor: %s", strerror(-r));
+	else if (r < 0 && !m->interrupted)
+		mp_error("QEMU did not start; its own message is above");
+	return r;
+}
+
 int mp_machine_start(struct mp_machine *m, struct mp_plan *p)
 {
 	int r;
@@ -142,16 +160,13 @@ int mp_machine_start(struct mp_machine *m, struct mp_plan *p)
 	if (r == 0)
 		r = start_qemu(m);
 	mp_plan_close_children_fds(p);
-	if (r < 0)
-		return mp_err_trace(r);
-	r = mp_qmp_attach(&m->qmp, p->our_qmp, mp_clock_ns() + QMP_START_NS);
-	if (r < 0) {
-		mp_machine_check(m);
-		mp_error("QEMU did not start (%s); its own message is above", strerror(-r));
-		return r;
-	}
-	pin_vcpus(m);
-	return 0;
+	if (r == 0)
+		r = meet_qemu(m);
+	if (r == 0)
+		pin_vcpus(m);
+	else if (m->signal_fd >= 0)
+		mp_machine_check(m); /* interrupted? */
+	return mp_err_trace(r);
 }
 
 static void check_worker(struct mp_machine *m, struct mp_child *c)

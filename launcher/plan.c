@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -284,6 +285,15 @@ static int text_fd(const char *name, const char *text, int *ret_fd)
 	return 0;
 }
 
+/* Signals are blocked, and read from a descriptor later on. */
+static bool interrupted(void)
+{
+	sigset_t set;
+
+	return sigpending(&set) == 0 && (sigismember(&set, SIGINT) || sigismember(&set, SIGTERM) ||
+					 sigismember(&set, SIGHUP));
+}
+
 /* Holes read as zeros; reading once puts all pages into the page cache, so
  * that every later read costs the same, whoever runs first. */
 static int warm(int fd, uint64_t bytes)
@@ -291,9 +301,12 @@ static int warm(int fd, uint64_t bytes)
 	MP_CLEANUP_FREE char *buf = malloc(1 << 20);
 
 	mp_assert(buf);
-	for (uint64_t at = 0; at < bytes; at += 1 << 20)
+	for (uint64_t at = 0; at < bytes; at += 1 << 20) {
+		if (interrupted())
+			return mp_err_origin(-EINTR);
 		if (pread(fd, buf, 1 << 20, (off_t)at) < 0)
 			return mp_err_origin(-errno);
+	}
 	return 0;
 }
 

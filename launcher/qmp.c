@@ -11,6 +11,7 @@
 #include "base/err.h"
 
 #define MAX_LINE (1u << 20)
+#define SLICE_MS 200
 
 static int fill(struct mp_qmp *q, uint64_t deadline_ns)
 {
@@ -20,8 +21,10 @@ static int fill(struct mp_qmp *q, uint64_t deadline_ns)
 
 	if (q->n == MAX_LINE)
 		return mp_err_origin(-EPROTO);
-	if (now >= deadline_ns || poll(&pfd, 1, (int)((deadline_ns - now) / 1000000) + 1) == 0)
+	if (now >= deadline_ns)
 		return mp_err_origin(-ETIMEDOUT);
+	if (poll(&pfd, 1, SLICE_MS) == 0)
+		return q->give_up(q->opaque) ? mp_err_origin(-EINTR) : 0;
 	n = recv(q->fd, q->buf + q->n, MAX_LINE - q->n, MSG_DONTWAIT);
 	if (n == 0)
 		return mp_err_origin(-ECONNRESET);
@@ -72,12 +75,13 @@ int mp_qmp_command(struct mp_qmp *q, const char *name, json_t **ret_value, uint6
 	return value ? 0 : mp_err_origin(-EREMOTEIO);
 }
 
-int mp_qmp_attach(struct mp_qmp *q, int fd, uint64_t deadline_ns)
+int mp_qmp_attach(struct mp_qmp *q, uint64_t deadline_ns)
 {
 	json_t *greeting;
 	int r;
 
-	*q = (struct mp_qmp){.fd = fd, .buf = malloc(MAX_LINE)};
+	q->buf = malloc(MAX_LINE);
+	q->n = 0;
 	mp_assert(q->buf);
 	r = next_message(q, &greeting, deadline_ns);
 	if (r < 0)

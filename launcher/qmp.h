@@ -4,18 +4,30 @@
 #define MP_LAUNCHER_QMP_H
 
 #include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+
+/** Asked several times a second while waiting: true ends the wait with -EINTR. */
+typedef bool mp_qmp_give_up_fn(void *opaque);
 
 struct mp_qmp {
 	int fd; /* borrowed */
+	mp_qmp_give_up_fn *give_up;
+	void *opaque;
 	char *buf;
 	size_t n;
 };
 
 #define MP_QMP_NULL ((struct mp_qmp){.fd = -1})
 
-/** mp_qmp_attach() - greeting and capabilities; -ETIMEDOUT, -ECONNRESET QEMU is gone, -EPROTO */
-int mp_qmp_attach(struct mp_qmp *q, int fd, uint64_t deadline_ns);
+/**
+ * mp_qmp_attach() - greeting and capabilities
+ * @q:  fd, give_up and opaque are set by the caller
+ *
+ * Return: 0; -ETIMEDOUT; -EINTR given up; -ECONNRESET QEMU is gone; -EPROTO.
+ */
+int mp_qmp_attach(struct mp_qmp *q, uint64_t deadline_ns);
 void mp_qmp_detach(struct mp_qmp *q);
 
 /**
