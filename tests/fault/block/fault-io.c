@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <liburing.h>
 #include <linux/falloc.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -16,6 +15,7 @@
 
 #include "base/clock.h"
 #include "block/blk.h"
+#include "block/uring.h"
 #include "tests/lib/t.h"
 
 #define DISK_BYTES (1u << 20)
