@@ -12,7 +12,7 @@
  * and REPORT LUNS can answer for it and no code asks "is there a unit".
  *
  * Sense data is kept by the unit until REQUEST SENSE fetches it or the next
- * command comes, as SCSI-2 has it for buses without autosense.
+ * command arrives, as SCSI-2 has it for buses without autosense.
  *
  * An aborted task is gone for the adapter at once. If its block request is in
  * flight its slot and buffer stay ours (ABORTING) until that has ended.
@@ -232,8 +232,6 @@ void mp_bus_begin(struct mp_scsi_side *s)
 	/* Again, for the reason; a decode costs two loads. */
 	s->op = mp_cdb_decode(s->t->cdb, s->t->cdb_len, &sense);
 	flags = s->op ? s->op->flags : 0;
-	if (s->t->cdb[0] != OPCODE_REQUEST_SENSE)
-		lun->has_sense = false;
 	if (!lun->blk && !(flags & MP_OP_NO_LUN)) {
 		mp_task_fail(s, mp_sense_no_lun);
 	} else if (lun->ua != MP_UA_NONE && !(flags & MP_OP_ALWAYS)) {
@@ -282,6 +280,10 @@ void mp_scsi_submit(struct mp_scsi_bus *bus, unsigned int task)
 	clear_private(bus, s);
 	bus->counters.n_commands++;
 	s->lun = find_lun(bus, s->t);
+	/* Here and not when its turn comes: what was queued before the error
+	 * must not lose the sense data that the initiator is about to fetch. */
+	if (s->t->cdb[0] != OPCODE_REQUEST_SENSE)
+		s->lun->has_sense = false;
 	s->op = mp_cdb_decode(s->t->cdb, s->t->cdb_len, &unused);
 	if (!s->lun->blk) {
 		mp_bus_begin(s); /* no unit, no task set */

@@ -135,6 +135,17 @@ static void test_head_of_queue_task_overtakes_what_waits(void)
 	hba_fini(&h);
 }
 
+static void test_task_that_waited_leaves_the_sense_of_the_one_before(void)
+{
+	setup(1 << 20);
+	start(1, MP_SCSI_SIMPLE, read1, 10);
+	start(2, MP_SCSI_ORDERED, read1, 10);
+	fake_blk_finish(&h.blk, 0, -EIO);
+	T_EQ(h.tasks[2].state, MP_SCSI_MEDIUM);
+	T_EQ(sense_of(1), 0x031100);
+	hba_fini(&h);
+}
+
 static void test_request_sense_passes_tasks_that_wait(void)
 {
 	setup(1 << 20);
@@ -407,6 +418,7 @@ T_MAIN(T_TEST(test_each_reset_has_its_unit_attention),
        T_TEST(test_simple_tasks_run_side_by_side_and_end_in_any_order),
        T_TEST(test_ordered_task_waits_for_older_and_holds_younger),
        T_TEST(test_head_of_queue_task_overtakes_what_waits),
+       T_TEST(test_task_that_waited_leaves_the_sense_of_the_one_before),
        T_TEST(test_request_sense_passes_tasks_that_wait),
        T_TEST(test_task_that_holds_the_bus_passes_tasks_that_need_it),
        T_TEST(test_tag_in_use_is_an_overlapped_command),
