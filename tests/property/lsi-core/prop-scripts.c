@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Random programs of register, transfer control, LOAD/STORE and memory move
+ * instructions, run by the chip and by a second, naive model that decodes
+ * everything in one place, byte by byte, from the manual's tables. After each
+ * instruction both must agree on registers, carry, memory and why they stopped.
+ */
+#include "tests/lib/fake_bus.h"
+#include "tests/lib/t.h"
+
+#include <stdlib.h>
+
+#define R(name)    MP_LSI_R_##name
+#define PROG       0x1000u
+#define N_SLOTS    48u /* an instruction and a NOP, or a memory move and a zero word */
+#define SLOT       16u
+#define WINDOW     0x4000u /* programs and most operands */
+#define N_PROGRAMS 400u
+#define N_STEPS    150u
+
+struct model {
+	uint8_t reg[256], *mem, ram[MP_LSI_RAM_BYTES];
+	bool carry, halted;
+	uint8_t dstat; /* events */
+};
+
+/* ---- the model ------------------------------------------------------- */
+
+static uint8_t *byte_at(struct model *m, uint32_t addr)
+{
+	if (addr >= FAKE_RAM && addr < FAKE_RAM + MP_LSI_RAM_BYTES)
+		return &m->ram[addr - FAKE_RAM];
+	return addr < FAKE_MEM_BYTES ? &m->mem[addr] : NULL;
+}
+
+static uint32_t word(const struct model *m, unsigned int r)
+{
+	return m->reg[r] + (m->reg[r + 1] << 8) + (m->reg[r + 2] << 16) +
+	       ((uint32_t)m->reg[r + 3] << 24);
+}
+
+static void set_word(struct model *m, unsigned int r, uint32_t v)
+{
+	for (unsigned int i = 0; i < 4; i++)
+		m->reg[r + i] = (uint8_t)(v >> (8 * i));
+}
+
+static void stop(struct model *m, uint8_t why)
+{
+	m->halted = true;
+	m->dstat |= why;
+}
+
+static bool fetch_word(struct model *m, uint32_t *ret)
+{
+	uint32_t dsp = word(m, R(DSP)), v = 0;
+
+	for (unsigned int i = 0; i < 4; i++) {
+		const uint8_t *p = byte_at(m, dsp + i);
+
+		if (!p)
+			return false;
+		v += (uint32_t)*p << (8 * i);
+	}
+	set_word(m, R(DSP), dsp + 4);
+	*ret = v;
+	return true;
+}
+
+static uint8_t model_read(struct model *m, unsigned int r)
+{
+	uint8_t v = m->reg[r];
+
+	if (r == R(CTEST2)) {
+		v = (uint8_t)(v + (m->reg[R(ISTAT0)] & 0x20 ? 0x40 : 0));
+		m->reg[R(ISTAT0)] &= 0xdf;
+	}
+	return v;
+}
+
+static void model_alu(struct model *m, uint32_t w)
+{
+	unsigned int opcode = w >> 27 & 7, op = w >> 24 & 7, r = (w >> 16 & 127) + (w & 128);
+	unsigned int data = w >> 8 & 255, sum;
+	unsigned int left = op == 0 ? 0 : model_read(m, opcode == 5 ? R(SFBR) : r);
+	uint8_t *to = &m->reg[opcode == 6 ? R(SFBR) : r];
+
+	if (opcode == 7 && w >> 23 & 1)
+		data = m->reg[R(SFBR)];
+	if (op == 0)
+		*to = (uint8_t)data;
+	if (op == 1) {
+		*to = (uint8_t)(left * 2 + m->carry);
+		m->carry = left > 127;
+	}
+	if (op == 2)
+		*to = (uint8_t)(left | data);
+	if (op == 3)
+		*to = (uint8_t)(left ^ data);
+	if (op == 4)
+		*to = (uint8_t)(left & data);
+	if (op == 5) {
+		*to = (uint8_t)(left / 2 + (m->carry ? 128 : 0));
+		m->carry = left % 2;
+	}
+	if (op >= 6) {
+		sum = left + data + (op == 7 && m->carry);
+		*to = (uint8_t)sum;
+		m->carry = sum > 255;
+	}
+}
+
+static bool model_condition(const struct model *m, uint32_t w)
+{
+	bool sense = w >> 19 & 1, phase = w >> 17 & 1, data = w >> 18 & 1;
+	bool p = (w >> 24 & 7) == (m->reg[R(SSTAT1)] & 7u);
+	bool d = ((m->reg[R(SFBR)] ^ w) & ~(w >> 8) & 255) == 0;
+
+	if (w >> 21 & 1)
+		return m->carry == sense;
+	if (!phase && !data)
+		return sense;
+	return (!phase || p == sense) && (!data || d == sense);
+}
+
+static uint32_t signed24(uint32_t v)
+{
+	v &= 0xffffff;
+	return v < 0x800000 ? v : v - 0x1000000;
+}
+
+static void model_jump(struct model *m, uint32_t w, uint32_t operand)
+{
+	unsigned int op = w >> 27 & 7;
+	uint32_t next = word(m, R(DSP));
+	uint32_t target = w >> 23 & 1 ? next + signed24(operand) : operand;
+
+	if (op > 3 || (w >> 21 & 1 && w >> 17 & 3)) {
+		stop(m, DSTAT_IID);
+		return;
+	}
+	if (!model_condition(m, w))
+		return;
+	if (op == 3 && w >> 20 & 1)
+		m->reg[R(ISTAT0)] |= 4;
+	else if (op == 3)
+		stop(m, DSTAT_SIR);
+	if (op == 1)
+		set_word(m, R(TEMP), next);
+	if (op < 2 && w >> 23 & 1)
+		set_word(m, R(ADDER), target);
+	if (op < 2)
+		set_word(m, R(DSP), target);
+	if (op == 2)
+		set_word(m, R(DSP), word(m, R(TEMP)));
+}
+
+static void model_loadstore(struct model *m, uint32_t w, uint32_t operand)
+{
+	unsigned int n = w & 7, r = w >> 16 & 255;
+	uint32_t addr = w >> 28 & 1 ? word(m, R(DSA)) + signed24(operand) : operand;
+	uint8_t bytes[4];
+
+	if (w >> 26 & 3 || n < 1 || n > 4 || r % 4 + n > 4 || r % 4 != addr % 4 ||
+	    (addr >= FAKE_REGS && addr < FAKE_REGS + 1024)) {
+		stop(m, DSTAT_IID);
+		return;
+	}
+	set_word(m, R(DNAD), addr);
+	if (!byte_at(m, addr)) {
+		stop(m, DSTAT_BF);
+		return;
+	}
+	for (unsigned int i = 0; i < n; i++)
+		bytes[i] = w >> 24 & 1 ? *byte_at(m, addr + i) : model_read(m, r + i);
+	for (unsigned int i = 0; i < n; i++)
+		*(w >> 24 & 1 ? &m->reg[r + i] : byte_at(m, addr + i)) = bytes[i];
+}
+
+static void model_memmove(struct model *m, uint32_t w, uint32_t from)
+{
+	uint32_t to, n = w & 0xffffff;
+
+	if (!fetch_word(m, &to)) {
+		stop(m, DSTAT_BF);
+		return;
+	}
+	if (w >> 25 & 15 || !n || (from ^ to) & 3) {
+		stop(m, DSTAT_IID);
+		return;
+	}
+	for (; n; n--) {
+		uint8_t *s = byte_at(m, from), *d = byte_at(m, to);
+
+		if (!s || !d) {
+			stop(m, DSTAT_BF);
+			return;
+		}
+		*d = *s;
+		from++;
+		to++;
+		set_word(m, R(DNAD), from);
+	}
+}
+
+static void model_step(struct model *m)
+{
+	uint32_t at = word(m, R(DSP)) & ~3u, w, operand;
+
+	set_word(m, R(DSP), at);
+	if (!fetch_word(m, &w) || !fetch_word(m, &operand)) {
+		set_word(m, R(DSP), at);
+		stop(m, DSTAT_BF);
+		return;
+	}
+	set_word(m, R(DSPS), operand);
+	if (w == 0)
+		set_word(m, R(DSP), at + 4);
+	else if (w >> 30 == 1 && (w >> 27 & 7) >= 5)
+		model_alu(m, w);
+	else if (w >> 30 == 1)
+		m->carry = (w >> 27 & 7) == 3; /* generated: SET and CLEAR CARRY only */
+	else if (w >> 30 == 2)
+		model_jump(m, w, operand);
+	else if (w >> 29 == 6)
+		model_memmove(m, w, operand);
+	else
+		model_loadstore(m, w, operand);
+}
+
+/* ---- random programs ------------------------------------------------- */
+
+static uint32_t pick(uint64_t *seed, uint32_t n)
+{
+	return (uint32_t)(t_rand(seed) % n);
+}
+
+/* A byte register that is storage, for reading and writing. */
+static unsigned int any_reg(uint64_t *seed)
+{
+	static const uint8_t base[] = {R(TEMP), R(DSA),  R(SCRATCHA), R(SCRATCHB),
+				       R(UA),   R(CSBC), R(SCRATCHC), R(SCRATCHR)};
+
+	if (pick(seed, 6) == 0)
+		return R(SFBR);
+	return base[pick(seed, sizeof(base))] + pick(seed, 4);
+}
+
+static uint32_t any_addr(uint64_t *seed)
+{
+	switch (pick(seed, 12)) {
+	case 0:
+		return (uint32_t)t_rand(seed);
+	case 1:
+	case 2:
+		return FAKE_RAM + pick(seed, MP_LSI_RAM_BYTES);
+	case 3:
+		return FAKE_RAM + MP_LSI_RAM_BYTES - 1 - pick(seed, 8);
+	default:
+		return 0x2000 + pick(seed, WINDOW - 0x2000);
+	}
+}
+
+static uint32_t any_alu(uint64_t *seed)
+{
+	unsigned int r = any_reg(seed), opcode = 5 + pick(seed, 3);
+
+	if (opcode == 6 && pick(seed, 4) == 0)
+		r = R(CTEST2);
+	return 1u << 30 | opcode << 27 | pick(seed, 8) << 24 |
+	       (opcode == 7 && pick(seed, 3) == 0 ? 1u << 23 : 0) | (r & 127) << 16 |
+	       pick(seed, 256) << 8 | (r & 128);
+}
+
+/* Conditions without the wait bit; mostly legal, targets mostly inside the program. */
+static uint32_t any_jump(uint64_t *seed, uint32_t *operand)
+{
+	uint32_t tests = pick(seed, 5) == 0 ? pick(seed, 16) << 18 | pick(seed, 2) << 17
+					    : pick(seed, 2) << 19 | pick(seed, 4) << 17;
+	uint32_t op = pick(seed, 20) == 0 ? pick(seed, 8) : pick(seed, 3);
+	uint32_t relative = op < 2 ? pick(seed, 2) << 23 : 0;
+
+	*operand = PROG + SLOT * pick(seed, N_SLOTS);
+	if (relative)
+		*operand = (SLOT * pick(seed, 16) - 136) & 0xffffff;
+	return 2u << 30 | op << 27 | pick(seed, 8) << 24 | relative | tests | pick(seed, 65536);
+}
+
+static uint32_t any_loadstore(uint64_t *seed, uint32_t *operand)
+{
+	uint32_t r = any_reg(seed), addr = any_addr(seed), n = 1 + pick(seed, 4 - (r & 3));
+
+	*operand = pick(seed, 10) ? (addr & ~3u) | (r & 3) : addr;
+	/* Its neighbours are status, not storage. */
+	if (r == R(SFBR))
+		n = 1;
+	else if (pick(seed, 30) == 0)
+		n = pick(seed, 8);
+	return 7u << 29 | pick(seed, 3) % 2 << 28 | pick(seed, 2) << 24 | r << 16 | n;
+}
+
+static void put_insn(struct fake_bus *b, uint64_t *seed, uint32_t at)
+{
+	uint32_t w, operand = (uint32_t)t_rand(seed), third = 0x80000000;
+
+	switch (pick(seed, 8)) {
+	case 0:
+		w = pick(seed, 2) ? 0x58000400 : 0x60000400;
+		break;
+	case 1:
+	case 2:
+		w = any_jump(seed, &operand);
+		break;
+	case 3:
+	case 4:
+		w = any_loadstore(seed, &operand);
+		break;
+	case 5:
+		w = 0xc0000000u | (1 + pick(seed, pick(seed, 4) ? 64 : 9000));
+		operand = any_addr(seed);
+		third = (any_addr(seed) & ~3u) | (operand & 3);
+		break;
+	default:
+		w = any_alu(seed);
+		break;
+	}
+	fake_put32(b, at, w);
+	fake_put32(b, at + 4, operand);
+	fake_put32(b, at + 8, third);
+	fake_put32(b, at + 12, 0);
+}
+
+/* ---- comparison ------------------------------------------------------ */
+
+static void check_same(const struct fake_bus *b, const struct model *m)
+{
+	static const uint8_t words[] = {R(DSA),      R(TEMP),     R(DSP),      R(DSPS),
+					R(SCRATCHA), R(ADDER),    R(SCRATCHB), R(UA),
+					R(CSBC),     R(SCRATCHC), R(SCRATCHR)};
+
+	for (unsigned int i = 0; i < sizeof(words); i++)
+		T_EQ(mp_get_le32(b->st->reg + words[i]), word(m, words[i]));
+	T_EQ(b->st->reg[R(SFBR)], m->reg[R(SFBR)]);
+	T_EQ(b->st->reg[R(ISTAT0)] & 0x24, m->reg[R(ISTAT0)] & 0x24);
+	T_EQ(b->st->carry, m->carry);
+	T_EQ(b->st->reg[R(DSTAT)] & DSTAT_EVENTS, m->dstat);
+	T_EQ(b->st->run == MP_LSI_HALTED, m->halted);
+	T_MEM_EQ(b->mem, m->mem, WINDOW);
+	T_MEM_EQ(b->st->ram, m->ram, MP_LSI_RAM_BYTES);
+}
+
+/* Random data is not a program: it could be any instruction. */
+static bool in_program(const struct model *m)
+{
+	uint32_t dsp = word(m, R(DSP));
+
+	return dsp - PROG < SLOT * N_SLOTS && dsp % 4 == 0;
+}
+
+/* Say what was executed last, if that is what the check will fail on. */
+static void explain(const struct fake_bus *b, const struct model *m, unsigned int step)
+{
+	char text[96];
+
+	if (memcmp(b->mem, m->mem, WINDOW) == 0 &&
+	    memcmp(b->st->ram, m->ram, sizeof(m->ram)) == 0 &&
+	    memcmp(b->st->reg + R(SCRATCHA), m->reg + R(SCRATCHA), 4) == 0)
+		return;
+	(void)mp_lsi_disasm(b->st->insn, text, sizeof(text));
+	t_diag("step %u, at 0x%x: %s", step, b->st->ia, text);
+}
+
+static void compare_program(uint64_t *seed)
+{
+	struct fake_bus *b = fake_bus_create();
+	struct model m = {.mem = malloc(FAKE_MEM_BYTES)};
+
+	for (uint32_t i = 0; i < WINDOW; i++)
+		b->mem[i] = (uint8_t)t_rand(seed);
+	for (uint32_t at = PROG; at < PROG + SLOT * N_SLOTS; at += SLOT)
+		put_insn(b, seed, at);
+	fake_wr32(b, R(DSA), 0x2000 + 4 * pick(seed, 64));
+	fake_wr32(b, R(TEMP), PROG + SLOT * pick(seed, N_SLOTS));
+	fake_wr8(b, R(ISTAT0), pick(seed, 2) ? ISTAT0_SIGP : 0);
+	memcpy(m.mem, b->mem, FAKE_MEM_BYTES);
+	memcpy(m.reg, b->st->reg, sizeof(m.reg));
+	fake_wr32(b, R(DSP), PROG);
+	set_word(&m, R(DSP), PROG);
+	for (unsigned int i = 0; i < N_STEPS && !m.halted && in_program(&m); i++) {
+		model_step(&m);
+		do
+			mp_lsi_run(&b->chip, 1);
+		while (b->st->unfinished);
+		explain(b, &m, i);
+		check_same(b, &m);
+	}
+	T_MEM_EQ(b->mem, m.mem, FAKE_MEM_BYTES);
+	free(m.mem);
+	fake_bus_destroy(b);
+}
+
+static uint64_t walk;
+
+static void test_chip_and_naive_model_agree_after_each_instruction(void)
+{
+	for (unsigned int i = 0; i < N_PROGRAMS; i++)
+		compare_program(&walk);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct t_test tests[] = {
+		T_TEST(test_chip_and_naive_model_agree_after_each_instruction)};
+
+	walk = t_seed(argc, argv);
+	return t_run(tests, 1, argc, argv);
+}
