@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * fuzz_scripts - register accesses, memory and targets, all hostile.
+ *
+ * The input is a sequence of records: an opcode byte and its operands. They
+ * write registers, memory and SCRIPTS RAM, read registers, run the engine,
+ * advance time, move BARs, let targets speak, and re-attach to the state. The
+ * chip must not crash, overrun (sanitizers), assert or fail to yield; what the
+ * targets see must be consistent (the fake bus asserts), and the state must
+ * always be one that attach accepts.
+ */
+#include "tests/lib/fake_bus.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define MAX_RECORDS 200u
+#define PROG        0x1000u
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct input {
+	const uint8_t *p;
+	size_t left;
+};
+
+static uint8_t take8(struct input *in)
+{
+	if (!in->left)
+		return 0;
+	in->left--;
+	return *in->p++;
+}
+
+static uint32_t take32(struct input *in)
+{
+	uint32_t v = 0;
+
+	for (unsigned int i = 0; i < 4; i++)
+		v |= (uint32_t)take8(in) << 8 * i;
+	return v;
+}
+
+/* Words into memory or RAM, so that addresses hit often. */
+static void put_words(struct fake_bus *b, struct input *in)
+{
+	unsigned int where = take8(in), n = take8(in) % 16;
+	uint32_t base = where & 0x80 ? FAKE_RAM : PROG;
+
+	for (unsigned int i = 0; i < n; i++)
+		fake_put32(b, base + (where & 0x7f) * 8 + i * 4, take32(in));
+}
+
+static void check_state(struct fake_bus *b)
+{
+	const struct mp_lsi_counters counters = b->chip.counters;
+
+	mp_assert(mp_lsi_attach(&b->chip, b->st, b->chip.ops, b) == 1);
+	b->chip.counters = counters;
+	mp_assert(mp_lsi_shadow(&b->chip) != NULL);
+}
+
+static void run(struct fake_bus *b, unsigned int budget)
+{
+	unsigned int n = mp_lsi_run(&b->chip, budget);
+
+	/* A step is at most 64 KiB of data in 4 KiB units, and itself. */
+	mp_assert(n <= budget + 17);
+	mp_assert(n || !mp_lsi_runnable(&b->chip) || !budget);
+}
+
+/* A target that has a task does something with it. */
+static void speak(struct fake_bus *b, struct input *in)
+{
+	unsigned int task = take8(in), what = take8(in);
+	uint32_t len = 1 + (take8(in) | take8(in) << 8) % FAKE_CHUNK_BYTES;
+
+	if (!b->task[task].live || b->st->task[task].state != MP_LSI_TASK_RUNNING)
+		return;
+	if (what % 3 == 0)
+		fake_status(b, task, what);
+	else
+		fake_data(b, task, what % 3 == 1 ? MP_LSI_DATA_IN : MP_LSI_DATA_OUT, len);
+}
+
+static void configure(struct fake_bus *b, struct input *in)
+{
+	b->present = take8(in);
+	b->prompt = take8(in) & 1;
+	b->dir = take8(in) & 1 ? MP_LSI_DATA_IN : MP_LSI_DATA_OUT;
+	b->xfer_len = take8(in) * 37u;
+	b->chunk_len = 1 + take8(in) * 16u;
+	b->frag_len = 1 + take8(in) * 8u;
+}
+
+static void set_bar(struct fake_bus *b, struct input *in)
+{
+	unsigned int what = take8(in);
+
+	mp_lsi_set_bar(&b->chip, what % 3, what & 0x80 ? UINT64_MAX : take32(in));
+}
+
+static void record(struct fake_bus *b, struct input *in, uint64_t *now)
+{
+	static const uint8_t sizes[4] = {1, 2, 4, 4};
+	uint8_t op = take8(in), reg;
+
+	switch (op % 12) {
+	case 0:
+	case 1:
+		reg = take8(in);
+		mp_lsi_write(&b->chip, reg, sizes[op >> 6], take32(in));
+		break;
+	case 2:
+		(void)mp_lsi_read(&b->chip, take8(in), sizes[op >> 6]);
+		break;
+	case 3:
+	case 4:
+		put_words(b, in);
+		break;
+	case 5:
+		fake_wr32(b, MP_LSI_R_DSP, (op & 0x40 ? FAKE_RAM : PROG) + take8(in) * 8);
+		break;
+	case 6:
+	case 7:
+		run(b, take8(in));
+		break;
+	case 8:
+		speak(b, in);
+		break;
+	case 9:
+		*now += take32(in);
+		mp_lsi_tick(&b->chip, *now);
+		break;
+	case 10:
+		configure(b, in);
+		break;
+	default:
+		if (op & 0x80)
+			set_bar(b, in);
+		else if (op & 0x40)
+			mp_lsi_reset(&b->chip);
+		break;
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct fake_bus *b = fake_bus_create();
+	struct input in = {data, size};
+	uint64_t now = 0;
+
+	for (unsigned int i = 0; i < MAX_RECORDS && in.left; i++) {
+		record(b, &in, &now);
+		check_state(b);
+	}
+	run(b, 1000);
+	check_state(b);
+	fake_bus_destroy(b);
+	return 0;
+}
