@@ -79,7 +79,7 @@ static void speak(struct fake_bus *b, struct input *in)
 	if (!b->task[task].live || b->st->task[task].state != MP_LSI_TASK_RUNNING)
 		return;
 	if (what % 3 == 0)
-		fake_status(b, task, what);
+		fake_status(b, task, (uint8_t)what);
 	else
 		fake_data(b, task, what % 3 == 1 ? MP_LSI_DATA_IN : MP_LSI_DATA_OUT, len);
 }
