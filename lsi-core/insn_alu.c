@@ -52,11 +52,14 @@ static uint8_t operate(struct mp_lsi_state *st, enum operator op, unsigned int l
 	return (uint8_t)r;
 }
 
-/* The engine's read and write: as a CPU access, and interrupts settle behind it. */
+/* As a CPU read, and interrupts settle behind it. */
 static uint8_t engine_read(struct mp_lsi *c, unsigned int reg)
 {
-	uint8_t v = mp_lsi_reg_read(c, reg);
+	uint8_t v;
 
+	if (mp_likely(mp_lsi_shadowable[reg / 64] >> (reg % 64) & 1))
+		return c->st->reg[reg];
+	v = mp_lsi_reg_read(c, reg);
 	if (mp_unlikely(reg == MP_LSI_R_DSTAT || reg == MP_LSI_R_SIST0 || reg == MP_LSI_R_SIST1))
 		mp_lsi_irq_update(c);
 	return v;
@@ -76,6 +79,10 @@ enum mp_lsi_step mp_lsi_insn_alu(struct mp_lsi *c)
 		right = st->reg[MP_LSI_R_SFBR];
 	if (op != OP_MOVE)
 		left = engine_read(c, from);
-	mp_lsi_reg_write(c, to, operate(st, (enum operator)op, left, right), true);
+	right = operate(st, (enum operator)op, left, right);
+	if (mp_likely(to == MP_LSI_R_SFBR || mp_lsi_plain_dwords >> (to / 4) & 1))
+		st->reg[to] = (uint8_t)right;
+	else
+		mp_lsi_reg_write(c, to, (uint8_t)right, true);
 	return MP_LSI_DONE;
 }

@@ -115,10 +115,18 @@ static bool fetch_split(struct mp_lsi *c, uint64_t addr)
 
 static bool fetch_words(struct mp_lsi *c, uint32_t dsp)
 {
-	uint64_t addr = mp_lsi_addr(c->st, MP_LSI_R_SFS, dsp);
+	struct mp_lsi_state *st = c->st;
+	uint64_t addr = mp_lsi_addr(st, MP_LSI_R_SFS, dsp);
+	uint64_t off = addr - st->bar[MP_LSI_BAR_RAM];
 	uint32_t len = 8;
-	const void *p = mp_lsi_mem(c, addr, &len, false);
+	const void *p;
 
+	/* Nearly always: a program in own RAM. */
+	if (mp_likely(off <= MP_LSI_RAM_BYTES - 8 && off % 4 == 0 && mp_lsi_in_ram(st, addr))) {
+		load_insn(st, (const uint32_t *)(const void *)(st->ram + off));
+		return true;
+	}
+	p = mp_lsi_mem(c, addr, &len, false);
 	if (mp_unlikely(!p))
 		return false;
 	if (mp_unlikely(len < 8 || (uintptr_t)p % 4))
