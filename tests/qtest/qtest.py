@@ -48,10 +48,11 @@ class Machine:
         self.worker = self.qemu = self.sock = None
         ours, theirs = socket.socketpair()
         path = os.path.join(self.dir, "worker")
-        args = [tools.fake_worker] + (["--listen", path] if by_path else
-                                      ["--fd", str(theirs.fileno())])
         if worker:
             args = worker(theirs.fileno(), self.dir)
+        else:
+            args = [tools.fake_worker] + (["--listen", path] if by_path else
+                                          ["--fd", str(theirs.fileno())])
         self.tools = tools
         self.worker = subprocess.Popen(args, pass_fds=[theirs.fileno()])
         theirs.close()
@@ -140,7 +141,7 @@ class Machine:
                 if line is None:
                     raise TimeoutError("no answer to " + text)
                 if line.startswith("IRQ "):
-                    self.irqs.append(line[4:])
+                    self._note_irq(line)
                 elif line.startswith("OK"):
                     return line[3:]
                 else:
@@ -163,13 +164,18 @@ class Machine:
                     answer = json.loads(lines.readline())
             return answer
 
+    def _note_irq(self, line):
+        # Others, the timer's at reset for example, are not ours.
+        if line.endswith(" 11"):
+            self.irqs.append(line[4:])
+
     def irq(self, want, timeout=5):
         """Waits for the next level change, "raise N" or "lower N"."""
-        if not self.irqs:
+        while not self.irqs:
             line = self._line(timeout)
             if line is None:
                 raise AssertionError("no IRQ line, wanted " + want)
-            self.irqs.append(line[4:])
+            self._note_irq(line)
         got = self.irqs.pop(0)
         assert got == want, "IRQ %s, wanted %s" % (got, want)
 
