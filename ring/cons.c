@@ -15,11 +15,3 @@ void mp_ring_cons_init(struct mp_ring_cons *c, void *own, const void *peer, uint
 		.slot_bytes = slot_bytes,
 	};
 }
-
-void mp_ring_cons_rebind(struct mp_ring_cons *c)
-{
-	(void)c;
-#ifndef NDEBUG
-	c->owner = 0;
-#endif
-}

@@ -32,14 +32,6 @@ void mp_ring_prod_init(struct mp_ring_prod *p, void *own, const void *peer, uint
 	};
 }
 
-void mp_ring_prod_rebind(struct mp_ring_prod *p)
-{
-	(void)p;
-#ifndef NDEBUG
-	p->owner = 0;
-#endif
-}
-
 int mp_ring_refresh_head(struct mp_ring_prod *p)
 {
 	/* R2: acquire, pairs with R1 in mp_ring_release(): the consumer is done
