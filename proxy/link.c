@@ -177,7 +177,8 @@ int mp_link_irq_now(const struct mp_link *l)
 static bool sync_irq(struct mp_link *l)
 {
 	int level = mp_link_irq_now(l);
-	bool more = take_replies(l, NULL);
+	const void *slot;
+	bool more = mp_ring_peek(&l->s.cons, &slot) == 1 && take_replies(l, NULL);
 
 	if (!l->dead)
 		tell_irq(l, level);
