@@ -37,6 +37,7 @@
 #include "base/err.h"
 #include "remote-worker/control.h"
 #include "remote-worker/device.h"
+#include "remote-worker/probe.h"
 
 #define STATS_TURNS    1024u /* power of two */
 #define CLOCK_TURNS    16u /* power of two: how often a deadline is looked at while busy */
@@ -401,6 +402,22 @@ static void copy_text(char *to, size_t len, const char *from)
 	snprintf(to, len, "%s", from);
 }
 
+static int check_format(struct mp_worker *w, const struct mp_opt_drive *drive)
+{
+	const char *format;
+
+	if (drive->is_null || drive->format)
+		return 0;
+	format = mp_probe_file(drive->file);
+	if (!format)
+		return 0;
+	snprintf(w->error, w->error_len,
+		 "%s is a %s image, and a worker opens raw ones: convert it (qemu-img convert -O "
+		 "raw), or add format=raw if the guest shall see the image file itself",
+		 drive->file, format);
+	return mp_err_origin(-EMEDIUMTYPE);
+}
+
 static int create_disk(struct mp_worker *w, unsigned int i)
 {
 	const struct mp_opt_disk *opt = &w->cmd->disk[i];
@@ -413,7 +430,9 @@ static int create_disk(struct mp_worker *w, unsigned int i)
 				       .removable = opt->removable};
 	int r;
 
-	r = mp_blk_open(w->engine, &how, &w->blk[i], w->error, w->error_len);
+	r = check_format(w, &w->cmd->drive[opt->drive_no]);
+	if (r == 0)
+		r = mp_blk_open(w->engine, &how, &w->blk[i], w->error, w->error_len);
 	if (r < 0)
 		return mp_err_trace(r);
 	cfg.blk = w->blk[i];

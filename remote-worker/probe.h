@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* probe - is a file an image of a format that a raw disk must not be made of by mistake? */
+#ifndef MP_REMOTE_WORKER_PROBE_H
+#define MP_REMOTE_WORKER_PROBE_H
+
+#include <stddef.h>
+
+/** mp_probe_bytes() - name of the format whose header @head begins with; NULL: none known */
+const char *mp_probe_bytes(const void *head, size_t len);
+
+/** mp_probe_file() - the same for a file; NULL also when it can't be read, its opening will say why */
+const char *mp_probe_file(const char *filename);
+
+#endif
