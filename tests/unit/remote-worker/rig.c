@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "tests/unit/remote-worker/rig.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -63,37 +65,75 @@ static void make_ram(struct rig *r)
 	T_OK(r->ram != MAP_FAILED);
 }
 
-/* One line, split at blanks, as the shell would have passed it. */
-static void parse(struct rig *r, char *line)
+/* One line, split at blanks, as the shell would have done it. */
+static int split(char *line, char **argv)
 {
-	char *argv[N_ARGS], *save, *w, error[1024];
+	char *save, *w;
 	int argc = 0;
 
 	for (w = strtok_r(line, " ", &save); w && argc < N_ARGS; w = strtok_r(NULL, " ", &save))
 		argv[argc++] = w;
+	argv[argc] = NULL;
+	return argc;
+}
+
+static void parse(struct rig *r, char *line)
+{
+	char *argv[N_ARGS + 1], error[1024];
+	int argc = split(line, argv);
+
 	if (mp_cmdline_parse(&r->cmd, argc, argv, error, sizeof(error)) < 0)
 		t_fail(__FILE__, __LINE__, "%s", error);
 }
 
-void rig_start(struct rig *r, unsigned int n_devices, const char *options)
+/* Makes the sockets, and the command line that names the worker's ends. */
+static void make_line(struct rig *r, unsigned int n_devices, const char *options, char *line,
+		      size_t len, int *worker_socks)
 {
-	char line[4096], error[1024];
 	int socks[2];
 	size_t n;
 
 	*r = (struct rig){.n_devices = n_devices};
-	n = (size_t)snprintf(line, sizeof(line), "rig -machine x-remote");
+	n = (size_t)snprintf(line, len, "rig -machine x-remote");
 	for (unsigned int i = 0; i < n_devices; i++) {
 		T_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, socks), 0);
 		r->dev[i].sock = socks[0];
-		n += (size_t)snprintf(line + n, sizeof(line) - n,
+		worker_socks[i] = socks[1];
+		n += (size_t)snprintf(line + n, len - n,
 				      " -device lsi53c895a,id=lsi%u -object "
 				      "x-remote-object,id=o%u,devid=lsi%u,fd=%d",
 				      i, i, i, socks[1]);
 	}
-	snprintf(line + n, sizeof(line) - n, " %s", options);
-	parse(r, line);
+	snprintf(line + n, len - n, " %s", options);
 	make_ram(r);
+}
+
+void rig_spawn(struct rig *r, const char *exe, unsigned int n_devices, const char *options)
+{
+	char line[4096], *argv[N_ARGS + 1];
+	int socks[RIG_MAX_DEVICES];
+
+	make_line(r, n_devices, options, line, sizeof(line), socks);
+	split(line, argv);
+	r->pid = fork();
+	T_OK(r->pid >= 0);
+	if (r->pid == 0) {
+		for (unsigned int i = 0; i < n_devices; i++)
+			fcntl(socks[i], F_SETFD, 0);
+		execv(exe, argv);
+		_exit(127);
+	}
+	for (unsigned int i = 0; i < n_devices; i++)
+		close(socks[i]);
+}
+
+void rig_start(struct rig *r, unsigned int n_devices, const char *options)
+{
+	int socks[RIG_MAX_DEVICES];
+	char line[4096], error[1024];
+
+	make_line(r, n_devices, options, line, sizeof(line), socks);
+	parse(r, line);
 	if (mp_worker_start(&r->cmd, &r->worker, error, sizeof(error)) < 0)
 		t_fail(__FILE__, __LINE__, "%s", error);
 	T_EQ(pthread_create(&r->thread, NULL, serve_thread, r), 0);
@@ -136,9 +176,13 @@ int rig_stop(struct rig *r)
 		else if (r->dev[i].sock >= 0)
 			close(r->dev[i].sock);
 	}
-	pthread_join(r->thread, NULL);
-	r->worker = mp_worker_stop(r->worker);
-	mp_cmdline_fini(&r->cmd);
+	if (r->pid) {
+		T_EQ(waitpid(r->pid, &r->serve_result, 0), r->pid);
+	} else {
+		pthread_join(r->thread, NULL);
+		r->worker = mp_worker_stop(r->worker);
+		mp_cmdline_fini(&r->cmd);
+	}
 	munmap(r->ram, RIG_RAM_BYTES);
 	close(r->ram_fd);
 	return r->serve_result;

@@ -45,6 +45,7 @@ struct rig {
 	struct mp_cmdline cmd;
 	struct mp_worker *worker;
 	pthread_t thread; /* runs mp_serve() */
+	pid_t pid; /* instead: a worker process */
 	int serve_result;
 	unsigned int n_devices;
 	struct rig_device dev[RIG_MAX_DEVICES];
@@ -55,10 +56,13 @@ struct rig {
 
 /* Starts a worker: @options go to its command line, beside the adapters lsi0.. */
 void rig_start(struct rig *r, unsigned int n_devices, const char *options);
+/* The same as a process of its own: the program @exe. Closes nothing that is inheritable. */
+void rig_spawn(struct rig *r, const char *exe, unsigned int n_devices, const char *options);
 /* Attaches the links, offers guest memory, switches decoding on. */
 void rig_link(struct rig *r, uint32_t features);
 void rig_set_ram(struct rig *r, unsigned int dev);
-/* Closes the sockets, waits for the worker's end; the result of mp_serve(). */
+/* Closes the sockets, waits for the worker's end; the result of mp_serve(), or the process's
+ * wait status. */
 int rig_stop(struct rig *r);
 
 uint8_t rig_read8(struct rig *r, unsigned int dev, uint32_t reg);
