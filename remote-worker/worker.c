@@ -524,9 +524,11 @@ static int prepare(struct mp_worker *w)
 
 	sem_init(&w->is_set_up, 0, 0);
 	w->bell_fd = mp_bell_fd_create();
+	if (w->bell_fd < 0)
+		return mp_err_trace(w->bell_fd);
 	w->notify_fd = mp_bell_fd_create();
-	if (w->bell_fd < 0 || w->notify_fd < 0)
-		return mp_err_origin(-EMFILE);
+	if (w->notify_fd < 0)
+		return mp_err_trace(w->notify_fd);
 	r = mp_control_create(w->bell_fd, &w->control);
 	if (r < 0)
 		return mp_err_trace(r);

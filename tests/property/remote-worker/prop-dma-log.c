@@ -15,10 +15,7 @@
 #define REGION_BYTES 65536u
 #define STRIDE       (REGION_BYTES * 2) /* holes between them */
 
-static struct {
-	struct mp_guest_table head;
-	struct mp_guest_region region[N_REGIONS];
-} memory;
+static struct mp_guest_table *memory;
 static uint8_t bytes[REGION_BYTES];
 static uint8_t written[N_REGIONS][REGION_BYTES], told[N_REGIONS][REGION_BYTES];
 static struct mp_dma_log dma_log;
@@ -54,11 +51,14 @@ static void check_nothing_lost(void)
 
 static void start(void)
 {
-	memory.head.n = N_REGIONS;
+	free(memory);
+	memory = calloc(1, sizeof(*memory) + N_REGIONS * sizeof(memory->region[0]));
+	T_OK(memory != NULL);
+	memory->n = N_REGIONS;
 	for (unsigned int i = 0; i < N_REGIONS; i++)
-		memory.head.region[i] = (struct mp_guest_region){
+		memory->region[i] = (struct mp_guest_region){
 			.gpa = (uint64_t)i * STRIDE, .len = REGION_BYTES, .hva = bytes};
-	mp_guest_view_init(&view, &memory.head);
+	mp_guest_view_init(&view, memory);
 	memset(written, 0, sizeof(written));
 	memset(told, 0, sizeof(told));
 	dma_log = (struct mp_dma_log){.on = true};
@@ -133,8 +133,8 @@ static void test_memory_that_went_away_is_forgotten(void)
 	start();
 	write_once(0, 4);
 	write_once(STRIDE, 4);
-	memory.head.n = 1;
-	mp_guest_view_init(&view, &memory.head);
+	memory->n = 1;
+	mp_guest_view_init(&view, memory);
 	mp_dma_log_fold(&dma_log, &view);
 	T_EQ(dma_log.n, 1);
 	T_EQ(dma_log.range[0].gpa, 0);
