@@ -137,10 +137,13 @@ static int meet_qemu(struct mp_machine *m)
 
 	m->qmp = (struct mp_qmp){.fd = m->plan->our_qmp, .give_up = given_up, .opaque = m};
 	r = mp_qmp_attach(&m->qmp, mp_clock_ns() + QMP_START_NS);
-	if (r < 0 && mp_machine_check(m))
-		mp_error("QEMU does not answer on its monitor: %s", strerror(-r));
-	else if (r < 0 && !m->interrupted)
+	m->up = r == 0;
+	if (r < 0)
+		mp_machine_check(m);
+	if (r == -ECONNRESET && !m->interrupted)
 		mp_error("QEMU did not start; its own message is above");
+	else if (r < 0 && !m->interrupted)
+		mp_error("QEMU does not answer on its monitor: %s", strerror(-r));
 	return r;
 }
 
@@ -179,8 +182,8 @@ static void check_worker(struct mp_machine *m, struct mp_child *c)
 	if (m->qemu.pidfd < 0 || mp_child_reap(&m->qemu, 0))
 		return; /* QEMU went first: workers follow */
 	mp_child_describe_end(c, how, sizeof(how));
-	mp_error("%s (pid %d) ended: %s; QEMU goes on, its registers read as all ones", c->what,
-		 (int)c->pid, how);
+	mp_error("%s (pid %d) ended: %s%s", c->what, (int)c->pid, how,
+		 m->up ? "; QEMU goes on, the device's registers read as all ones" : "");
 }
 
 static void reap_strangers(const struct mp_machine *m)

@@ -17,6 +17,7 @@ struct mp_machine {
 	struct mp_qmp qmp;
 	int signal_fd; /* SIGINT, SIGTERM, SIGHUP, SIGCHLD are read here */
 	bool interrupted;
+	bool up; /* QEMU has built its machine */
 	unsigned int n_dead_workers;
 };
 

@@ -21,12 +21,15 @@ static int run_mode(enum mp_mode mode, int argc, char **argv)
 {
 	struct mp_options options;
 	struct mp_plan plan;
-	int status = 1;
+	int status = 1, r;
 
 	if (mp_options_parse(&options, mode, argc, argv) < 0)
 		return EXIT_USAGE;
 	mp_log_init("mpring", options.verbose);
-	if (mp_plan_make(&plan, &options) == 0) {
+	r = mp_plan_make(&plan, &options);
+	if (r == -EINVAL)
+		status = EXIT_USAGE;
+	if (r == 0) {
 		if (options.dry_run) {
 			mp_plan_show(&plan);
 			status = 0;

@@ -44,11 +44,12 @@ enum {
 };
 
 #define DISK_HELP                                                                                  \
-	"a disk, one for each device; again for the next. Default for perf: a sparse temporary "   \
-	"file in $TMPDIR (/var/tmp), unlinked, kept in the page cache"
+	"disk of the next device; properties: format=raw, readonly=on|off. Modes that write "      \
+	"overwrite it. perf without it: sparse temporary files in $TMPDIR (/var/tmp), unlinked, "  \
+	"in the page cache"
 
 static const struct argp_option common_options[] = {
-	{"disk", OPT_DISK, "FILE[,format=raw][,readonly=on|off]", 0, DISK_HELP, 0},
+	{"disk", OPT_DISK, "FILE[,PROPERTY...]", 0, DISK_HELP, 0},
 	{"poll", OPT_POLL, "busy|adaptive|sleep", 0, "how workers wait for work (adaptive)", 2},
 	{"spin-us", OPT_SPIN, "N", 0, "adaptive: spin this long before sleeping (by placement)", 2},
 	{"devices-per-worker", OPT_PER_WORKER, "K", 0, "devices that share one worker process (1)",

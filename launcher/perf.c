@@ -145,7 +145,7 @@ static void begin_round(struct perf *p, unsigned int nth)
 	round->begin_ns = mp_clock_ns();
 	p->at = nth + 1;
 	now_doing(p, "round %u of %u: fio on %u %s", nth + 1, p->n_rounds, p->plan->opt->n_devices,
-		  round->kind == MP_DEV_REMOTE ? "remote devices" : "of QEMU's own devices");
+		  round->kind == MP_DEV_REMOTE ? "remote" : "of QEMU's own");
 }
 
 static void end_round(struct perf *p, unsigned int nth, const char *text)
