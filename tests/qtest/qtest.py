@@ -41,42 +41,52 @@ class Machine:
     """QEMU with mpring-pci as device 4 of the root bus, and its worker."""
 
     def __init__(self, tools, machine="pc", device="", ram=("128M", "on"), qemu_args=(),
-                 worker=None, accel="tcg", paused=True, by_path=False, so=None,
-                 stats=None):
+                 worker=None, accel="tcg", paused=True, by_path=False, so=None, stats=None):
         self.dir = tempfile.mkdtemp(prefix="mpring-qtest-")
+        self.log_path = os.path.join(self.dir, "qemu.log")
         self.pending, self.irqs = b"", []
         self.worker = self.qemu = self.sock = None
+        size, share = ram
+        args = ["-accel", accel, "-m", size + ",slots=32,maxmem=8G",
+                "-object", "memory-backend-memfd,id=mem,size=%s,share=%s" % (size, share),
+                "-machine", machine + ",memory-backend=mem",
+                "-plugin", so or tools.so] + list(qemu_args) + (["-S"] if paused else [])
+        try:
+            ours, where = self._start_worker(tools, worker, by_path)
+            with ours:
+                fds = [ours.fileno()] + ([stats.fd] if stats else [])
+                device += ",stats-fd=%d" % stats.fd if stats else ""
+                args += ["-device", "mpring-pci,id=lsi0,addr=4,%s%s" % (where, device)]
+                self._start_qemu(tools, args, fds)
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def _start_worker(self, tools, worker, by_path):
+        """The worker on one end of a socket pair, or on a path; what the proxy needs."""
         ours, theirs = socket.socketpair()
         path = os.path.join(self.dir, "worker")
-        if worker:
-            args = worker(theirs.fileno(), self.dir)
-        else:
-            args = [tools.fake_worker] + (["--listen", path] if by_path else
-                                          ["--fd", str(theirs.fileno())])
-        self.tools = tools
-        self.worker = subprocess.Popen(args, pass_fds=[theirs.fileno()])
-        theirs.close()
-        if by_path:
-            wait_for(lambda: os.path.exists(path), "the worker to listen")
-        fds = [ours.fileno()] + ([stats.fd] if stats else [])
-        device += ",stats-fd=%d" % stats.fd if stats else ""
-        where = "socket=" + path if by_path else "fd=%d" % ours.fileno()
-        size, share = ram
-        self.log_path = os.path.join(self.dir, "qemu.log")
+        with theirs:
+            if worker:
+                args = worker(theirs.fileno(), self.dir)
+            elif by_path:
+                args = [tools.fake_worker, "--listen", path]
+            else:
+                args = [tools.fake_worker, "--fd", str(theirs.fileno())]
+            self.worker = subprocess.Popen(args, pass_fds=[theirs.fileno()])
+        if not by_path:
+            return ours, "fd=%d" % ours.fileno()
+        wait_for(lambda: os.path.exists(path), "the worker to listen")
+        return ours, "socket=" + path
+
+    def _start_qemu(self, tools, args, fds):
         qtest_path = os.path.join(self.dir, "qtest")
-        command = [tools.qemu, "-nodefaults", "-display", "none", "-accel", accel,
+        command = [tools.qemu, "-nodefaults", "-display", "none",
                    "-qtest", "unix:%s,server=on,wait=off" % qtest_path, "-qtest-log", "none",
-                   "-qmp", "unix:%s,server=on,wait=off" % os.path.join(self.dir, "qmp"),
-                   "-m", size + ",slots=32,maxmem=8G",
-                   "-object", "memory-backend-memfd,id=mem,size=%s,share=%s" % (size, share),
-                   "-machine", machine + ",memory-backend=mem",
-                   "-plugin", so or tools.so] + list(qemu_args)
-        command += ["-device", "mpring-pci,id=lsi0,addr=4,%s%s" % (where, device)]
-        command += ["-S"] if paused else []
+                   "-qmp", "unix:%s,server=on,wait=off" % os.path.join(self.dir, "qmp")] + args
         with open(self.log_path, "w") as log:
-            self.qemu = subprocess.Popen(command, pass_fds=fds, stderr=log,
-                                         stdout=log, stdin=subprocess.DEVNULL)
-        ours.close()
+            self.qemu = subprocess.Popen(command, pass_fds=fds, stderr=log, stdout=log,
+                                         stdin=subprocess.DEVNULL)
         wait_for(lambda: os.path.exists(qtest_path) or self.qemu.poll() is not None, "QEMU")
         if self.qemu.poll() is None:
             self._connect(qtest_path)
@@ -111,7 +121,7 @@ class Machine:
                 p.wait()
         if self.sock:
             self.sock.close()
-        shutil.rmtree(self.dir)
+        shutil.rmtree(self.dir, ignore_errors=True)
 
     def log(self):
         with open(self.log_path) as f:
