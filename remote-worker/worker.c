@@ -70,6 +70,65 @@ struct mp_worker {
 	uint64_t cpu_ns, cpu_read_ns; /* CPU time, and when it was read */
 };
 
+/* -- statistics -------------------------------------------------------- */
+
+static void read_cpu_time(struct mp_worker *w)
+{
+	uint64_t now_ns = mp_clock_ns();
+	struct timespec ts;
+
+	if (now_ns - w->cpu_read_ns < CPU_TIME_NS)
+		return;
+	w->cpu_read_ns = now_ns;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	w->cpu_ns = (uint64_t)ts.tv_sec * MP_NS_PER_SEC + (uint64_t)ts.tv_nsec;
+}
+
+static void device_stats(const struct mp_device *d, struct mp_stat_page *page)
+{
+	const struct mp_scsi_counters *scsi = mp_scsi_bus_counters(d->bus);
+	const struct mp_lsi_counters *lsi = &d->lsi.counters;
+
+	mp_stat_set(page, MP_STAT_WORKER_INSNS, lsi->n_insns);
+	mp_stat_set(page, MP_STAT_WORKER_DISCONNECTS, lsi->n_disconnects);
+	mp_stat_set(page, MP_STAT_WORKER_COMMANDS, scsi->n_commands);
+	mp_stat_set(page, MP_STAT_WORKER_READ_BYTES, scsi->n_read_bytes);
+	mp_stat_set(page, MP_STAT_WORKER_WRITE_BYTES, scsi->n_write_bytes);
+	mp_stat_set(page, MP_STAT_WORKER_IO_ERRORS, scsi->n_io_errors);
+	if (d->front)
+		d->front->ops->stats(d->front);
+}
+
+static void worker_stats(const struct mp_worker *w, struct mp_stat_page *page)
+{
+	mp_stat_set(page, MP_STAT_WORKER_TURNS, w->n_turns);
+	mp_stat_set(page, MP_STAT_WORKER_IDLE_TURNS, w->n_idle_turns);
+	mp_stat_set(page, MP_STAT_WORKER_SLEEPS, w->n_sleeps);
+	mp_stat_set(page, MP_STAT_WORKER_CPU_NS, w->cpu_ns);
+	mp_stat_set(page, MP_STAT_WORKER_URING_ENTERS, mp_blk_engine_n_enters(w->engine));
+	mp_stat_set(page, MP_STAT_WORKER_BLK_REQUESTS, mp_blk_engine_n_requests(w->engine));
+	mp_stat_set(page, MP_STAT_WORKER_BACKEND_THREADS, mp_blk_engine_is_threads(w->engine));
+}
+
+static void publish_stats(struct mp_worker *w)
+{
+	struct mp_stat_page *page;
+	bool wanted = false;
+
+	for (unsigned int i = 0; i < w->cmd->n_hbas; i++)
+		wanted |= w->device[i].stats.addr != NULL;
+	if (!wanted)
+		return;
+	read_cpu_time(w);
+	for (unsigned int i = 0; i < w->cmd->n_hbas; i++) {
+		page = mp_stat_page(&w->device[i].stats);
+		if (!page)
+			continue;
+		worker_stats(w, page);
+		device_stats(&w->device[i], page);
+	}
+}
+
 /* -- one turn ---------------------------------------------------------- */
 
 static bool is_running(const struct mp_device *d)
@@ -157,6 +216,7 @@ static void obey(struct mp_worker *w, struct mp_control_cmd *cmd)
 		mp_dma_log_fold(&d->log, &d->mem);
 		break;
 	case MP_CONTROL_DETACH:
+		publish_stats(w);
 		d->front = NULL;
 		mp_device_reset(d);
 		mp_guest_view_init(&d->mem, NULL);
@@ -195,65 +255,6 @@ static unsigned int worker_turn(struct mp_worker *w)
 	if (done)
 		publish_all(w);
 	return done;
-}
-
-/* -- statistics -------------------------------------------------------- */
-
-static void read_cpu_time(struct mp_worker *w)
-{
-	uint64_t now_ns = mp_clock_ns();
-	struct timespec ts;
-
-	if (now_ns - w->cpu_read_ns < CPU_TIME_NS)
-		return;
-	w->cpu_read_ns = now_ns;
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-	w->cpu_ns = (uint64_t)ts.tv_sec * MP_NS_PER_SEC + (uint64_t)ts.tv_nsec;
-}
-
-static void device_stats(const struct mp_device *d, struct mp_stat_page *page)
-{
-	const struct mp_scsi_counters *scsi = mp_scsi_bus_counters(d->bus);
-	const struct mp_lsi_counters *lsi = &d->lsi.counters;
-
-	mp_stat_set(page, MP_STAT_WORKER_INSNS, lsi->n_insns);
-	mp_stat_set(page, MP_STAT_WORKER_DISCONNECTS, lsi->n_disconnects);
-	mp_stat_set(page, MP_STAT_WORKER_COMMANDS, scsi->n_commands);
-	mp_stat_set(page, MP_STAT_WORKER_READ_BYTES, scsi->n_read_bytes);
-	mp_stat_set(page, MP_STAT_WORKER_WRITE_BYTES, scsi->n_write_bytes);
-	mp_stat_set(page, MP_STAT_WORKER_IO_ERRORS, scsi->n_io_errors);
-	if (d->front)
-		d->front->ops->stats(d->front);
-}
-
-static void worker_stats(const struct mp_worker *w, struct mp_stat_page *page)
-{
-	mp_stat_set(page, MP_STAT_WORKER_TURNS, w->n_turns);
-	mp_stat_set(page, MP_STAT_WORKER_IDLE_TURNS, w->n_idle_turns);
-	mp_stat_set(page, MP_STAT_WORKER_SLEEPS, w->n_sleeps);
-	mp_stat_set(page, MP_STAT_WORKER_CPU_NS, w->cpu_ns);
-	mp_stat_set(page, MP_STAT_WORKER_URING_ENTERS, mp_blk_engine_n_enters(w->engine));
-	mp_stat_set(page, MP_STAT_WORKER_BLK_REQUESTS, mp_blk_engine_n_requests(w->engine));
-	mp_stat_set(page, MP_STAT_WORKER_BACKEND_THREADS, mp_blk_engine_is_threads(w->engine));
-}
-
-static void publish_stats(struct mp_worker *w)
-{
-	struct mp_stat_page *page;
-	bool wanted = false;
-
-	for (unsigned int i = 0; i < w->cmd->n_hbas; i++)
-		wanted |= w->device[i].stats.addr != NULL;
-	if (!wanted)
-		return;
-	read_cpu_time(w);
-	for (unsigned int i = 0; i < w->cmd->n_hbas; i++) {
-		page = mp_stat_page(&w->device[i].stats);
-		if (!page)
-			continue;
-		worker_stats(w, page);
-		device_stats(&w->device[i], page);
-	}
 }
 
 /* -- idling ------------------------------------------------------------ */

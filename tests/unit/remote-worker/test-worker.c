@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "doorbell/idle.h"
 #include "lsi-core/lsi.h"
 #include "tests/lib/t.h"
 #include "tests/unit/remote-worker/rig.h"
@@ -448,6 +449,49 @@ static void test_table_of_a_short_file_is_refused_and_the_old_one_stays(void)
 	T_EQ(rig_stop(&rig), 0);
 }
 
+static void test_sleeping_worker_hears_every_request(void)
+{
+	uint64_t seed = 1;
+
+	rig_start(&rig, 1, NULL_DISK " --poll sleep");
+	rig_link(&rig, 0);
+	/* Each read finds the core asleep, or just about to be: none may hang. */
+	for (uint32_t i = 0; i < 5000; i++) {
+		rig_read8(&rig, 0, LSI_DSTAT);
+		for (uint32_t spin = (uint32_t)t_rand(&seed) % 2000; spin > 0; spin--)
+			mp_pause();
+	}
+	T_EQ(rig_stop(&rig), 0);
+}
+
+static void test_counters_tell_what_happened(void)
+{
+	const struct mp_stat_page *page;
+	char options[512];
+	struct mp_shm shm;
+
+	T_EQ(mp_stat_create(&shm), 0);
+	page = mp_stat_page(&shm);
+	snprintf(options, sizeof(options), NULL_DISK " --stats-fd lsi0=%d", dup(shm.fd));
+	rig_start(&rig, 1, options);
+	rig_link(&rig, MP_FEAT_DMA_REPORT);
+	ready(0);
+	T_EQ(rig_rw(&rig, 0, false, 0, 8, DATA_OFF), 0);
+	T_EQ(rig_rw(&rig, 0, true, 0, 8, DATA_OFF), 0);
+	T_EQ(rig_stop(&rig), 0);
+	T_EQ(mp_stat_get(page, MP_STAT_WORKER_COMMANDS), 4);
+	T_EQ(mp_stat_get(page, MP_STAT_WORKER_READ_BYTES), 4096);
+	T_EQ(mp_stat_get(page, MP_STAT_WORKER_WRITE_BYTES), 4096);
+	T_EQ(mp_stat_get(page, MP_STAT_WORKER_BLK_REQUESTS), 2);
+	T_OK(mp_stat_get(page, MP_STAT_WORKER_INSNS) >= 4 * 8);
+	T_OK(mp_stat_get(page, MP_STAT_WORKER_REQUESTS) > 16);
+	T_OK(mp_stat_get(page, MP_STAT_WORKER_REPLIES) > 4);
+	T_OK(mp_stat_get(page, MP_STAT_WORKER_DMA_REPORTS) > 0);
+	T_OK(mp_stat_get(page, MP_STAT_WORKER_TURNS) > 0);
+	T_OK(mp_stat_get(page, MP_STAT_WORKER_SLEEPS) > 0);
+	mp_shm_fini(&shm);
+}
+
 /* -- steady state -------------------------------------------------------- */
 
 /* Counted while a test asks for it; every allocator call of the process. */
@@ -531,4 +575,5 @@ T_MAIN(T_TEST(test_inquiry_reaches_guest_memory), T_TEST(test_selection_of_an_em
        T_TEST(test_offset_outside_the_bar_costs_the_device),
        T_TEST(test_garbage_on_the_socket_costs_the_device),
        T_TEST(test_table_of_a_short_file_is_refused_and_the_old_one_stays),
+       T_TEST(test_sleeping_worker_hears_every_request), T_TEST(test_counters_tell_what_happened),
        T_TEST(test_commands_and_turns_allocate_nothing))
