@@ -554,6 +554,103 @@ static void test_handshake_timer_fires_on_a_silent_target(void)
 	fake_bus_destroy(b);
 }
 
+static void test_atn_between_messages_gets_message_out(void)
+{
+	struct fake_bus *b = with_rre();
+	unsigned int task = put_aside(b, "\xc0\x20\x07", 3);
+
+	fake_status(b, task, 0);
+	fake_wr8(b, R(ISTAT0), 0);
+	put_msg(b, "\x06", 1);
+	/* The tag message still waits when ATN goes up behind IDENTIFY. */
+	FAKE_PROG(b, PROG, 0x50000000, 0, IN(1), SET_ATN, CLR_ACK, NO_SDU, OUT(1), W_DISC, STOP(1));
+	fake_go(b, PROG);
+	T_EQ(fake_rd8(b, R(DSTAT)), DSTAT_DFE | DSTAT_SIR);
+	T_EQ(b->tm[0].tm, MP_LSI_TM_ABORT_TASK_SET);
+	fake_bus_destroy(b);
+}
+
+static void test_select_behind_command_complete_frees_the_bus_itself(void)
+{
+	struct fake_bus *b = fake_bus_create();
+
+	b->prompt = true;
+	put_msg(b, "\x80", 1);
+	FAKE_PROG(b, PROG, SEL_ATN, OUT(1), COMMAND, 0x0b000001, BYTES + 8, IN(1), SEL_ATN, OUT(1),
+		  COMMAND, STOP(1));
+	fake_go(b, PROG);
+	T_EQ(b->n_commands, 2);
+	T_EQ(b->n_tms, 0);
+	fake_bus_destroy(b);
+}
+
+static void test_phase_test_right_behind_a_command_waits_for_the_answer(void)
+{
+	struct fake_bus *b = fake_bus_create();
+
+	put_msg(b, "\x80", 1);
+	FAKE_PROG(b, PROG, SEL_ATN, OUT(1), COMMAND, 0x830a0000, 0x2000, STOP(1));
+	FAKE_PROG(b, 0x2000, STOP(2));
+	fake_go(b, PROG);
+	T_EQ(fake_rd8(b, R(ISTAT1)), ISTAT1_SRUN);
+	fake_status(b, b->last_task, 0);
+	fake_run(b);
+	T_EQ(fake_rd32(b, R(DSPS)), 2);
+	fake_bus_destroy(b);
+}
+
+static void test_int_behind_a_failed_selection_brings_the_timeout_too(void)
+{
+	struct fake_bus *b = fake_bus_create();
+
+	b->present = 0;
+	FAKE_PROG(b, PROG, SEL_ATN, STOP(1));
+	fake_go(b, PROG);
+	T_EQ(fake_rd8(b, R(DSTAT)), DSTAT_DFE | DSTAT_SIR);
+	T_EQ(fake_rd8(b, R(SIST1)), SIST1_STO);
+	fake_bus_destroy(b);
+}
+
+/* A ready task is aborted off the bus: its entry in the ready queue stays. */
+static unsigned int leave_stale_entry(struct fake_bus *b)
+{
+	unsigned int task = put_aside(b, "\xc0\x20\x07", 3);
+
+	fake_status(b, task, 0);
+	put_msg(b, "\xc0\x20\x07\x0d", 4);
+	FAKE_PROG(b, PROG, SEL_ATN, NO_SDU, OUT(4), W_DISC, STOP(1));
+	fake_go(b, PROG);
+	T_EQ(fake_rd8(b, R(DSTAT)), DSTAT_DFE | DSTAT_SIR);
+	T_EQ(b->st->n_ready, 1);
+	return task;
+}
+
+static void test_aborted_task_never_reselects(void)
+{
+	struct fake_bus *b = with_rre();
+
+	(void)leave_stale_entry(b);
+	fake_wr8(b, R(ISTAT0), 0);
+	FAKE_PROG(b, PROG, 0x50000000, 0);
+	fake_go(b, PROG);
+	T_EQ(b->chip.counters.n_reselects, 0);
+	T_EQ(b->st->n_ready, 0);
+	fake_bus_destroy(b);
+}
+
+static void test_index_used_again_is_in_the_ready_queue_once(void)
+{
+	struct fake_bus *b = with_rre();
+	unsigned int task = leave_stale_entry(b);
+
+	b->st->next_task = task;
+	T_EQ(put_aside(b, "\xc0\x20\x08", 3), task);
+	fake_status(b, task, 0);
+	T_EQ(b->st->n_ready, 1);
+	T_EQ(mp_lsi_attach(&b->chip, b->st, b->chip.ops, b), 1);
+	fake_bus_destroy(b);
+}
+
 T_MAIN(T_TEST(test_select_from_table_loads_parameters_and_connects),
        T_TEST(test_writing_scntl1_does_not_lose_the_connection),
        T_TEST(test_select_while_connected_jumps_and_keeps_the_connection),
@@ -586,4 +683,10 @@ T_MAIN(T_TEST(test_select_from_table_loads_parameters_and_connects),
        T_TEST(test_set_atn_on_a_free_bus_opens_no_phase),
        T_TEST(test_rejected_disconnect_keeps_the_bus),
        T_TEST(test_peeking_the_bus_shows_the_offered_byte_or_zero),
-       T_TEST(test_handshake_timer_fires_on_a_silent_target))
+       T_TEST(test_handshake_timer_fires_on_a_silent_target),
+       T_TEST(test_atn_between_messages_gets_message_out),
+       T_TEST(test_select_behind_command_complete_frees_the_bus_itself),
+       T_TEST(test_phase_test_right_behind_a_command_waits_for_the_answer),
+       T_TEST(test_int_behind_a_failed_selection_brings_the_timeout_too),
+       T_TEST(test_aborted_task_never_reselects),
+       T_TEST(test_index_used_again_is_in_the_ready_queue_once))

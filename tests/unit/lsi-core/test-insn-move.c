@@ -358,6 +358,29 @@ static void test_short_command_move_waits_for_the_rest(void)
 	fake_bus_destroy(b);
 }
 
+static void test_command_bytes_beyond_any_cdb_are_swallowed(void)
+{
+	struct fake_bus *b = target_with(MP_LSI_NO_DATA, 0);
+
+	FAKE_PROG(b, PROG, 0x41000000u, 0, 0x0e000001u, MSG, 0x0a000030, CDB, STOP(1));
+	fake_go(b, PROG);
+	T_EQ(sir_or_what(b), DSTAT_SIR);
+	T_EQ(fake_rd32(b, R(RBC)) & 0xffffff, 0);
+	T_EQ(b->task[b->last_task].cmd.cdb_len, 10);
+	fake_bus_destroy(b);
+}
+
+static void test_status_move_of_four_is_satisfied_by_one(void)
+{
+	struct fake_bus *b = target_with(MP_LSI_NO_DATA, 0);
+
+	FAKE_PROG(b, PROG, CONNECT, 0x0b000004, BYTES, STOP(1));
+	fake_go(b, PROG);
+	T_EQ(sir_or_what(b), DSTAT_SIR);
+	T_EQ(fake_rd32(b, R(DNAD)), BYTES + 1);
+	fake_bus_destroy(b);
+}
+
 T_MAIN(T_TEST(test_direct_move_takes_count_and_address_from_the_words),
        T_TEST(test_indirect_move_takes_its_address_from_memory),
        T_TEST(test_table_of_odd_segments_fills_them_in_order),
@@ -379,4 +402,6 @@ T_MAIN(T_TEST(test_direct_move_takes_count_and_address_from_the_words),
        T_TEST(test_chunks_of_the_target_are_joined_in_one_move),
        T_TEST(test_status_and_message_end_the_command),
        T_TEST(test_second_command_in_a_connection_is_a_mismatch),
-       T_TEST(test_short_command_move_waits_for_the_rest))
+       T_TEST(test_short_command_move_waits_for_the_rest),
+       T_TEST(test_command_bytes_beyond_any_cdb_are_swallowed),
+       T_TEST(test_status_move_of_four_is_satisfied_by_one))

@@ -283,6 +283,18 @@ static void test_parked_engine_goes_on_at_a_new_dsp(void)
 	fake_bus_destroy(b);
 }
 
+static void test_abort_behind_an_int_shows_after_it(void)
+{
+	struct fake_bus *b = fake_bus_create();
+
+	FAKE_PROG(b, PROG, 0x98080000, 0);
+	fake_go(b, PROG);
+	fake_wr8(b, R(ISTAT0), ISTAT0_ABRT);
+	T_EQ(fake_rd8(b, R(DSTAT)), DSTAT_DFE | DSTAT_SIR);
+	T_EQ(fake_rd8(b, R(DSTAT)), DSTAT_DFE | DSTAT_ABRT);
+	fake_bus_destroy(b);
+}
+
 T_MAIN(T_TEST(test_abort_of_an_idle_chip_sets_dip), T_TEST(test_reading_dstat_drops_the_line),
        T_TEST(test_abort_stops_an_endless_loop),
        T_TEST(test_endless_loop_leaves_registers_and_reset_to_the_cpu),
@@ -298,4 +310,5 @@ T_MAIN(T_TEST(test_abort_of_an_idle_chip_sets_dip), T_TEST(test_reading_dstat_dr
        T_TEST(test_timer_stops_when_zero_is_written),
        T_TEST(test_clock_calibration_finds_forty_megahertz),
        T_TEST(test_single_step_stops_behind_each_instruction),
-       T_TEST(test_manual_mode_starts_at_std_only), T_TEST(test_parked_engine_goes_on_at_a_new_dsp))
+       T_TEST(test_manual_mode_starts_at_std_only), T_TEST(test_parked_engine_goes_on_at_a_new_dsp),
+       T_TEST(test_abort_behind_an_int_shows_after_it))
