@@ -65,13 +65,18 @@ void mp_lsi_reset(struct mp_lsi *c)
 	mp_lsi_leave(c->st, was);
 }
 
+static bool key_ok(uint32_t key)
+{
+	return key >> 24 <= 15 && (key >> 16 & 0xff) <= 0x3f && !(key & 0xfe00);
+}
+
 static bool task_ok(const struct mp_lsi_state *st, unsigned int i)
 {
 	const struct mp_lsi_task *t = &st->task[i];
 	bool used = i < MP_LSI_MAX_TASKS && st->used[i / 64] >> (i % 64) & 1;
 
 	if (t->state > MP_LSI_TASK_COMPLETE || t->dir > MP_LSI_DATA_OUT || t->queued > 1 ||
-	    t->moved > t->len)
+	    t->moved > t->len || !key_ok(t->key))
 		return false;
 	if (i == MP_LSI_FULL_TASK)
 		return t->state != MP_LSI_TASK_DATA && t->state != MP_LSI_TASK_RUNNING &&

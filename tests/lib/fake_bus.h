@@ -49,6 +49,7 @@ struct fake_bus {
 	uint32_t chunk_len; /* most bytes of one chunk */
 	uint32_t frag_len; /* most contiguous bytes of a chunk */
 	uint8_t status;
+	bool trusting; /* don't check what the chip says about its tasks */
 	uint64_t busy_tasks; /* of the first 64 indices: refused to the chip */
 
 	struct fake_task task[MP_LSI_MAX_TASKS];

@@ -267,6 +267,15 @@ static void test_attach_refuses_a_ready_queue_with_an_index_twice(void)
 	fake_bus_destroy(b);
 }
 
+static void test_attach_refuses_a_task_of_target_200(void)
+{
+	struct fake_bus *b = fake_bus_create();
+
+	b->st->task[0].key = 200u << 24;
+	T_EQ(mp_lsi_attach(&b->chip, b->st, b->chip.ops, b), -EPROTO);
+	fake_bus_destroy(b);
+}
+
 static void test_state_left_inside_a_call_becomes_a_bus_reset(void)
 {
 	struct fake_bus *b = fake_bus_create();
@@ -296,4 +305,5 @@ T_MAIN(T_TEST(test_register_0c_dword_is_not_all_ones_after_writing_ones),
        T_TEST(test_attach_refuses_a_foreign_state),
        T_TEST(test_attach_refuses_an_index_out_of_range),
        T_TEST(test_attach_refuses_a_ready_queue_with_an_index_twice),
+       T_TEST(test_attach_refuses_a_task_of_target_200),
        T_TEST(test_state_left_inside_a_call_becomes_a_bus_reset))
