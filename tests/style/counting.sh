@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# run-tests counts honestly: a crash, a timeout and a missing subtest are failures, a skip is a skip. TAP.
+set -u
+count=$1/scripts/count-tests
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+nr=0 failed=0
+check() { # claim, expected last line, expected status; meson's log on stdin
+	local got status
+	cat >"$log"
+	got=$("$count" --summary "s=$log" | tail -n 1)
+	"$count" --summary "s=$log" >/dev/null
+	status=$?
+	nr=$((nr + 1))
+	if [ "$got" = "$2" ] && [ "$status" = "$3" ]; then
+		echo "ok $nr - $1"
+	else
+		echo "# got '$got', status $status; expected '$2', status $3"
+		echo "not ok $nr - $1"
+		failed=1
+	fi
+}
+echo "1..7"
+check "each subtest counts" "2 passed, 0 failed, 1 skipped" 0 <<'END'
+{"name": "t", "result": "OK", "stdout": "1..3\nok 1 - a\nok 2 - b\n# skipped: no disk\nok 3 - c # SKIP\n"}
+END
+check "a failed subtest is one failure" "1 passed, 1 failed, 0 skipped" 1 <<'END'
+{"name": "t", "result": "FAIL", "stdout": "1..2\nok 1 - a\nnot ok 2 - b\n"}
+END
+check "subtests that a crash prevented are a failure" "1 passed, 1 failed, 0 skipped" 1 <<'END'
+{"name": "t", "result": "ERROR", "stdout": "1..3\nok 1 - a\n"}
+END
+check "a crash after the last subtest is a failure" "1 passed, 1 failed, 0 skipped" 1 <<'END'
+{"name": "t", "result": "FAIL", "stdout": "1..1\nok 1 - a\n"}
+END
+check "a timeout is a failure" "0 passed, 1 failed, 0 skipped" 1 <<'END'
+{"name": "t", "result": "TIMEOUT", "stdout": ""}
+END
+check "exit status 77 is a skip" "0 passed, 0 failed, 1 skipped" 0 <<'END'
+{"name": "t", "result": "SKIP", "stdout": "skipped: no spin\n"}
+END
+check "a mutant that fails has passed" "1 passed, 0 failed, 0 skipped" 0 <<'END'
+{"name": "t", "result": "EXPECTEDFAIL", "stdout": ""}
+END
+exit $failed
