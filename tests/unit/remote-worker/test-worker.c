@@ -195,6 +195,28 @@ static void test_posted_write_is_seen_by_the_next_read(void)
 	T_EQ(rig_stop(&rig), 0);
 }
 
+static void test_posted_writes_alone_get_their_credit_back(void)
+{
+	rig_start(&rig, 1, NULL_DISK);
+	rig_link(&rig, 0);
+	for (uint32_t i = 0; i < 5000; i++)
+		rig_write32(&rig, 0, LSI_SCRATCHA, i);
+	T_OK(!rig.dev[0].link.dead);
+	T_EQ(rig_read32(&rig, 0, LSI_SCRATCHA), 4999);
+	T_EQ(rig_stop(&rig), 0);
+}
+
+static void test_first_page_is_the_chip_at_power_on(void)
+{
+	struct mp_wire_worker_page page;
+
+	rig_start(&rig, 1, NULL_DISK);
+	mp_worker_first_page(rig.worker, 0, &page);
+	/* SCNTL0 is C0 after reset; relaxed: the page is ours. */
+	T_EQ(atomic_load_explicit(&page.shadow[0], memory_order_relaxed) & 0xff, 0xc0);
+	T_EQ(rig_stop(&rig), 0);
+}
+
 static void test_scripts_ram_takes_every_size(void)
 {
 	struct mp_link *l = &rig.dev[0].link;
@@ -331,6 +353,21 @@ static void test_dma_outside_the_table_is_a_bus_fault(void)
 	T_EQ(rig_stop(&rig), 0);
 }
 
+/* Waits until the worker has filled its ring to the last slot. */
+static bool wait_full(void)
+{
+	struct mp_ring_cons last = rig.dev[0].link.s.cons;
+	uint64_t end_ns = mp_clock_ns() + 5 * MP_NS_PER_SEC;
+	const void *slot;
+
+	mp_ring_cons_rebind(&last);
+	last.next += last.mask;
+	while (mp_clock_ns() < end_ns)
+		if (mp_ring_peek(&last, &slot))
+			return true;
+	return false;
+}
+
 /* Memory moves to page after page, for ever: reports that don't merge. */
 static void test_full_reply_ring_stalls_the_device_and_loses_nothing(void)
 {
@@ -349,7 +386,8 @@ static void test_full_reply_ring_stalls_the_device_and_loses_nothing(void)
 	words[n++] = RIG_RAM_GPA + 0x1000;
 	program = rig_program(&rig, 0x1000, words, n);
 	rig_write32(&rig, 0, LSI_DSP, program);
-	/* 4096 slots fill; then the worker rings, and each drain lets it go on. */
+	T_OK(wait_full());
+	/* The worker has rung; each drain lets it go on. */
 	for (unsigned int i = 0; i < 20; i++) {
 		struct pollfd pfd = {.fd = mp_link_irq_fd(&rig.dev[0].link), .events = POLLIN};
 
@@ -560,7 +598,8 @@ T_MAIN(T_TEST(test_inquiry_reaches_guest_memory), T_TEST(test_selection_of_an_em
        T_TEST(test_every_poll_mode_works), T_TEST(test_devices_of_one_worker_are_separate),
        T_TEST(test_shadow_has_reset_values_before_the_first_message),
        T_TEST(test_posted_write_is_seen_by_the_next_read),
-       T_TEST(test_scripts_ram_takes_every_size),
+       T_TEST(test_posted_writes_alone_get_their_credit_back),
+       T_TEST(test_first_page_is_the_chip_at_power_on), T_TEST(test_scripts_ram_takes_every_size),
        T_TEST(test_interrupt_rises_and_a_read_of_dstat_clears_it),
        T_TEST(test_fall_by_a_posted_write_rings_the_main_loop_after_a_grace),
        T_TEST(test_reset_ends_interrupt_and_scripts),
