@@ -104,14 +104,27 @@ static int start_qemu(struct mp_machine *m)
 	return r;
 }
 
+/* QEMU's main loop raises interrupts; on the guest's core it would take that
+ * time from the guest, beside a worker it preempts a poll loop for an instant. */
+static void pin_main_loop(const struct mp_machine *m)
+{
+	const struct mp_placement *place = &m->plan->place;
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	for (unsigned int i = place->n_vcpus; i < place->n_cores; i++)
+		CPU_SET(place->core[i], &set);
+	if (sched_setaffinity(m->qemu.pid, sizeof(set), &set) < 0)
+		mp_warn("QEMU's main loop could not be pinned: %s", strerror(errno));
+}
+
 static void pin_vcpus(struct mp_machine *m)
 {
 	const struct mp_placement *place = &m->plan->place;
 	json_t *cpus = NULL, *cpu;
 	size_t i;
 
-	if (!place->pinned ||
-	    mp_qmp_command(&m->qmp, "query-cpus-fast", &cpus, mp_clock_ns() + QMP_START_NS) < 0)
+	if (mp_qmp_command(&m->qmp, "query-cpus-fast", &cpus, mp_clock_ns() + QMP_START_NS) < 0)
 		return;
 	json_array_foreach(cpus, i, cpu)
 	{
@@ -165,10 +178,12 @@ int mp_machine_start(struct mp_machine *m, struct mp_plan *p)
 	mp_plan_close_children_fds(p);
 	if (r == 0)
 		r = meet_qemu(m);
-	if (r == 0)
+	if (r == 0 && p->place.pinned) {
+		pin_main_loop(m);
 		pin_vcpus(m);
-	else if (m->signal_fd >= 0)
+	} else if (r < 0 && m->signal_fd >= 0) {
 		mp_machine_check(m); /* interrupted? */
+	}
 	return mp_err_trace(r);
 }
 

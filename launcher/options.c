@@ -34,6 +34,7 @@ enum {
 	OPT_JSON,
 	OPT_DRY_RUN,
 	OPT_ACCEL,
+	OPT_APPEND,
 	OPT_MEMORY,
 	OPT_TIMEOUT,
 	OPT_CONSOLE,
@@ -83,6 +84,8 @@ static const struct argp_option perf_options[] = {
 	 "a fio job file instead of --rw and the like; runs on each device", 1},
 	{"json", OPT_JSON, "FILE", 0, "write everything that was measured; - is stdout", 3},
 	{"console", OPT_CONSOLE, "FILE", 0, "write the guest's console to FILE", 3},
+	{"append", OPT_APPEND, "TEXT", 0,
+	 "kernel parameters of the guest, beside those it needs (mitigations=off)", 2},
 	{"accel", OPT_ACCEL, "auto|tcg|kvm", 0,
 	 "auto: kvm where the CPU has VMX or SVM and /dev/kvm opens, else tcg", 2},
 	{"memory", OPT_MEMORY, "MIB", 0, "guest memory (1024)", 2},
@@ -292,6 +295,9 @@ static error_t parse_perf_only(int key, char *arg, struct argp_state *st)
 	case OPT_CONSOLE:
 		o->console_file = arg;
 		break;
+	case OPT_APPEND:
+		o->append = arg;
+		break;
 	case OPT_ACCEL:
 		o->accel = one_of(st, "accel", arg, "auto tcg kvm");
 		break;
@@ -399,6 +405,7 @@ static const struct mp_options defaults = {
 	.devices_per_worker = 1,
 	.cores = "auto",
 	.accel = "auto",
+	.append = "mitigations=off",
 	.memory_mib = 1024,
 	.qemu = "qemu-system-x86_64",
 };

@@ -35,6 +35,7 @@ struct mp_options {
 	bool compare, baseline; /* baseline: only QEMU's own controllers */
 	bool dry_run, verbose;
 	const char *job_file, *json_file, *console_file;
+	const char *append; /* more kernel parameters of the guest */
 	unsigned int memory_mib;
 	unsigned int timeout_s; /* of the whole run; 0: chosen */
 	const char *qemu, *worker, *plugin, *guest_dir; /* NULL: beside this program */

@@ -7,10 +7,13 @@
  * each other) and which share a last-level cache and a NUMA node (logical
  * order keeps those together, so a prefix of the list is the closest set).
  *
- * Step two deals them out. A worker that has its core to itself may spin for
- * 50 us, which covers the time between two requests of a busy guest. Workers
- * that share a core must not spin at all: each turn of one is taken from the
- * others, and N devices on one core would slow each other down.
+ * Step two deals them out: guest CPUs first, each alone on its core; workers
+ * on the others, with QEMU's main loop beside them. A worker that has its core
+ * to itself may spin for a millisecond: a translated guest takes 50 to 300 us
+ * from one access to the next, and a worker that fell asleep meanwhile makes
+ * the next read wait for its wake-up. Workers that share a core must not spin
+ * at all: each turn of one is taken from the others, and N devices on one core
+ * would slow each other down.
  */
 #include "launcher/placement.h"
 
@@ -23,7 +26,7 @@
 
 #include "base/err.h"
 
-#define SPIN_ALONE_US 50
+#define SPIN_ALONE_US 1000
 #define MAX_VCPUS     4
 
 /* hwloc_topology_load() leaves out what our cpuset forbids. */

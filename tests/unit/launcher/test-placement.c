@@ -22,7 +22,7 @@ static void test_two_cores_one_worker_has_its_own_and_spins(void)
 	mp_placement_assign(&p, 1, 1, -1);
 	T_EQ(p.n_vcpus, 1);
 	T_EQ(p.worker_cpu[0], 1);
-	T_EQ(p.spin_us, 50);
+	T_EQ(p.spin_us, 1000);
 }
 
 static void test_workers_that_share_a_core_do_not_spin(void)

@@ -133,7 +133,7 @@ static void test_worker_gets_one_controller_and_disk_for_each_device(void)
 	check_has(text,
 		  "-object x-remote-object,id=object-lsi0,devid=lsi0,fd=18 --stats-fd lsi0=20 ");
 	check_has(text, "-device lsi53c895a,id=lsi1 ");
-	check_has(text, "--poll adaptive --spin-us 50 --cpu 1");
+	check_has(text, "--poll adaptive --spin-us 1000 --cpu 1");
 }
 
 static void test_null_backend_needs_no_file(void)
