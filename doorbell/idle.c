@@ -3,11 +3,14 @@
  * The idle ladder. A turn with work starts it again from the bottom:
  *
  *	spin	the first idle turns: the peer is probably just about to post
- *	pause	until the budget is spent: leave the execution units to the
+ *	pause	for some microseconds: leave the execution units to the
  *		hyperthread, and the memory bus to the peer
+ *	yield	until the budget is spent: the core may be wanted by another
+ *		worker or by QEMU's main loop, which would otherwise wait until
+ *		the scheduler takes it from us, a millisecond later
  *	block	the caller arms its bells, looks once more, sleeps
  *
- * busy stays on pause, sleep goes straight to block. The budget counts from
+ * busy stays on pause, never yields, sleep goes straight to block. The budget counts from
  * the first idle turn, in TSC ticks, so that a ladder costs no clock_gettime().
  */
 #include "doorbell/idle.h"
@@ -21,6 +24,9 @@
 /* Idle turns before the first pause instruction, which takes 40 to 140 cycles. */
 #define SPIN_TURNS 8
 
+/* Longer than a busy peer's gap between two messages, shorter than anybody notices. */
+#define YIELD_AFTER_NS 5000
+
 static uint64_t ns_to_tsc(uint64_t ns, uint64_t tsc_hz)
 {
 	uint64_t s = ns / MP_NS_PER_SEC;
@@ -32,33 +38,45 @@ static uint64_t ns_to_tsc(uint64_t ns, uint64_t tsc_hz)
 
 void mp_idle_init(struct mp_idle *i, enum mp_idle_mode mode, uint64_t spin_ns, uint64_t tsc_hz)
 {
-	*i = (struct mp_idle){.mode = mode, .spin_tsc = ns_to_tsc(spin_ns, tsc_hz)};
+	*i = (struct mp_idle){.mode = mode,
+			      .spin_tsc = ns_to_tsc(spin_ns, tsc_hz),
+			      .yield_tsc = ns_to_tsc(YIELD_AFTER_NS, tsc_hz)};
 }
 
-static bool budget_spent(struct mp_idle *i)
+/* Ticks since the first idle turn. */
+static uint64_t idle_tsc(struct mp_idle *i)
 {
 	uint64_t now_tsc = mp_clock_tsc();
 
 	/* 0 means "not idle yet"; a tick more or less doesn't matter. */
 	if (i->idle_since_tsc == 0)
 		i->idle_since_tsc = now_tsc | 1;
-	/* The | 1 and another core's TSC can be ahead of now: not spent. */
-	return now_tsc >= i->idle_since_tsc ? now_tsc - i->idle_since_tsc >= i->spin_tsc
-					    : i->spin_tsc == 0;
+	/* The | 1 and another core's TSC can be ahead of now. */
+	return now_tsc >= i->idle_since_tsc ? now_tsc - i->idle_since_tsc : 0;
+}
+
+static enum mp_idle_step adaptive_step(struct mp_idle *i)
+{
+	uint64_t ticks = idle_tsc(i);
+
+	if (ticks >= i->spin_tsc)
+		return MP_IDLE_BLOCK;
+	return ticks >= i->yield_tsc ? MP_IDLE_YIELD : MP_IDLE_PAUSE;
 }
 
 enum mp_idle_step mp_idle_turn(struct mp_idle *i, unsigned int work)
 {
+	enum mp_idle_step step;
+
 	if (mp_likely(work > 0)) {
 		mp_idle_woke(i);
 		return MP_IDLE_SPIN;
 	}
 	if (i->mode == MP_IDLE_SLEEP)
 		return MP_IDLE_BLOCK;
-	if (i->mode == MP_IDLE_ADAPTIVE && budget_spent(i))
-		return MP_IDLE_BLOCK;
-	if (i->n_idle_turns >= SPIN_TURNS)
-		return MP_IDLE_PAUSE;
+	step = i->mode == MP_IDLE_ADAPTIVE ? adaptive_step(i) : MP_IDLE_PAUSE;
+	if (step != MP_IDLE_PAUSE || i->n_idle_turns >= SPIN_TURNS)
+		return step;
 	i->n_idle_turns++;
 	return MP_IDLE_SPIN;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * idle - how a poll loop behaves when a turn did nothing: spin, pause, sleep.
+ * idle - how a poll loop behaves when a turn did nothing: spin, pause, yield, sleep.
  *
  * It only counts and tells; the caller sleeps. Modes:
  *	busy		never sleeps (pause instruction only)
@@ -14,11 +14,12 @@
 #include <stdint.h>
 
 enum mp_idle_mode { MP_IDLE_BUSY, MP_IDLE_ADAPTIVE, MP_IDLE_SLEEP };
-enum mp_idle_step { MP_IDLE_SPIN, MP_IDLE_PAUSE, MP_IDLE_BLOCK };
+enum mp_idle_step { MP_IDLE_SPIN, MP_IDLE_PAUSE, MP_IDLE_YIELD, MP_IDLE_BLOCK };
 
 struct mp_idle {
 	enum mp_idle_mode mode;
 	uint64_t spin_tsc; /* budget after the last work */
+	uint64_t yield_tsc; /* of it: before the first yield */
 	uint64_t idle_since_tsc; /* 0: the last turn had work */
 	unsigned int n_idle_turns;
 };
@@ -30,7 +31,8 @@ void mp_idle_init(struct mp_idle *i, enum mp_idle_mode mode, uint64_t spin_ns, u
  * mp_idle_turn() - tell it what a turn did, learn what to do next
  * @work:  what the turn returned; 0 is idle
  *
- * Return: SPIN look again at once; PAUSE the same after mp_pause(); BLOCK arm the
+ * Return: SPIN look again at once; PAUSE the same after mp_pause(); YIELD the same
+ * after sched_yield(), so that whoever else wants the core gets it; BLOCK arm the
  * bells, look once more, sleep. After a sleep call mp_idle_woke().
  */
 enum mp_idle_step mp_idle_turn(struct mp_idle *i, unsigned int work);

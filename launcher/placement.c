@@ -8,12 +8,12 @@
  * order keeps those together, so a prefix of the list is the closest set).
  *
  * Step two deals them out: guest CPUs first, each alone on its core; workers
- * on the others, with QEMU's main loop beside them. A worker that has its core
- * to itself may spin for a millisecond: a translated guest takes 50 to 300 us
- * from one access to the next, and a worker that fell asleep meanwhile makes
- * the next read wait for its wake-up. Workers that share a core must not spin
- * at all: each turn of one is taken from the others, and N devices on one core
- * would slow each other down.
+ * on the others, with QEMU's main loop beside them. Workers may spin for a
+ * millisecond: a translated guest takes 50 to 300 us from one access to the
+ * next, and a worker that fell asleep meanwhile makes the next read wait for
+ * its wake-up. Those that share a core don't take it from each other, because
+ * an idle adaptive worker yields. With a single core the guest is what it
+ * would yield to, all the time: then workers sleep.
  */
 #include "launcher/placement.h"
 
@@ -26,8 +26,8 @@
 
 #include "base/err.h"
 
-#define SPIN_ALONE_US 1000
-#define MAX_VCPUS     4
+#define SPIN_US   1000
+#define MAX_VCPUS 4
 
 /* hwloc_topology_load() leaves out what our cpuset forbids. */
 static int cores_auto(struct mp_placement *p)
@@ -124,7 +124,7 @@ void mp_placement_assign(struct mp_placement *p, unsigned int n_workers, unsigne
 	if (spin_us >= 0)
 		p->spin_us = (unsigned int)spin_us;
 	else
-		p->spin_us = p->pinned && p->max_sharing == 1 ? SPIN_ALONE_US : 0;
+		p->spin_us = p->pinned ? SPIN_US : 0;
 }
 
 void mp_placement_describe(const struct mp_placement *p, char *buf, unsigned int len)

@@ -30,7 +30,7 @@ int mp_placement_cores(struct mp_placement *p, const char *cores);
 /**
  * mp_placement_assign() - share core[] among the guest and @n_workers
  * @n_devices:  the guest gets no more CPUs than it has devices, nor more than 4
- * @spin_us:    the user's choice; -1: 1000 for a worker alone on its core, else 0
+ * @spin_us:    the user's choice; -1: 1000, or 0 on a single core
  */
 void mp_placement_assign(struct mp_placement *p, unsigned int n_workers, unsigned int n_devices,
 			 int spin_us);

@@ -334,6 +334,9 @@ static void worker_loop(struct mp_worker *w)
 		case MP_IDLE_PAUSE:
 			mp_pause();
 			break;
+		case MP_IDLE_YIELD:
+			sched_yield();
+			break;
 		case MP_IDLE_BLOCK:
 			worker_sleep(w);
 			break;

@@ -25,14 +25,14 @@ static void test_two_cores_one_worker_has_its_own_and_spins(void)
 	T_EQ(p.spin_us, 1000);
 }
 
-static void test_workers_that_share_a_core_do_not_spin(void)
+static void test_workers_that_share_a_core_spin_too(void)
 {
 	struct mp_placement p = cores(2);
 
 	mp_placement_assign(&p, 64, 64, -1);
 	T_EQ(p.max_sharing, 64);
 	T_EQ(p.worker_cpu[63], 1);
-	T_EQ(p.spin_us, 0);
+	T_EQ(p.spin_us, 1000);
 }
 
 static void test_one_core_pins_nothing(void)
@@ -106,11 +106,11 @@ static void test_description_fits(void)
 
 	mp_placement_assign(&p, 4, 4, -1);
 	mp_placement_describe(&p, text, sizeof(text));
-	T_STR_EQ(text, "guest CPU on core 0; 4 workers on 1 core, up to 4 on one: spin 0 us");
+	T_STR_EQ(text, "guest CPU on core 0; 4 workers on 1 core, up to 4 on one: spin 1000 us");
 }
 
 T_MAIN(T_TEST(test_two_cores_one_worker_has_its_own_and_spins),
-       T_TEST(test_workers_that_share_a_core_do_not_spin), T_TEST(test_one_core_pins_nothing),
+       T_TEST(test_workers_that_share_a_core_spin_too), T_TEST(test_one_core_pins_nothing),
        T_TEST(test_many_cores_give_the_guest_cpus_and_keep_one_free),
        T_TEST(test_spin_of_the_user_wins), T_TEST(test_first_cpu_of_ours_is_a_list),
        T_TEST(test_wrong_lists_are_refused), T_TEST(test_auto_finds_a_core),

@@ -510,7 +510,8 @@ static void test_counters_tell_what_happened(void)
 
 	T_EQ(mp_stat_create(&shm), 0);
 	page = mp_stat_page(&shm);
-	snprintf(options, sizeof(options), NULL_DISK " --stats-fd lsi0=%d", dup(shm.fd));
+	snprintf(options, sizeof(options), NULL_DISK " --poll sleep --stats-fd lsi0=%d",
+		 dup(shm.fd));
 	rig_start(&rig, 1, options);
 	rig_link(&rig, MP_FEAT_DMA_REPORT);
 	ready(0);
