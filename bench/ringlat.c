@@ -53,9 +53,9 @@ struct pair {
 };
 
 static const struct rival *const rivals[] = {
-	&rival_pingpong,   &rival_ring,           &rival_ring_ahead, &rival_ring_bell,
-	&rival_rte_ring,   &rival_rte_ring_burst, &rival_ring_sleep, &rival_eventfd,
-	&rival_socketpair, &rival_pipe,
+	&rival_pingpong, &rival_ring,           &rival_ring_bell,
+	&rival_rte_ring, &rival_rte_ring_burst, &rival_ring_sleep,
+	&rival_eventfd,  &rival_socketpair,     &rival_pipe,
 };
 
 #define N_RIVALS (sizeof(rivals) / sizeof(rivals[0]))

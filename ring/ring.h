@@ -183,7 +183,14 @@ static inline int mp_ring_peek(struct mp_ring_cons *c, const void **ret_slot)
 /** mp_ring_next() - done with the peeked slot; its credit goes back with mp_ring_release() */
 static inline void mp_ring_next(struct mp_ring_cons *c)
 {
+	uint32_t ahead;
+
 	c->next++;
+	/* A consumer that lags would pay a miss for each line of slots. A quarter of
+	 * the ring ahead they are filled by then; for a consumer that keeps up they
+	 * are its own copies of the last lap, and nothing happens. */
+	ahead = c->next + ((c->mask + 1) >> 2);
+	__builtin_prefetch(c->slots + (size_t)(ahead & c->mask) * c->slot_bytes);
 }
 
 /**

@@ -6,12 +6,9 @@
  * read-only; 16-byte slots of sequence number, head and data (wire/msg.h), the
  * default ring sizes of a session. The receiver copies a slot, passes it, and
  * gives credit back when it finds nothing more or RELEASE_EVERY have gathered,
- * as a turn of the poll loop does. Four ways to wait:
+ * as a turn of the poll loop does. Three ways to wait:
  *
  *	ring		both sides poll, no bell
- *	ring_ahead	the same; the receiver prefetches AHEAD slots before it needs
- *			them. A receiver that lags finds them filled; for one that
- *			keeps up they are its own copies of the last lap, no traffic
  *	ring_bell	both sides poll, every message looks at the bell (B1)
  *	ring_sleep	a side that finds nothing arms its bell and sleeps at once
  */
@@ -32,7 +29,6 @@
 #include "wire/session.h"
 
 #define RELEASE_EVERY 64u
-#define AHEAD         256u /* a quarter of the request ring */
 #define JOIN_NS       (5ull * MP_NS_PER_SEC)
 
 struct ring_pair {
@@ -219,15 +215,6 @@ RIVAL_INLINE struct rival_msg recv_poll(void *opaque)
 	return m;
 }
 
-RIVAL_INLINE struct rival_msg recv_ahead(void *opaque)
-{
-	struct ring_pair *t = opaque;
-	size_t slot = (t->cons.next + AHEAD) & t->cons.mask;
-
-	__builtin_prefetch(t->cons.slots + slot * MP_WIRE_SLOT_BYTES);
-	return recv_poll(t);
-}
-
 static struct rival_msg recv_sleep(void *opaque)
 {
 	struct ring_pair *t = opaque;
@@ -247,16 +234,13 @@ static struct rival_msg recv_sleep(void *opaque)
 }
 
 static const struct rival_io io_ring = {send_ring, recv_poll};
-static const struct rival_io io_ahead = {send_ring, recv_ahead};
 static const struct rival_io io_bell = {send_bell, recv_poll};
 static const struct rival_io io_sleep = {send_bell, recv_sleep};
 
 RIVAL_LOOPS(ring)
-RIVAL_LOOPS(ahead)
 RIVAL_LOOPS(bell)
 RIVAL_LOOPS(sleep)
 
 const struct rival rival_ring = RIVAL_CONTRACT(ring, "ring", create, join, destroy);
-const struct rival rival_ring_ahead = RIVAL_CONTRACT(ahead, "ring_ahead", create, join, destroy);
 const struct rival rival_ring_bell = RIVAL_CONTRACT(bell, "ring_bell", create, join, destroy);
 const struct rival rival_ring_sleep = RIVAL_CONTRACT(sleep, "ring_sleep", create, join, destroy);

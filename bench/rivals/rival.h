@@ -46,8 +46,8 @@ struct rival {
 	void (*destroy)(void *t);
 };
 
-extern const struct rival rival_eventfd, rival_pingpong, rival_pipe, rival_ring, rival_ring_ahead,
-	rival_ring_bell, rival_ring_sleep, rival_rte_ring, rival_rte_ring_burst, rival_socketpair;
+extern const struct rival rival_eventfd, rival_pingpong, rival_pipe, rival_ring, rival_ring_bell,
+	rival_ring_sleep, rival_rte_ring, rival_rte_ring_burst, rival_socketpair;
 
 /* The answer to a call: not what was sent, so that an echo by accident shows. */
 #define RIVAL_ANSWER(value) (~(value))
