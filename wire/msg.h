@@ -90,7 +90,7 @@ void mp_wire_put_rep(void *slot, enum mp_wire_op op, uint32_t arg, uint64_t data
  * @slot:  in the peer's memory; each word is loaded once
  *
  * Return: 0; -EPROTO unknown operation, unknown BAR, size or offset outside it.
- * Source: tests/unit/wire/test-check.c, tests/fuzz/fuzz_wire.c.
+ * Source: tests/unit/wire/test-check.c, tests/fuzz/transport/fuzz_wire.c.
  */
 int mp_wire_check_req(const void *slot, const struct mp_wire_limits *limits,
 		      struct mp_wire_req *ret_req);
@@ -106,6 +106,9 @@ int mp_wire_check_rep(const void *slot, struct mp_wire_rep *ret_rep);
  * | W2    | proxy reads a shadow word     | acquire | W1         | the status bit before the guest's look at memory |
  * | W3    | worker stores irq_level       | release | W4         | DMA, DMA reports, shadow before the level |
  * | W4    | proxy loads irq_level         | acquire | W3         | the level before what it announces  |
+ *
+ * Without them the guest is told of data that it can't see yet. Under TSan
+ * tests/property/proxy/prop-link.c sees each of the four missing.
  */
 #define MP_WIRE_SHADOW_BYTES 256u
 

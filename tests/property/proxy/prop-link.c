@@ -10,6 +10,8 @@
  * find it asleep.
  */
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -20,6 +22,7 @@
 #define SCRATCH_BYTES   64u
 #define N_STEPS         20000u
 #define N_THREADS_STEPS 6000u
+#define N_TELLS         2000u
 
 /* Of this program's one run. */
 static uint64_t seed;
@@ -160,6 +163,86 @@ static void test_a_shadow_value_never_overtakes_its_report(void)
 	rig_close(r);
 }
 
+/*
+ * What W1 to W4 order: plain memory, as the guest's is, which the worker writes
+ * before it tells. Each round has its own word, so nothing orders on the way
+ * back. Both sides look at one mapping: ThreadSanitizer knows addresses only.
+ */
+struct telling {
+	struct rig *r;
+	void (*tell)(struct fake_peer *p, unsigned int round);
+	uint64_t memory[N_TELLS];
+	_Atomic uint32_t n_seen;
+};
+
+static void tell_by_shadow(struct fake_peer *p, unsigned int round)
+{
+	mp_put_le32(p->regs, round + 1);
+	fake_peer_publish_shadow(p);
+}
+
+static void tell_by_level(struct fake_peer *p, unsigned int round)
+{
+	fake_peer_publish_irq(p, !(round & 1));
+}
+
+static void *tell_rounds(void *opaque)
+{
+	struct telling *t = opaque;
+
+	for (unsigned int i = 0; i < N_TELLS; i++) {
+		t->memory[i] = i + 1;
+		t->tell(&t->r->p, i);
+		/* relaxed: only says when to go on; memory[] has a word for each round. */
+		while (atomic_load_explicit(&t->n_seen, memory_order_relaxed) == i)
+			sched_yield();
+	}
+	return NULL;
+}
+
+static bool told_by_shadow(struct rig *r, unsigned int round)
+{
+	return mp_link_read(&r->l, 1, 0, 4) == round + 1;
+}
+
+static bool told_by_level(struct rig *r, unsigned int round)
+{
+	return mp_link_irq_now(&r->l) == !(round & 1);
+}
+
+/* Returns how many rounds found memory as it was before the worker wrote it. */
+static unsigned int count_stale(void (*tell)(struct fake_peer *, unsigned int),
+				bool (*told)(struct rig *, unsigned int))
+{
+	struct rig_opts opts = RIG_DEFAULTS;
+	struct telling t = {.r = rig_open(&opts), .tell = tell};
+	unsigned int n_stale = 0;
+	pthread_t thread;
+
+	T_OK(t.r != NULL);
+	t.r->l.s.peer_page = t.r->p.s.own_page;
+	T_EQ(pthread_create(&thread, NULL, tell_rounds, &t), 0);
+	for (unsigned int i = 0; i < N_TELLS; i++) {
+		while (!told(t.r, i))
+			sched_yield();
+		n_stale += t.memory[i] != i + 1;
+		atomic_store_explicit(&t.n_seen, i + 1, memory_order_relaxed);
+	}
+	pthread_join(thread, NULL);
+	rig_close(t.r);
+	return n_stale;
+}
+
+static void test_shadow_never_shows_before_the_memory_it_tells_of(void)
+{
+	T_EQ(count_stale(tell_by_shadow, told_by_shadow), 0);
+}
+
+static void test_level_never_shows_before_the_memory_it_tells_of(void)
+{
+	T_EQ(count_stale(tell_by_level, told_by_level), 0);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct t_test tests[] = {
@@ -167,6 +250,8 @@ int main(int argc, char **argv)
 		T_TEST(test_threads_that_block_agree),
 		T_TEST(test_threads_that_spin_agree),
 		T_TEST(test_a_shadow_value_never_overtakes_its_report),
+		T_TEST(test_shadow_never_shows_before_the_memory_it_tells_of),
+		T_TEST(test_level_never_shows_before_the_memory_it_tells_of),
 	};
 
 	seed = t_seed(argc, argv);
