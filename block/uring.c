@@ -125,8 +125,8 @@ static void uring_cancel(struct mp_blk_engine *e, struct mp_blk_req *req)
 
 static bool kernel_has_news(const struct mp_uring *u)
 {
-	/* Acquire by liburing's rule for kernel-written flags; the completions
-	 * themselves are ordered by the CQ tail, which liburing loads. */
+	/* U1: acquire, pairs with the kernel's stores, as liburing has it; the
+	 * completions themselves are ordered by the CQ tail, which liburing loads. */
 	unsigned int flags = __atomic_load_n(u->ring.sq.kflags, __ATOMIC_ACQUIRE);
 
 	return flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);

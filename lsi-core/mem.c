@@ -51,7 +51,8 @@ void mp_lsi_mem_copy(void *dst, const void *src, uint32_t len)
 	const uint8_t *s = src;
 
 	if (is_dword(dst, src, len)) {
-		/* L1, S1: whichever side is guest memory. */
+		/* L1: acquire, S1: release, pair with the driver's accesses to its
+		 * queues; whichever side is guest memory. */
 		uint32_t v = atomic_load_explicit((const _Atomic uint32_t *)src,
 						  memory_order_acquire);
 

@@ -92,7 +92,8 @@ bool mp_lsi_take_sto(struct mp_lsi *c)
 
 static void load_insn(struct mp_lsi_state *st, const uint32_t *p)
 {
-	/* Acquire: an operand is at least as new as the opcode in front of it. */
+	/* L2: acquire, pairs with the driver's stores: an operand is at least as
+	 * new as the opcode in front of it. */
 	uint32_t op = atomic_load_explicit((const _Atomic uint32_t *)p, memory_order_acquire);
 
 	st->insn[0] = le32toh(op);
