@@ -302,7 +302,7 @@ static bool post(struct mp_link *l, const struct mp_wire_req *req)
 		set_closed(l, why_head);
 	if (mp_unlikely(r != 1 || l->closed))
 		return false;
-	mp_wire_put_req(slot, req->op, req->bar, req->off, req->size, req->data);
+	mp_wire_put_req(slot, req);
 	mp_ring_commit(&l->s.prod);
 	kick(l);
 	return true;

@@ -10,16 +10,15 @@
 
 static const uint64_t data_mask[] = {0xff, 0xffff, 0xffffffff, UINT64_MAX};
 
-void mp_wire_put_req(void *slot, enum mp_wire_op op, unsigned int bar, uint32_t off,
-		     unsigned int size, uint64_t data)
+void mp_wire_put_req(void *slot, const struct mp_wire_req *req)
 {
 	struct mp_wire_slot *s = slot;
 	/* | 8: a RESET may say size 0. */
-	unsigned int size_log2 = (unsigned int)__builtin_ctz(size | 8);
+	unsigned int size_log2 = (unsigned int)__builtin_ctz(req->size | 8);
 
-	assert(bar < MP_WIRE_MAX_BARS && off < MP_WIRE_BAR_MAX && size <= 8);
-	s->head = (uint32_t)op << 28 | (uint32_t)size_log2 << 26 | bar << 23 | off;
-	s->data = data & data_mask[size_log2];
+	assert(req->bar < MP_WIRE_MAX_BARS && req->off < MP_WIRE_BAR_MAX && req->size <= 8);
+	s->head = (uint32_t)req->op << 28 | (uint32_t)size_log2 << 26 | req->bar << 23 | req->off;
+	s->data = req->data & data_mask[size_log2];
 }
 
 void mp_wire_put_rep(void *slot, enum mp_wire_op op, uint32_t arg, uint64_t data)

@@ -80,9 +80,9 @@ struct mp_wire_limits {
 	uint32_t bar_bytes[MP_WIRE_MAX_BARS]; /* 0: no such BAR */
 };
 
-/** mp_wire_put_req() - fill a reserved slot; @bar, @off, @size are ours and within limits */
-void mp_wire_put_req(void *slot, enum mp_wire_op op, unsigned int bar, uint32_t off,
-		     unsigned int size, uint64_t data);
+/** mp_wire_put_req() - fill a reserved slot; @req is our own and within the limits */
+void mp_wire_put_req(void *slot, const struct mp_wire_req *req);
+/** mp_wire_put_rep() - the same for a reply; @arg: low 28 bits count */
 void mp_wire_put_rep(void *slot, enum mp_wire_op op, uint32_t arg, uint64_t data);
 
 /**
@@ -94,6 +94,7 @@ void mp_wire_put_rep(void *slot, enum mp_wire_op op, uint32_t arg, uint64_t data
  */
 int mp_wire_check_req(const void *slot, const struct mp_wire_limits *limits,
 		      struct mp_wire_req *ret_req);
+/** mp_wire_check_rep() - the only way from a slot to a reply; as mp_wire_check_req() */
 int mp_wire_check_rep(const void *slot, struct mp_wire_rep *ret_rep);
 
 /*

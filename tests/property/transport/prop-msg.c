@@ -21,23 +21,23 @@ static const struct mp_wire_limits limits = {
 static void test_requests_survive_the_slot(void)
 {
 	static const unsigned int bars[] = {0, 1, 2, 4, 5};
-	struct mp_wire_req req;
+	struct mp_wire_req in, out;
 
 	for (unsigned int i = 0; i < N_WALKS; i++) {
-		enum mp_wire_op op = MP_REQ_BAR_WRITE + t_rand(&seed) % 3;
-		unsigned int bar = bars[t_rand(&seed) % 5];
-		unsigned int size = 1u << t_rand(&seed) % 4;
-		uint32_t off = (uint32_t)(t_rand(&seed) % (limits.bar_bytes[bar] - size + 1));
-		uint64_t data = t_rand(&seed);
+		in.op = MP_REQ_BAR_WRITE + t_rand(&seed) % 3;
+		in.bar = bars[t_rand(&seed) % 5];
+		in.size = 1u << t_rand(&seed) % 4;
+		in.off = (uint32_t)(t_rand(&seed) % (limits.bar_bytes[in.bar] - in.size + 1));
+		in.data = t_rand(&seed);
 
-		mp_wire_put_req(&slot, op, bar, off, size, data);
-		T_EQ(mp_wire_check_req(&slot, &limits, &req), 0);
-		T_EQ(req.op, op);
-		T_EQ(req.bar, bar);
-		T_EQ(req.off, off);
-		T_EQ(req.size, size);
+		mp_wire_put_req(&slot, &in);
+		T_EQ(mp_wire_check_req(&slot, &limits, &out), 0);
+		T_EQ(out.op, in.op);
+		T_EQ(out.bar, in.bar);
+		T_EQ(out.off, in.off);
+		T_EQ(out.size, in.size);
 		for (unsigned int b = 0; b < 8; b++)
-			T_EQ(req.data >> 8 * b & 0xff, b < size ? data >> 8 * b & 0xff : 0);
+			T_EQ(out.data >> 8 * b & 0xff, b < in.size ? in.data >> 8 * b & 0xff : 0);
 	}
 }
 

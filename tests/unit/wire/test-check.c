@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <string.h>
 
 #include "tests/lib/t.h"
 #include "wire/msg.h"
@@ -20,9 +21,11 @@ static int check(unsigned int op, unsigned int size_log2, unsigned int bar, uint
 
 static void test_request_comes_out_as_it_went_in(void)
 {
-	struct mp_wire_req req;
+	struct mp_wire_req req = {
+		.op = MP_REQ_BAR_WRITE, .bar = 1, .size = 4, .off = 1020, .data = 0x12345678};
 
-	mp_wire_put_req(&slot, MP_REQ_BAR_WRITE, 1, 1020, 4, 0x12345678);
+	mp_wire_put_req(&slot, &req);
+	memset(&req, 0, sizeof(req));
 	T_EQ(mp_wire_check_req(&slot, &limits, &req), 0);
 	T_EQ(req.op, MP_REQ_BAR_WRITE);
 	T_EQ(req.bar, 1);
@@ -33,8 +36,10 @@ static void test_request_comes_out_as_it_went_in(void)
 
 static void test_put_leaves_the_ring_its_word(void)
 {
+	struct mp_wire_req req = {.op = MP_REQ_BAR_READ, .size = 1};
+
 	slot.seq = 77;
-	mp_wire_put_req(&slot, MP_REQ_BAR_READ, 0, 0, 1, 0);
+	mp_wire_put_req(&slot, &req);
 	T_EQ(slot.seq, 77);
 	mp_wire_put_rep(&slot, MP_REP_DONE, 1, 2);
 	T_EQ(slot.seq, 77);
@@ -42,7 +47,9 @@ static void test_put_leaves_the_ring_its_word(void)
 
 static void test_put_cuts_the_value_to_its_size(void)
 {
-	mp_wire_put_req(&slot, MP_REQ_BAR_WRITE, 0, 0, 2, UINT64_MAX);
+	struct mp_wire_req req = {.op = MP_REQ_BAR_WRITE, .size = 2, .data = UINT64_MAX};
+
+	mp_wire_put_req(&slot, &req);
 	T_EQ(slot.data, 0xffff);
 }
 
@@ -109,9 +116,10 @@ static void test_reset_has_no_operands(void)
 
 static void test_reset_may_be_put_without_a_size(void)
 {
-	struct mp_wire_req req;
+	struct mp_wire_req req = {.op = MP_REQ_RESET};
 
-	mp_wire_put_req(&slot, MP_REQ_RESET, 0, 0, 0, 0);
+	mp_wire_put_req(&slot, &req);
+	memset(&req, 0, sizeof(req));
 	T_EQ(mp_wire_check_req(&slot, &limits, &req), 0);
 	T_EQ(req.op, MP_REQ_RESET);
 }
