@@ -123,6 +123,18 @@ static const struct mp_prop object_table[] = {
 	{NULL, 0, 0, 0, 0, NULL, NULL},
 };
 
+/* A form of an option: its name in messages, the key that chose it, its properties. */
+struct form {
+	const char *name, *chosen_by;
+	const struct mp_prop *props;
+};
+
+static const struct form machine_form = {"-machine x-remote", "type", machine_table};
+static const struct form hba_form = {"-device lsi53c895a", "driver", hba_table};
+static const struct form disk_form = {"-device scsi-hd", "driver", disk_table};
+static const struct form drive_form = {"-drive", NULL, drive_table};
+static const struct form object_form = {"-object x-remote-object", "qom-type", object_table};
+
 static int fail(struct parser *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 static int fail(struct parser *p, const char *fmt, ...)
@@ -159,18 +171,16 @@ static int split(struct parser *p, const char *opt, const char *text, const char
 	return keep(p, ret_kv);
 }
 
-/* Sets all properties but @skip, which chose the table. */
-static int set_all(struct parser *p, const char *what, const struct mp_keyval *kv, const char *skip,
-		   const struct mp_prop *props, void *object)
+static int set_all(struct parser *p, const struct form *form, const struct mp_keyval *kv,
+		   void *object)
 {
 	char why[768];
 
 	for (unsigned int i = 0; i < kv->n; i++) {
-		if (skip && strcmp(kv->item[i].key, skip) == 0)
+		if (form->chosen_by && strcmp(kv->item[i].key, form->chosen_by) == 0)
 			continue;
-		if (mp_prop_set(props, object, kv->item[i].key, kv->item[i].value, why,
-				sizeof(why)) < 0)
-			return fail(p, "%s: %s", what, why);
+		if (mp_prop_set(form->props, object, &kv->item[i], why, sizeof(why)) < 0)
+			return fail(p, "%s: %s", form->name, why);
 	}
 	return 0;
 }
@@ -188,7 +198,7 @@ static int parse_machine(struct parser *p, const char *arg)
 	type = mp_keyval_get(&kv, "type");
 	if (!type || strcmp(type, "x-remote") != 0)
 		return fail(p, "-machine %s: unknown machine; valid is x-remote", arg);
-	r = set_all(p, "-machine x-remote", &kv, "type", machine_table, &vfio_user);
+	r = set_all(p, &machine_form, &kv, &vfio_user);
 	if (r == 0 && vfio_user)
 		return fail(p, "-machine x-remote: vfio-user=on isn't supported; use "
 			       "-object x-remote-object");
@@ -203,7 +213,7 @@ static int parse_hba(struct parser *p, const struct mp_keyval *kv)
 
 	if (p->c->n_hbas == MP_CMDLINE_MAX_HBAS)
 		return fail(p, "more than %u devices in one worker", MP_CMDLINE_MAX_HBAS);
-	r = set_all(p, "-device lsi53c895a", kv, "driver", hba_table, &props);
+	r = set_all(p, &hba_form, kv, &props);
 	if (r < 0)
 		return mp_err_trace(r);
 	*hba = (struct mp_opt_hba){.id = props.id, .fd = -1, .stats_fd = -1};
@@ -225,7 +235,7 @@ static int parse_disk(struct parser *p, const struct mp_keyval *kv)
 				     .version = "",
 				     .scsi_id = NO_ID,
 				     .logical_bytes = 512};
-	r = set_all(p, "-device scsi-hd", kv, "driver", disk_table, disk);
+	r = set_all(p, &disk_form, kv, disk);
 	if (r < 0)
 		return mp_err_trace(r);
 	if (!disk->drive)
@@ -277,7 +287,7 @@ static int parse_drive(struct parser *p, const char *arg)
 	if (r < 0)
 		return mp_err_trace(r);
 	*drive = (struct mp_opt_drive){.locking = true, .cache = "writeback", .discard = "ignore"};
-	r = set_all(p, "-drive", &kv, NULL, drive_table, drive);
+	r = set_all(p, &drive_form, &kv, drive);
 	if (r < 0)
 		return mp_err_trace(r);
 	if (!drive->id)
@@ -307,7 +317,7 @@ static int parse_object(struct parser *p, const char *arg)
 	if (p->n_objects == MP_CMDLINE_MAX_HBAS)
 		return fail(p, "more than %u objects in one worker", MP_CMDLINE_MAX_HBAS);
 	*o = (struct object){.fd = NO_ID};
-	r = set_all(p, "-object x-remote-object", &kv, "qom-type", object_table, o);
+	r = set_all(p, &object_form, &kv, o);
 	if (r < 0)
 		return mp_err_trace(r);
 	if (!o->devid || o->fd == NO_ID)

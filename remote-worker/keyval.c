@@ -222,19 +222,19 @@ static void explain_key(const struct mp_prop *props, const char *key, char *erro
 			      props[1].name ? "," : "");
 }
 
-int mp_prop_set(const struct mp_prop *props, void *object, const char *key, const char *value,
+int mp_prop_set(const struct mp_prop *props, void *object, const struct mp_keyval_item *item,
 		char *error, size_t error_len)
 {
 	const struct mp_prop *p;
 
-	for (p = props; p->name && strcmp(p->name, key) != 0; p++)
+	for (p = props; p->name && strcmp(p->name, item->key) != 0; p++)
 		;
 	if (!p->name) {
-		explain_key(props, key, error, error_len);
+		explain_key(props, item->key, error, error_len);
 		return mp_err_origin(-EINVAL);
 	}
-	if (store(p, (char *)object + p->off, value) < 0) {
-		explain_value(p, value, error, error_len);
+	if (store(p, (char *)object + p->off, item->value) < 0) {
+		explain_value(p, item->value, error, error_len);
 		return mp_err_origin(-EINVAL);
 	}
 	return 0;

@@ -14,12 +14,14 @@
 
 #define MP_KEYVAL_MAX 32u
 
+struct mp_keyval_item {
+	const char *key, *value;
+};
+
 struct mp_keyval {
 	char *text; /* heap; the items point into it */
 	unsigned int n;
-	struct {
-		const char *key, *value;
-	} item[MP_KEYVAL_MAX];
+	struct mp_keyval_item item[MP_KEYVAL_MAX];
 };
 
 #define MP_KEYVAL_NULL ((struct mp_keyval){.text = NULL})
@@ -63,7 +65,7 @@ struct mp_prop {
  *
  * Return: 0; -EINVAL.
  */
-int mp_prop_set(const struct mp_prop *props, void *object, const char *key, const char *value,
+int mp_prop_set(const struct mp_prop *props, void *object, const struct mp_keyval_item *item,
 		char *error, size_t error_len);
 
 /** mp_prop_help() - the table as lines of a help text */
