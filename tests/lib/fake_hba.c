@@ -72,8 +72,13 @@ void hba_fini(struct fake_hba *h)
 	free(h->pool);
 }
 
+void hba_give(struct fake_hba *h, unsigned int i, void *data, size_t data_len)
+{
+	h->slots[i] = (struct hba_slot){.data = data, .data_len = data_len, .status = -1};
+}
+
 void hba_start_tagged(struct fake_hba *h, unsigned int i, enum mp_scsi_attr attr, const void *cdb,
-		      size_t cdb_len, void *data, size_t data_len)
+		      size_t cdb_len)
 {
 	struct mp_scsi_task *t = &h->tasks[i];
 
@@ -83,14 +88,12 @@ void hba_start_tagged(struct fake_hba *h, unsigned int i, enum mp_scsi_attr attr
 	t->cdb_len = (uint8_t)cdb_len;
 	memset(t->cdb, 0, sizeof(t->cdb));
 	memcpy(t->cdb, cdb, cdb_len);
-	h->slots[i] = (struct hba_slot){.data = data, .data_len = data_len, .status = -1};
 	mp_scsi_submit(h->bus, i);
 }
 
-void hba_start(struct fake_hba *h, unsigned int i, const void *cdb, size_t cdb_len, void *data,
-	       size_t data_len)
+void hba_start(struct fake_hba *h, unsigned int i, const void *cdb, size_t cdb_len)
 {
-	hba_start_tagged(h, i, MP_SCSI_UNTAGGED, cdb, cdb_len, data, data_len);
+	hba_start_tagged(h, i, MP_SCSI_UNTAGGED, cdb, cdb_len);
 }
 
 int hba_run(struct fake_hba *h, const void *cdb, size_t cdb_len, void *data, size_t data_len)
@@ -98,7 +101,8 @@ int hba_run(struct fake_hba *h, const void *cdb, size_t cdb_len, void *data, siz
 	bool hold = h->hold_xfers;
 
 	h->hold_xfers = false;
-	hba_start(h, 0, cdb, cdb_len, data, data_len);
+	hba_give(h, 0, data, data_len);
+	hba_start(h, 0, cdb, cdb_len);
 	while (h->slots[0].status < 0 && h->blk.n_reqs > 0)
 		fake_blk_finish(&h->blk, h->blk.n_reqs - 1, 0);
 	h->hold_xfers = hold;

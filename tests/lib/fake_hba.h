@@ -35,12 +35,13 @@ extern const struct mp_scsi_ops hba_ops; /* with a struct fake_hba as opaque */
 void hba_init(struct fake_hba *h, uint64_t size_bytes, size_t pool_len);
 void hba_fini(struct fake_hba *h);
 
+/** hba_give() - the initiator's memory for the next command of task @i */
+void hba_give(struct fake_hba *h, unsigned int i, void *data, size_t data_len);
 /** hba_start() - submit @cdb as task @i, untagged to target 0, LUN 0 unless the slot says otherwise */
-void hba_start(struct fake_hba *h, unsigned int i, const void *cdb, size_t cdb_len, void *data,
-	       size_t data_len);
+void hba_start(struct fake_hba *h, unsigned int i, const void *cdb, size_t cdb_len);
 /** hba_start_tagged() - the same with an attribute and a tag equal to @i */
 void hba_start_tagged(struct fake_hba *h, unsigned int i, enum mp_scsi_attr attr, const void *cdb,
-		      size_t cdb_len, void *data, size_t data_len);
+		      size_t cdb_len);
 /** hba_move() - carry out a transfer that was held back */
 void hba_move(struct fake_hba *h, unsigned int i);
 /** hba_run() - task 0, block requests and all; returns its status and frees it */

@@ -53,8 +53,8 @@ static void submit(struct fake_hba *h, uint8_t memory[N_SLOTS][DATA_BYTES], stru
 	h->tasks[slot].target = (flags & 0x30) == 0x30 ? 1 : 0;
 	h->tasks[slot].lun = (flags & 0xc0) == 0xc0 ? 65 : 0;
 	h->tasks[slot].fast = (flags & 0x04) != 0;
-	hba_start_tagged(h, slot, flags & 0x03, cdb, cdb_len, memory[slot],
-			 flags & 0x08 ? DATA_BYTES : pattern[31] * 16u);
+	hba_give(h, slot, memory[slot], flags & 0x08 ? DATA_BYTES : pattern[31] * 16u);
+	hba_start_tagged(h, slot, flags & 0x03, cdb, cdb_len);
 }
 
 static void free_finished(struct fake_hba *h)

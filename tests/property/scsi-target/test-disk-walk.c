@@ -154,7 +154,8 @@ static void start_at(unsigned int i, uint32_t lba, uint32_t n, unsigned int kind
 	if (is_write)
 		len = fill_data(c, is_same);
 	x.n_live++;
-	hba_start_tagged(&x.hba, i, MP_SCSI_SIMPLE + below(3), cdb, 16, c->data, len);
+	hba_give(&x.hba, i, c->data, len);
+	hba_start_tagged(&x.hba, i, MP_SCSI_SIMPLE + below(3), cdb, 16);
 }
 
 static void start_one(void)

@@ -15,9 +15,10 @@
 #include "remote-worker/serve.h"
 #include "tests/lib/t.h"
 
-#define BAR     MP_LSI_BAR_MMIO
-#define WAIT_NS (5 * MP_NS_PER_SEC)
-#define N_ARGS  64
+#define BAR        MP_LSI_BAR_MMIO
+#define WAIT_NS    (5 * MP_NS_PER_SEC)
+#define N_ARGS     64
+#define LINE_BYTES 4096
 
 /* Where a command's pieces lie in guest memory. */
 #define OFF_PROGRAM 0x0000u
@@ -86,12 +87,12 @@ static void parse(struct rig *r, char *line)
 		t_fail(__FILE__, __LINE__, "%s", error);
 }
 
-/* Makes the sockets, and the command line that names the worker's ends. */
+/* Makes the sockets, and the command line, LINE_BYTES, that names the worker's ends. */
 static void make_line(struct rig *r, unsigned int n_devices, const char *options, char *line,
-		      size_t len, int *worker_socks)
+		      int *worker_socks)
 {
+	size_t n, len = LINE_BYTES;
 	int socks[2];
-	size_t n;
 
 	*r = (struct rig){.n_devices = n_devices};
 	n = (size_t)snprintf(line, len, "rig -machine x-remote");
@@ -110,10 +111,10 @@ static void make_line(struct rig *r, unsigned int n_devices, const char *options
 
 void rig_spawn(struct rig *r, const char *exe, unsigned int n_devices, const char *options)
 {
-	char line[4096], *argv[N_ARGS + 1];
+	char line[LINE_BYTES], *argv[N_ARGS + 1];
 	int socks[RIG_MAX_DEVICES];
 
-	make_line(r, n_devices, options, line, sizeof(line), socks);
+	make_line(r, n_devices, options, line, socks);
 	split(line, argv);
 	r->pid = fork();
 	T_OK(r->pid >= 0);
@@ -130,9 +131,9 @@ void rig_spawn(struct rig *r, const char *exe, unsigned int n_devices, const cha
 void rig_start(struct rig *r, unsigned int n_devices, const char *options)
 {
 	int socks[RIG_MAX_DEVICES];
-	char line[4096], error[1024];
+	char line[LINE_BYTES], error[1024];
 
-	make_line(r, n_devices, options, line, sizeof(line), socks);
+	make_line(r, n_devices, options, line, socks);
 	parse(r, line);
 	if (mp_worker_start(&r->cmd, &r->worker, error, sizeof(error)) < 0)
 		t_fail(__FILE__, __LINE__, "%s", error);
@@ -271,18 +272,28 @@ int rig_command(struct rig *r, const struct rig_io *io)
 	return -2;
 }
 
-int rig_rw(struct rig *r, unsigned int dev, bool write, uint32_t lba, uint16_t n_blocks,
-	   uint32_t data_off)
+static int rw(struct rig *r, const struct rig_io *how, uint32_t lba, uint16_t n_blocks)
 {
-	struct rig_io io = {.dev = dev,
-			    .cdb = {write ? 0x2a : 0x28},
-			    .in = !write,
-			    .data_off = data_off,
-			    .len = n_blocks * 512u};
+	struct rig_io io = *how;
 
+	io.len = n_blocks * 512u;
 	mp_put_be32(io.cdb + 2, lba);
 	mp_put_be16(io.cdb + 7, n_blocks);
 	return rig_command(r, &io);
+}
+
+int rig_read(struct rig *r, unsigned int dev, uint32_t lba, uint16_t n_blocks, uint32_t data_off)
+{
+	struct rig_io io = {.dev = dev, .cdb = {0x28}, .in = true, .data_off = data_off};
+
+	return rw(r, &io, lba, n_blocks);
+}
+
+int rig_write(struct rig *r, unsigned int dev, uint32_t lba, uint16_t n_blocks, uint32_t data_off)
+{
+	struct rig_io io = {.dev = dev, .cdb = {0x2a}, .data_off = data_off};
+
+	return rw(r, &io, lba, n_blocks);
 }
 
 bool rig_worker_hung_up(struct rig *r, unsigned int dev)

@@ -82,8 +82,9 @@ struct rig_io {
 
 /* Runs one command by SeaBIOS's program; returns the SCSI status, or negative. */
 int rig_command(struct rig *r, const struct rig_io *io);
-int rig_rw(struct rig *r, unsigned int dev, bool write, uint32_t lba, uint16_t n_blocks,
-	   uint32_t data_off);
+/* READ(10) or WRITE(10) that way; @data_off: of the data in guest memory. */
+int rig_read(struct rig *r, unsigned int dev, uint32_t lba, uint16_t n_blocks, uint32_t data_off);
+int rig_write(struct rig *r, unsigned int dev, uint32_t lba, uint16_t n_blocks, uint32_t data_off);
 
 /* Waits, bounded, until the worker's socket is closed; true when it is. */
 bool rig_worker_hung_up(struct rig *r, unsigned int dev);

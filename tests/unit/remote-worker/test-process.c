@@ -252,9 +252,9 @@ static void write_and_read_back(const char *more)
 	rig_link(&rig, MP_FEAT_DMA_REPORT);
 	T_EQ(rig_command(&rig, &(struct rig_io){.dev = 0}), 2); /* unit attention */
 	memcpy(rig.ram + DATA_OFF, want, sizeof(want));
-	T_EQ(rig_rw(&rig, 0, true, 64, 8, DATA_OFF), 0);
+	T_EQ(rig_write(&rig, 0, 64, 8, DATA_OFF), 0);
 	rig_set_ram(&rig, 0);
-	T_EQ(rig_rw(&rig, 0, false, 64, 8, DATA_OFF + 8192), 0);
+	T_EQ(rig_read(&rig, 0, 64, 8, DATA_OFF + 8192), 0);
 	T_MEM_EQ(rig.ram + DATA_OFF + 8192, want, sizeof(want));
 	T_EQ(rig_command(&rig, &(struct rig_io){.cdb = {0x35}}), 0); /* SYNCHRONIZE CACHE */
 	T_EQ(rig_stop(&rig), 0);

@@ -101,10 +101,10 @@ static void test_written_data_is_in_the_file_and_reads_back(void)
 	ready(0);
 	fill(want, sizeof(want), 1);
 	memcpy(rig.ram + DATA_OFF, want, sizeof(want));
-	T_EQ(rig_rw(&rig, 0, true, 100, 16, DATA_OFF), 0);
+	T_EQ(rig_write(&rig, 0, 100, 16, DATA_OFF), 0);
 	T_EQ(pread(disk_fd, got, sizeof(got), 100 * 512), sizeof(got));
 	T_MEM_EQ(got, want, sizeof(want));
-	T_EQ(rig_rw(&rig, 0, false, 100, 16, DATA_OFF + 8192), 0);
+	T_EQ(rig_read(&rig, 0, 100, 16, DATA_OFF + 8192), 0);
 	T_MEM_EQ(rig.ram + DATA_OFF + 8192, want, sizeof(want));
 	T_EQ(rig_stop(&rig), 0);
 	close(disk_fd);
@@ -119,7 +119,7 @@ static void test_transfer_of_many_chunks(void)
 	ready(0);
 	fill(want, sizeof(want), 2);
 	T_EQ(pwrite(disk_fd, want, sizeof(want), 0), sizeof(want));
-	T_EQ(rig_rw(&rig, 0, false, 0, 2048, DATA_OFF), 0);
+	T_EQ(rig_read(&rig, 0, 0, 2048, DATA_OFF), 0);
 	T_MEM_EQ(rig.ram + DATA_OFF, want, sizeof(want));
 	T_EQ(rig_stop(&rig), 0);
 	close(disk_fd);
@@ -136,8 +136,8 @@ static void test_threads_do_what_io_uring_does(void)
 	ready(0);
 	fill(want, sizeof(want), 3);
 	memcpy(rig.ram + DATA_OFF, want, sizeof(want));
-	T_EQ(rig_rw(&rig, 0, true, 8, 8, DATA_OFF), 0);
-	T_EQ(rig_rw(&rig, 0, false, 8, 8, DATA_OFF + 4096), 0);
+	T_EQ(rig_write(&rig, 0, 8, 8, DATA_OFF), 0);
+	T_EQ(rig_read(&rig, 0, 8, 8, DATA_OFF + 4096), 0);
 	T_MEM_EQ(rig.ram + DATA_OFF + 4096, want, sizeof(want));
 	T_EQ(rig_stop(&rig), 0);
 	close(disk_fd);
@@ -153,7 +153,7 @@ static void test_every_poll_mode_works(void)
 		rig_start(&rig, 1, options);
 		rig_link(&rig, 0);
 		ready(0);
-		T_EQ(rig_rw(&rig, 0, false, 0, 8, DATA_OFF), 0);
+		T_EQ(rig_read(&rig, 0, 0, 8, DATA_OFF), 0);
 		T_EQ(rig_stop(&rig), 0);
 	}
 }
@@ -305,7 +305,7 @@ static void test_endless_scripts_leave_registers_and_other_devices_alive(void)
 	program = rig_program(&rig, 0x8000, loop, 2);
 	rig_write32(&rig, 0, LSI_DSP, program);
 	ready(1);
-	T_EQ(rig_rw(&rig, 1, false, 0, 8, DATA_OFF), 0);
+	T_EQ(rig_read(&rig, 1, 0, 8, DATA_OFF), 0);
 	rig_write32(&rig, 0, LSI_SCRATCHA, 5);
 	T_EQ(rig_read32(&rig, 0, LSI_SCRATCHA), 5);
 	rig_write8(&rig, 0, LSI_ISTAT0, LSI_ISTAT0_ABRT);
@@ -323,7 +323,7 @@ static void test_dma_reports_cover_what_was_read(void)
 	rig_link(&rig, MP_FEAT_DMA_REPORT);
 	ready(0);
 	rig.dev[0].report_bytes = 0;
-	T_EQ(rig_rw(&rig, 0, false, 0, 64, DATA_OFF), 0);
+	T_EQ(rig_read(&rig, 0, 0, 64, DATA_OFF), 0);
 	T_OK(rig.dev[0].n_reports > 0);
 	T_OK(rig.dev[0].report_bytes >= 64 * 512);
 	T_EQ(rig_stop(&rig), 0);
@@ -337,7 +337,7 @@ static void test_table_can_be_replaced_under_load(void)
 	for (unsigned int i = 0; i < 50; i++) {
 		rig_set_ram(&rig, 0);
 		memset(rig.ram + DATA_OFF, 0xff, 512);
-		T_EQ(rig_rw(&rig, 0, false, i, 1, DATA_OFF), 0);
+		T_EQ(rig_read(&rig, 0, i, 1, DATA_OFF), 0);
 		T_EQ(rig.ram[DATA_OFF], 0);
 	}
 	T_EQ(rig_stop(&rig), 0);
@@ -515,8 +515,8 @@ static void test_counters_tell_what_happened(void)
 	rig_start(&rig, 1, options);
 	rig_link(&rig, MP_FEAT_DMA_REPORT);
 	ready(0);
-	T_EQ(rig_rw(&rig, 0, false, 0, 8, DATA_OFF), 0);
-	T_EQ(rig_rw(&rig, 0, true, 0, 8, DATA_OFF), 0);
+	T_EQ(rig_read(&rig, 0, 0, 8, DATA_OFF), 0);
+	T_EQ(rig_write(&rig, 0, 0, 8, DATA_OFF), 0);
 	T_EQ(rig_stop(&rig), 0);
 	T_EQ(mp_stat_get(page, MP_STAT_WORKER_COMMANDS), 4);
 	T_EQ(mp_stat_get(page, MP_STAT_WORKER_READ_BYTES), 4096);
@@ -580,9 +580,11 @@ static void test_commands_and_turns_allocate_nothing(void)
 	ready(0);
 	atomic_store_explicit(&n_allocations, 0, memory_order_relaxed);
 	atomic_store_explicit(&counting, true, memory_order_relaxed);
-	/* Each read takes the worker far more than 20 turns. */
-	for (uint32_t i = 0; i < 500; i++)
-		T_EQ(rig_rw(&rig, 0, i % 2, i, 8, DATA_OFF), 0);
+	/* Each command takes the worker far more than 20 turns. */
+	for (uint32_t i = 0; i < 500; i += 2) {
+		T_EQ(rig_read(&rig, 0, i, 8, DATA_OFF), 0);
+		T_EQ(rig_write(&rig, 0, i + 1, 8, DATA_OFF), 0);
+	}
 	for (uint32_t i = 0; i < 10000; i++) {
 		rig_write32(&rig, 0, LSI_SCRATCHA, i);
 		rig_read8(&rig, 0, LSI_DSTAT);

@@ -124,7 +124,8 @@ static void fail_read(int result, unsigned int sense)
 	static const uint8_t cdb[10] = {0x28, 0, 0, 0, 0, 5, 0, 0, 2, 0};
 	uint8_t data[1024];
 
-	hba_start(&h, 0, cdb, 10, data, sizeof(data));
+	hba_give(&h, 0, data, sizeof(data));
+	hba_start(&h, 0, cdb, 10);
 	fake_blk_finish(&h.blk, 0, result);
 	T_EQ(h.slots[0].status, MP_SCSI_CHECK_CONDITION);
 	mp_scsi_free(h.bus, 0);
@@ -136,7 +137,8 @@ static void fail_write(int result, unsigned int sense)
 	static const uint8_t cdb[10] = {0x2a, 0, 0, 0, 0, 5, 0, 0, 2, 0};
 	uint8_t data[1024];
 
-	hba_start(&h, 0, cdb, 10, data, sizeof(data));
+	hba_give(&h, 0, data, sizeof(data));
+	hba_start(&h, 0, cdb, 10);
 	fake_blk_finish(&h.blk, 0, result);
 	T_EQ(h.slots[0].status, MP_SCSI_CHECK_CONDITION);
 	mp_scsi_free(h.bus, 0);
@@ -165,7 +167,8 @@ static void test_medium_error_names_the_block(void)
 	uint8_t data[4096], sense[18];
 
 	setup();
-	hba_start(&h, 0, read10, 10, data, sizeof(data));
+	hba_give(&h, 0, data, sizeof(data));
+	hba_start(&h, 0, read10, 10);
 	h.blk.reqs[0]->moved = 1024; /* blocks 5 and 6 were read */
 	fake_blk_finish(&h.blk, 0, -EIO);
 	mp_scsi_free(h.bus, 0);

@@ -23,7 +23,8 @@ static void setup(size_t pool_len)
 
 static void start(unsigned int i, enum mp_scsi_attr attr, const uint8_t *cdb, size_t cdb_len)
 {
-	hba_start_tagged(&h, i, attr, cdb, cdb_len, data[i], sizeof(data[i]));
+	hba_give(&h, i, data[i], sizeof(data[i]));
+	hba_start_tagged(&h, i, attr, cdb, cdb_len);
 }
 
 static unsigned int sense_of(unsigned int i)
