@@ -1,4 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Partial transfers are the normal case: a stream socket may take or give any
+ * part of a message. The sender attaches its fds to the first part that goes
+ * out, and to no other; the kernel keeps them with that part's first byte. The
+ * receiver takes fds from every part, because it can't know how the peer cut
+ * its message, and counts them against the caller's room.
+ *
+ * Who owns what, on every path: sent fds stay the caller's; received ones are
+ * ours until the whole message is there, and are all closed if it doesn't come,
+ * if there are more than the caller has room for, or if the kernel had to drop
+ * some (MSG_CTRUNC). The control buffer holds the most that the kernel passes
+ * at once, so a greedy peer can't make it truncate.
+ *
+ * Calls don't block: each tries first, and only then waits in ppoll() for what
+ * is left of the deadline. A signal restarts the wait, not the deadline.
+ */
 #include "base/fdpass.h"
 
 #include <errno.h>

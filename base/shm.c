@@ -1,4 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A mapping goes through three states: made (fd, length), mapped, sealed. It is
+ * sealed last, because F_SEAL_FUTURE_WRITE would forbid our own writable mapping
+ * as well. Who attaches looks at the seals first and at the length after: only
+ * then can the length no longer change under us, and no later load can end in
+ * SIGBUS.
+ *
+ * F_SEAL_WRITE is accepted in place of F_SEAL_FUTURE_WRITE: it says more. A
+ * private one has neither, because a later process of the same trust is to map
+ * it writable.
+ */
 #include "base/shm.h"
 
 #include <errno.h>

@@ -76,7 +76,9 @@ int mp_blk_engine_create(const struct mp_blk_engine_cfg *cfg, struct mp_blk_engi
 /** mp_blk_engine_destroy() - waits for what is in flight; NULL is fine; returns NULL */
 struct mp_blk_engine *mp_blk_engine_destroy(struct mp_blk_engine *e);
 
+/** mp_blk_engine_is_threads() - it isn't io_uring */
 bool mp_blk_engine_is_threads(const struct mp_blk_engine *e);
+/** mp_blk_engine_uring_errno() - why AUTO took threads: negative errno; 0: it didn't */
 int mp_blk_engine_uring_errno(const struct mp_blk_engine *e);
 
 /** mp_blk_engine_poll() - submit what was collected, reap what is ready; returns work done; never blocks */
@@ -91,9 +93,11 @@ unsigned int mp_blk_engine_poll(struct mp_blk_engine *e);
  */
 int mp_blk_engine_wait(struct mp_blk_engine *e, uint64_t timeout_ns);
 
-/** mp_blk_engine_n_inflight(), _n_enters(), _n_requests() - gauges and counters for statistics */
+/** mp_blk_engine_n_inflight() - requests submitted whose done() hasn't been called */
 unsigned int mp_blk_engine_n_inflight(const struct mp_blk_engine *e);
+/** mp_blk_engine_n_enters() - io_uring_enter calls so far */
 uint64_t mp_blk_engine_n_enters(const struct mp_blk_engine *e);
+/** mp_blk_engine_n_requests() - requests submitted so far */
 uint64_t mp_blk_engine_n_requests(const struct mp_blk_engine *e);
 
 struct mp_blk_open {
@@ -123,10 +127,13 @@ int mp_blk_open(struct mp_blk_engine *e, const struct mp_blk_open *how, struct m
 /** mp_blk_close() - nothing may be in flight; NULL is fine; returns NULL */
 struct mp_blk *mp_blk_close(struct mp_blk *b);
 
+/** mp_blk_size_bytes() - of the medium, a multiple of mp_blk_block_bytes() */
 uint64_t mp_blk_size_bytes(const struct mp_blk *b);
-uint32_t mp_blk_block_bytes(
-	const struct mp_blk *b); /* request alignment: 512, or 4096 with O_DIRECT on 4Kn */
+/** mp_blk_block_bytes() - alignment of requests: 512, or 4096 with O_DIRECT on 4Kn */
+uint32_t mp_blk_block_bytes(const struct mp_blk *b);
+/** mp_blk_read_only() - what writes completes with -EROFS */
 bool mp_blk_read_only(const struct mp_blk *b);
+/** mp_blk_can_discard() - does DISCARD reach the medium? */
 bool mp_blk_can_discard(const struct mp_blk *b);
 
 /** mp_blk_submit() - queue @req; wrong offset, length or op completes with -EINVAL at the next poll */

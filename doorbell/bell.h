@@ -45,7 +45,9 @@ struct mp_bell_sleeper {
 /** mp_bell_fd_create() - a non-blocking, close-on-exec eventfd, or negative errno */
 int mp_bell_fd_create(void);
 
+/** mp_bell_ringer_init() - @armed is the sleeper's word, mapped read-only; @fd its eventfd, borrowed */
 void mp_bell_ringer_init(struct mp_bell_ringer *b, const _Atomic uint32_t *armed, int fd);
+/** mp_bell_sleeper_init() - @armed is our own word; it becomes 0, awake */
 void mp_bell_sleeper_init(struct mp_bell_sleeper *b, _Atomic uint32_t *armed);
 
 /** mp_bell_ring_now() - slow path of kick: write the eventfd; retries on EINTR, a full counter is rung */

@@ -36,6 +36,7 @@ void mp_idle_init(struct mp_idle *i, enum mp_idle_mode mode, uint64_t spin_ns, u
  * bells, look once more, sleep. After a sleep call mp_idle_woke().
  */
 enum mp_idle_step mp_idle_turn(struct mp_idle *i, unsigned int work);
+/** mp_idle_woke() - a sleep is over: the budget starts anew */
 void mp_idle_woke(struct mp_idle *i);
 
 /** mp_idle_mode_parse() - "busy", "adaptive", "sleep"; -EINVAL for others */

@@ -1,4 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A stream of lines, some of which announce a blob of so many bytes. Bytes are
+ * kept until one event is whole, so the callback sees whole events only, however
+ * the socket cuts them. The state is in_blob: outside of one the next thing is a
+ * line, inside it is blob_len bytes.
+ *
+ * The buffer grows with what has come, a blob is bounded by MP_REPORT_MAX_BLOB, a
+ * line by MAX_LINE; more is an error, not a reason to keep reading.
+ */
 #include "launcher/guest_report.h"
 
 #include <errno.h>

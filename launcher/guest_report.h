@@ -27,8 +27,8 @@ enum mp_report_kind {
 struct mp_report_event {
 	enum mp_report_kind kind;
 	unsigned int round;
-	const char *
-		text; /* the rest of the line, or the blob: NUL-terminated, valid in the callback */
+	/* The rest of the line, or the blob: NUL-terminated, valid in the callback. */
+	const char *text;
 	size_t len;
 };
 
@@ -45,7 +45,9 @@ struct mp_report {
 	unsigned int n_unknown;
 };
 
+/** mp_report_init() - @fn is called back by mp_report_feed(), on its thread */
 void mp_report_init(struct mp_report *r, mp_report_fn *fn, void *opaque);
+/** mp_report_fini() - takes zeroed ones too */
 void mp_report_fini(struct mp_report *r);
 /** mp_report_feed() - bytes as they come; calls back once for each whole event; -EPROTO too long */
 int mp_report_feed(struct mp_report *r, const char *bytes, size_t n);

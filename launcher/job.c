@@ -1,4 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A fio job is text, and stays text: it is cut at section headers, [global] goes
+ * through as it is, and every other section is written once for each device,
+ * with a name and a file of its own. What fio knows of its options isn't known
+ * here, but for two things. A job that names files is refused, since the devices
+ * are ours to name. And barriers ("stonewall", "wait_for_previous") stand in the
+ * first copy of a section only: repeated in each, they would run the devices one
+ * after the other.
+ */
 #include "launcher/job.h"
 
 #include <errno.h>

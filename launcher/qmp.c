@@ -1,4 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One JSON object a line. The socket is read into one buffer until a line is
+ * whole; answers come in the order of commands, and an object that is no answer
+ * is an event and passed by. There is one command at a time, so no ids.
+ *
+ * The wait is cut into slices, so that a signal to the launcher (give_up) ends it
+ * soon, although the signal itself is read from a signalfd elsewhere.
+ */
 #include "launcher/qmp.h"
 
 #include <errno.h>

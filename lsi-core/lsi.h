@@ -125,12 +125,14 @@ size_t mp_lsi_state_bytes(void);
  */
 int mp_lsi_attach(struct mp_lsi *c, void *state, const struct mp_lsi_ops *ops, void *opaque);
 
-/* Register file: @off 0..255 and @size 1, 2, 4 (bytes ascend, wrap inside 256); side effects. */
+/** mp_lsi_read() - registers, with side effects: @off 0..255, @size 1, 2, 4; bytes ascend, wrap inside 256 */
 uint32_t mp_lsi_read(struct mp_lsi *c, unsigned int off, unsigned int size);
+/** mp_lsi_write() - the same for a write; only changes state, mp_lsi_run() acts on it */
 void mp_lsi_write(struct mp_lsi *c, unsigned int off, unsigned int size, uint32_t value);
 
-/* SCRIPTS RAM: @off + @size <= MP_LSI_RAM_BYTES; size 1, 2, 4, 8. */
+/** mp_lsi_ram_read() - SCRIPTS RAM: @off + @size <= MP_LSI_RAM_BYTES; @size 1, 2, 4, 8 */
 uint64_t mp_lsi_ram_read(struct mp_lsi *c, unsigned int off, unsigned int size);
+/** mp_lsi_ram_write() - the same for a write */
 void mp_lsi_ram_write(struct mp_lsi *c, unsigned int off, unsigned int size, uint64_t value);
 
 /** mp_lsi_set_bar() - bus address that the guest gave BAR @bar; UINT64_MAX: not decoded */
@@ -159,8 +161,9 @@ const uint64_t *mp_lsi_shadow(const struct mp_lsi *c);
 /** mp_lsi_shadowable - bit n (of word n / 64): register byte n may be read from the shadow */
 extern const uint64_t mp_lsi_shadowable[4];
 
-/** mp_lsi_tick() - the time, for GEN, HTH; mp_lsi_deadline_ns() when to call next (UINT64_MAX: never) */
+/** mp_lsi_tick() - tell the time, for the timers and what the chip itself bounds; it never goes back */
 void mp_lsi_tick(struct mp_lsi *c, uint64_t now_ns);
+/** mp_lsi_deadline_ns() - when to call mp_lsi_tick() next; UINT64_MAX: never */
 uint64_t mp_lsi_deadline_ns(const struct mp_lsi *c);
 
 /**

@@ -1,4 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Regions are kept sorted by guest address, because the worker finds an address
+ * by bisection and checks for overlap between neighbours. QEMU names sections in
+ * rising order, so each one is put behind the last, or joined to it.
+ *
+ * A section that doesn't fit changes nothing: its file is entered only after its
+ * region has found room. So a table is right at every moment, only perhaps not
+ * complete, and the caller says so.
+ */
 #include "proxy/dma.h"
 
 #include <errno.h>

@@ -21,6 +21,7 @@ struct mp_dma_table {
 	uint32_t n_regions, n_fds;
 };
 
+/** mp_dma_clear() - no regions, no files; also makes a fresh table */
 void mp_dma_clear(struct mp_dma_table *t);
 
 /**
@@ -31,6 +32,7 @@ void mp_dma_clear(struct mp_dma_table *t);
  */
 int mp_dma_add(struct mp_dma_table *t, const struct mp_session_region *region, int fd);
 
+/** mp_dma_equal() - do both say the same, files in the same order? */
 bool mp_dma_equal(const struct mp_dma_table *a, const struct mp_dma_table *b);
 
 #endif

@@ -61,6 +61,7 @@ struct mp_link {
 /** mp_link_attach_take() - meet the worker on @sock (owned from here); see mp_session_connect_take() */
 int mp_link_attach_take(struct mp_link *l, int sock, const struct mp_link_cfg *cfg,
 			const char **ret_error);
+/** mp_link_detach() - end the session and release it; takes one with s = MP_SESSION_NULL, too */
 void mp_link_detach(struct mp_link *l);
 
 /** mp_link_post() - posted write; waits (bounded) only while the ring is full */
@@ -71,6 +72,7 @@ uint64_t mp_link_read(struct mp_link *l, unsigned int bar, uint32_t off, unsigne
 /** mp_link_write() - non-posted write (port I/O): returns when applied, interrupt level included */
 void mp_link_write(struct mp_link *l, unsigned int bar, uint32_t off, unsigned int size,
 		   uint64_t value);
+/** mp_link_cfg_write() - a new value of config space, little-endian; returns when applied */
 void mp_link_cfg_write(struct mp_link *l, uint32_t off, unsigned int size, uint64_t value);
 /** mp_link_reset() - PCI reset; on return no DMA and no interrupt of before can come. 0, or -EIO dead */
 int mp_link_reset(struct mp_link *l);

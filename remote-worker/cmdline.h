@@ -85,7 +85,9 @@ struct mp_cmdline {
  */
 int mp_cmdline_parse(struct mp_cmdline *c, int argc, char *const argv[], char *error,
 		     size_t error_len);
+/** mp_cmdline_fini() - also after a failed parse */
 void mp_cmdline_fini(struct mp_cmdline *c);
+/** mp_cmdline_help() - options and properties, from the tables that parse them */
 void mp_cmdline_help(FILE *to);
 
 /** mp_cmdline_blk_open() - what a drive means for the block layer */

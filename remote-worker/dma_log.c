@@ -1,4 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Ranges in the order in which they were first written; a new one is merged into
+ * one of the last LOOK_BACK if it touches it or shares a page with it. That finds
+ * what SCRIPTS do, scatter lists and queues, without a search. Merging covers the
+ * gap inside a page as well, which is harmless: a report may say too much.
+ *
+ *	n <= MP_DMA_LOG_ENTRIES, always: a full log is folded to one range a
+ *	region, and there are fewer regions than entries.
+ *
+ * Each range lies in memory whose table was checked, so no end can wrap.
+ */
 #include "remote-worker/dma_log.h"
 
 #include "base/err.h"

@@ -1,4 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The text is copied once and cut in place: items are pointers into the copy,
+ * with ",," folded as it is cut, so a command line of any size costs one
+ * allocation.
+ *
+ * A property goes from its table into a field of the caller's struct by offset
+ * and type. Both ways to fail are explained from the same table: an unknown key
+ * by the list of keys, a bad value by what the type or the choices allow.
+ */
 #include "remote-worker/keyval.h"
 
 #include <errno.h>

@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Sizes and offsets are computed once, when the file is made, and kept in its
+ * header, so they are the same in every process that maps it. A device's part starts on a page of its own;
+ * the pools come last and in one piece. All of it is zero when it is new, which
+ * is what a chip at power-on and a free task are.
+ */
 #include "remote-worker/state.h"
 
 #include "base/err.h"

@@ -46,8 +46,10 @@ struct mp_state {
 
 /** mp_state_create() - @pool_bytes a multiple of 4096, for each device */
 int mp_state_create(unsigned int n_devices, uint64_t pool_bytes, struct mp_state *ret_state);
+/** mp_state_fini() - takes MP_STATE_NULL too */
 void mp_state_fini(struct mp_state *s);
 
+/* A device's chip, its tasks (MP_SCSI_MAX_TASKS) and its pool; they live as long as @s. */
 void *mp_state_lsi(const struct mp_state *s, unsigned int device);
 struct mp_scsi_task *mp_state_tasks(const struct mp_state *s, unsigned int device);
 uint8_t *mp_state_pool(const struct mp_state *s, unsigned int device);

@@ -36,6 +36,7 @@ int mp_worker_bell_fd(const struct mp_worker *w);
 
 /** mp_worker_notify_fd() - readable when the core has given a device up: see mp_worker_is_broken() */
 int mp_worker_notify_fd(const struct mp_worker *w);
+/** mp_worker_is_broken() - has the core given @device up? Any thread */
 bool mp_worker_is_broken(const struct mp_worker *w, unsigned int device);
 
 /** mp_worker_uring_errno() - 0, or why block I/O runs on threads although io_uring was tried */

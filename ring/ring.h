@@ -70,6 +70,7 @@ static inline void mp_ring_prod_rebind(struct mp_ring_prod *p)
 #endif
 }
 
+/** mp_ring_cons_rebind() - the same for a consumer */
 static inline void mp_ring_cons_rebind(struct mp_ring_cons *c)
 {
 	(void)c;

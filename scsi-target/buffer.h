@@ -17,11 +17,14 @@ struct mp_scsi_buffers {
 	uint32_t chunk_bytes; /* largest run, a multiple of the page */
 };
 
+/** mp_buffers_init() - @pool_len: bytes to lend, whole pages count; -EINVAL, -ENOMEM */
 int mp_buffers_init(struct mp_scsi_buffers *b, size_t pool_len);
+/** mp_buffers_fini() - takes zeroed ones too */
 void mp_buffers_fini(struct mp_scsi_buffers *b);
 
 /** mp_buffers_take() - Return: first page of a run of @n_pages; -1 no room now */
 int mp_buffers_take(struct mp_scsi_buffers *b, unsigned int n_pages, bool fast);
+/** mp_buffers_give() - give back what mp_buffers_take() lent */
 void mp_buffers_give(struct mp_scsi_buffers *b, unsigned int page, unsigned int n_pages);
 
 /** mp_buffers_n_used() - pages lent; for tests */

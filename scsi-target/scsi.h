@@ -93,6 +93,7 @@ struct mp_scsi_bus_cfg {
 
 struct mp_scsi_bus;
 
+/** mp_scsi_bus_create() - a bus without units; what @cfg points to outlives it. -EINVAL, -ENOMEM */
 int mp_scsi_bus_create(const struct mp_scsi_bus_cfg *cfg, struct mp_scsi_bus **ret_bus);
 /** mp_scsi_bus_destroy() - no block I/O may be in flight (see mp_scsi_bus_n_busy()); NULL is fine */
 struct mp_scsi_bus *mp_scsi_bus_destroy(struct mp_scsi_bus *bus);
@@ -160,6 +161,7 @@ unsigned int mp_scsi_bus_n_busy(const struct mp_scsi_bus *bus);
 struct mp_scsi_counters {
 	uint64_t n_commands, n_read_bytes, n_write_bytes, n_io_errors, n_check_conditions;
 };
+/** mp_scsi_bus_counters() - kept current, for as long as the bus lives */
 const struct mp_scsi_counters *mp_scsi_bus_counters(const struct mp_scsi_bus *bus);
 
 #endif

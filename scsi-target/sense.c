@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What is wrong is one value with a name: key, code, qualifier, and for the two
+ * "invalid field" codes where the field is. It is kept as that value and only
+ * becomes bytes when an initiator asks, in the format that it asks for. So a
+ * handler says mp_sense_lba_range, and never counts bytes.
+ */
 #include "scsi-target/sense.h"
 
 #include <string.h>

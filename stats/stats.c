@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A page is made sealed against a change of size but not of content: it outlives
+ * its writer, and the launcher that made it only reads. The header (magic, number
+ * of counters) says which counters.def it was made for; a program of another
+ * version refuses it rather than print numbers under wrong names.
+ */
 #include "stats/stats.h"
 
 #include <errno.h>

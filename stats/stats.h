@@ -47,6 +47,7 @@ int mp_stat_create(struct mp_shm *ret_shm);
 /** mp_stat_adopt_take() - map such a page from an fd, for writing or reading; -EPROTO not one */
 int mp_stat_adopt_take(int fd, struct mp_shm *ret_shm);
 
+/** mp_stat_page() - the page in @shm; NULL for MP_SHM_NULL */
 static inline struct mp_stat_page *mp_stat_page(const struct mp_shm *shm)
 {
 	return (struct mp_stat_page *)shm->addr;
@@ -71,6 +72,7 @@ static inline void mp_stat_set(struct mp_stat_page *page, enum mp_stat_id id, ui
 		atomic_store_explicit(&page->counter[id], v, memory_order_relaxed);
 }
 
+/** mp_stat_get() - a recent value; any process, any time */
 static inline uint64_t mp_stat_get(const struct mp_stat_page *page, enum mp_stat_id id)
 {
 	return atomic_load_explicit(&page->counter[id], memory_order_relaxed);

@@ -1,4 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A message is a header of 16 bytes, with which all fds travel, and a payload of
+ * the size that it names. Header and payload are received apart: who reads a
+ * header knows what it may be and how large, and asks for exactly that; no
+ * length of the peer's is ever used to allocate or to read.
+ *
+ * An ACK's status is 0 or a negative errno, in the range that errnos have;
+ * anything else is a broken peer, not a status to hand up.
+ */
 #include "wire/frame.h"
 
 #include <errno.h>

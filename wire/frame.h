@@ -17,8 +17,10 @@
 /** mp_frame_deadline() - from now on; saturates to "for ever" */
 uint64_t mp_frame_deadline(uint64_t timeout_ns);
 
+/** mp_frame_send_header() - @size: of the payload that follows; @fds borrowed, ride with it */
 int mp_frame_send_header(int sock, uint32_t cmd, size_t size, const int *fds, size_t n_fds,
 			 uint64_t deadline_ns);
+/** mp_frame_send_payload() - all of it */
 int mp_frame_send_payload(int sock, const void *payload, size_t size, uint64_t deadline_ns);
 
 /**
@@ -33,6 +35,7 @@ int mp_frame_recv_header(int sock, struct mp_session_header *ret_header, int *fd
 /** mp_frame_recv_payload() - exactly @size bytes; an fd among them is -EPROTO */
 int mp_frame_recv_payload(int sock, void *payload, size_t size, uint64_t deadline_ns);
 
+/** mp_frame_send_ack() - @status 0 or negative errno */
 int mp_frame_send_ack(int sock, int status, uint64_t deadline_ns);
 
 /** mp_frame_recv_ack() - Return: 0; the peer's negative errno; -EPROTO not an ACK */

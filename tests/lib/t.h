@@ -6,7 +6,7 @@
  *	T_MAIN(T_TEST(test_reserve_when_full_returns_zero), ...)
  *
  * A failed check prints both values and ends its test, not the program. Exit
- * status 1 when a test failed, 77 when all were skipped. T_SKIP says why.
+ * status 1 when a test failed, 77 when all were skipped. t_skip() says why.
  */
 #ifndef MP_TESTS_LIB_T_H
 #define MP_TESTS_LIB_T_H
