@@ -112,7 +112,6 @@ void mp_lsi_raise_scsi(struct mp_lsi *c, unsigned int sist0, unsigned int sist1)
 void mp_lsi_intfly(struct mp_lsi *c)
 {
 	mp_lsi_flag(c->st, MP_LSI_R_ISTAT0, ISTAT0_INTF, true);
-	c->counters.n_intfly++;
 	mp_lsi_irq_update(c);
 }
 

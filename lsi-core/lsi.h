@@ -98,7 +98,7 @@ struct mp_lsi_ops {
 };
 
 struct mp_lsi_counters {
-	uint64_t n_insns, n_commands, n_disconnects, n_reselects, n_irq_asserts, n_intfly;
+	uint64_t n_insns, n_commands, n_disconnects, n_reselects, n_irq_asserts;
 };
 
 /* Plain data; fields are the chip's business (lsi-core/state.h). */

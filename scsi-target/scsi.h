@@ -159,7 +159,7 @@ void mp_scsi_cancel_all(struct mp_scsi_bus *bus);
 unsigned int mp_scsi_bus_n_busy(const struct mp_scsi_bus *bus);
 
 struct mp_scsi_counters {
-	uint64_t n_commands, n_read_bytes, n_write_bytes, n_io_errors, n_check_conditions;
+	uint64_t n_commands, n_read_bytes, n_write_bytes, n_io_errors;
 };
 /** mp_scsi_bus_counters() - kept current, for as long as the bus lives */
 const struct mp_scsi_counters *mp_scsi_bus_counters(const struct mp_scsi_bus *bus);

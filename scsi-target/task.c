@@ -113,7 +113,6 @@ void mp_task_fail(struct mp_scsi_side *s, struct mp_scsi_sense sense)
 {
 	s->lun->sense = sense;
 	s->lun->has_sense = true;
-	s->bus->counters.n_check_conditions++;
 	mp_task_end(s, MP_SCSI_CHECK_CONDITION);
 }
 
