@@ -146,15 +146,13 @@ static bool is_refusal(int r)
 
 static int create_any(const struct mp_blk_engine_cfg *cfg, struct mp_blk_engine **ret_e)
 {
-	int r;
+	int why, r;
 
 	if (cfg->aio == MP_BLK_AIO_THREADS)
 		return mp_threads_create(cfg, ret_e);
-	r = mp_uring_create(cfg, ret_e);
-	if (r >= 0 || cfg->aio == MP_BLK_AIO_URING || !is_refusal(r))
-		return r;
-	int why = r;
-
+	why = mp_uring_create(cfg, ret_e);
+	if (why >= 0 || cfg->aio == MP_BLK_AIO_URING || !is_refusal(why))
+		return why;
 	r = mp_threads_create(cfg, ret_e);
 	if (r >= 0)
 		(*ret_e)->uring_errno = why;

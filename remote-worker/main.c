@@ -93,7 +93,7 @@ static void say_backend(const struct mp_worker *w)
 	if (mp_worker_uring_errno(w))
 		mp_info("io_uring is not permitted here (%s): disks are read and written by "
 			"threads",
-			strerror(mp_worker_uring_errno(w)));
+			strerror(-mp_worker_uring_errno(w)));
 }
 
 static int restrict_process(const struct mp_cmdline *cmd)

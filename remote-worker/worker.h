@@ -39,7 +39,7 @@ int mp_worker_notify_fd(const struct mp_worker *w);
 /** mp_worker_is_broken() - has the core given @device up? Any thread */
 bool mp_worker_is_broken(const struct mp_worker *w, unsigned int device);
 
-/** mp_worker_uring_errno() - 0, or why block I/O runs on threads although io_uring was tried */
+/** mp_worker_uring_errno() - 0, or the negative errno for which block I/O runs on threads */
 int mp_worker_uring_errno(const struct mp_worker *w);
 
 /** mp_worker_first_page() - a device's first user page, for mp_session_cfg; before it is attached */

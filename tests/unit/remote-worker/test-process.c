@@ -2,8 +2,14 @@
 /* The program mpring-worker as its users see it: exit status, messages, sandbox, cost. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,8 +23,25 @@
 #define NULL_DISK  "-drive id=d0,driver=null-co -device scsi-hd,drive=d0,bus=lsi0.0,scsi-id=0"
 
 static const char *exe;
+static bool io_uring_refused; /* to what run() runs */
 static struct rig rig;
 static char text[16384]; /* what the last run() printed */
+
+/* For this process and what it runs, as a container's filter would. */
+static void refuse_io_uring(void)
+{
+	static struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_io_uring_setup, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {sizeof(filter) / sizeof(filter[0]), filter};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+		_exit(126);
+}
 
 /* Runs the program to its end; its exit status. Standard output and error go to text. */
 static int run(const char *args)
@@ -38,6 +61,8 @@ static int run(const char *args)
 	if (pid == 0) {
 		dup2(out[1], STDOUT_FILENO);
 		dup2(out[1], STDERR_FILENO);
+		if (io_uring_refused)
+			refuse_io_uring();
 		execv(exe, argv);
 		_exit(127);
 	}
@@ -266,6 +291,27 @@ static void test_io_uring_works_in_the_sandbox(void)
 	write_and_read_back("--aio auto");
 }
 
+/* Used to say "Unknown error -1". */
+static void test_refused_io_uring_is_said_with_its_reason(void)
+{
+	char args[256];
+	int socks[2];
+
+	T_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, socks), 0);
+	snprintf(args, sizeof(args),
+		 "-machine x-remote -device lsi53c895a,id=lsi0 " NULL_DISK
+		 " -object x-remote-object,id=o0,devid=lsi0,fd=%d",
+		 socks[1]);
+	fcntl(socks[0], F_SETFD, FD_CLOEXEC);
+	shutdown(socks[0], SHUT_RDWR);
+	io_uring_refused = true;
+	run(args);
+	io_uring_refused = false;
+	close(socks[0]);
+	close(socks[1]);
+	check_says("io_uring is not permitted here (Operation not permitted)");
+}
+
 static void test_block_threads_work_in_the_sandbox(void)
 {
 	write_and_read_back("--aio threads");
@@ -363,6 +409,7 @@ int main(int argc, char **argv)
 		T_TEST(test_missing_file_is_status_1_and_named),
 		T_TEST(test_killed_worker_makes_the_device_dead_at_once),
 		T_TEST(test_io_uring_works_in_the_sandbox),
+		T_TEST(test_refused_io_uring_is_said_with_its_reason),
 		T_TEST(test_block_threads_work_in_the_sandbox),
 		T_TEST(test_unmap_works_in_the_sandbox),
 		T_TEST(test_image_of_another_format_is_refused_unless_raw_is_said),
