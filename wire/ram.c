@@ -8,7 +8,6 @@
 #include "wire/session.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -41,11 +40,20 @@ int mp_session_send_ram(int sock, const struct mp_session_region *region, uint32
 	return mp_err_trace(r);
 }
 
-static int by_gpa(const void *a, const void *b)
+/*
+ * By insertion: a table comes sorted, or nearly, and has a bound. qsort() would
+ * ask the kernel for the size of memory, which a sandboxed worker may not.
+ */
+static void sort_by_gpa(struct mp_session_region *region, uint32_t n)
 {
-	const struct mp_session_region *x = a, *y = b;
+	for (uint32_t i = 1; i < n; i++) {
+		struct mp_session_region new = region[i];
+		uint32_t at = i;
 
-	return (x->gpa > y->gpa) - (x->gpa < y->gpa);
+		for (; at > 0 && region[at - 1].gpa > new.gpa; at--)
+			region[at] = region[at - 1];
+		region[at] = new;
+	}
 }
 
 static bool region_ok(const struct mp_session_region *raw, size_t n_fds)
@@ -61,7 +69,7 @@ static int check_table(struct mp_session_region *region, uint32_t n, size_t n_fd
 	for (uint32_t i = 0; i < n; i++)
 		if (!region_ok(&region[i], n_fds))
 			return mp_err_origin(-EPROTO);
-	qsort(region, n, sizeof(*region), by_gpa);
+	sort_by_gpa(region, n);
 	for (uint32_t i = 1; i < n; i++)
 		if (region[i].gpa - region[i - 1].gpa < region[i - 1].len)
 			return mp_err_origin(-EPROTO);

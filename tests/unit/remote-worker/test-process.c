@@ -128,6 +128,14 @@ static void wait_for_sandbox(void)
 	t_fail(__FILE__, __LINE__, "no sandbox within 5 s");
 }
 
+/* Waits for the second stage, which has no calls that only a handshake needs. */
+static void wait_for_work_stage(void)
+{
+	for (unsigned int i = 0; i < 1000 && proc_value("status", "Seccomp_filters") < 2; i++)
+		usleep(1000);
+	T_EQ(proc_value("status", "Seccomp_filters"), 2);
+}
+
 static void need_plain_build(void)
 {
 #ifdef MP_SANITIZED
@@ -235,9 +243,38 @@ static void test_every_thread_is_sandboxed_in_two_stages(void)
 	wait_for_sandbox();
 	T_EQ(proc_value("status", "NoNewPrivs"), 1);
 	rig_link(&rig, 0);
-	for (unsigned int i = 0; i < 1000 && proc_value("status", "Seccomp_filters") < 2; i++)
-		usleep(1000);
-	T_EQ(proc_value("status", "Seccomp_filters"), 2);
+	wait_for_work_stage();
+	T_EQ(rig_stop(&rig), 0);
+}
+
+/* Used to kill the worker: qsort() of more than 1024 bytes asks the kernel for the size of memory. */
+static void test_largest_table_of_memory_is_taken_in_the_sandbox(void)
+{
+	static struct mp_session_region region[MP_SESSION_MAX_REGIONS];
+
+	need_plain_build();
+	/* From the top down, so that there is something to sort. */
+	for (unsigned int i = 0; i < MP_SESSION_MAX_REGIONS; i++)
+		region[i] = (struct mp_session_region){
+			.gpa = (MP_SESSION_MAX_REGIONS - i) * 0x2000ull, .len = 0x1000};
+	rig_spawn(&rig, exe, 1, NULL_DISK);
+	rig_link(&rig, 0);
+	wait_for_work_stage();
+	T_EQ(mp_link_set_ram(&rig.dev[0].link, region, MP_SESSION_MAX_REGIONS, &rig.ram_fd, 1), 0);
+	rig_set_ram(&rig, 0);
+	T_EQ(rig_command(&rig, &(struct rig_io){.dev = 0}), 2); /* unit attention */
+	T_EQ(rig_stop(&rig), 0);
+}
+
+static void test_file_that_is_too_short_is_refused_in_the_sandbox(void)
+{
+	struct mp_session_region region = {.gpa = RIG_RAM_GPA, .len = RIG_RAM_BYTES + 1};
+
+	need_plain_build();
+	rig_spawn(&rig, exe, 1, NULL_DISK);
+	rig_link(&rig, 0);
+	wait_for_work_stage();
+	T_EQ(mp_link_set_ram(&rig.dev[0].link, &region, 1, &rig.ram_fd, 1), -ERANGE);
 	T_EQ(rig_stop(&rig), 0);
 }
 
@@ -416,6 +453,8 @@ int main(int argc, char **argv)
 		T_TEST(test_disk_in_use_is_refused),
 		T_TEST(test_sigterm_is_a_normal_end),
 		T_TEST(test_every_thread_is_sandboxed_in_two_stages),
+		T_TEST(test_largest_table_of_memory_is_taken_in_the_sandbox),
+		T_TEST(test_file_that_is_too_short_is_refused_in_the_sandbox),
 		T_TEST(test_leaked_fd_of_the_parent_is_closed),
 		T_TEST(test_memory_of_a_device_stays_small),
 		T_TEST(test_start_is_quick),
