@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <sys/eventfd.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 int mp_bell_fd_create(void)
@@ -80,10 +81,15 @@ void mp_bell_disarm(struct mp_bell_sleeper *b)
 bool mp_bell_drain(int fd)
 {
 	uint64_t count;
+	struct iovec iov = {&count, sizeof(count)};
 	ssize_t n;
 
+	/* O_NONBLOCK is a flag of the open file, which the peer shares and may
+	 * have cleared; RWF_NOWAIT is ours. Kernels before 5.7 don't know it. */
 	do
-		n = read(fd, &count, sizeof(count));
+		n = preadv2(fd, &iov, 1, -1, RWF_NOWAIT);
 	while (n < 0 && errno == EINTR);
+	if (n < 0 && errno == EOPNOTSUPP)
+		n = read(fd, &count, sizeof(count));
 	return n == (ssize_t)sizeof(count);
 }

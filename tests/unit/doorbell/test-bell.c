@@ -124,9 +124,23 @@ static void test_drain_takes_all_rings_at_once(void)
 	T_OK(!readable());
 }
 
+/* A peer shares the open file, so it can clear O_NONBLOCK and take the count first. */
+static void test_drain_does_not_block_when_the_peer_cleared_nonblock(void)
+{
+	fresh();
+	T_EQ(fcntl(fd, F_SETFL, 0), 0);
+	alarm(5); /* in the place of a hang */
+	T_EQ(mp_bell_drain(fd), false);
+	mp_bell_ring_now(&ringer, 1);
+	T_EQ(mp_bell_drain(fd), true);
+	T_EQ(mp_bell_drain(fd), false);
+	alarm(0);
+}
+
 T_MAIN(T_TEST(test_fd_is_nonblocking_and_close_on_exec),
        T_TEST(test_kick_of_an_awake_sleeper_makes_no_system_call),
        T_TEST(test_kick_of_an_armed_sleeper_rings_once), T_TEST(test_kick_after_disarm_is_silent),
        T_TEST(test_next_sleep_is_rung_again), T_TEST(test_arm_twice_without_disarm_is_rung_twice),
        T_TEST(test_disarm_of_an_unarmed_bell_does_nothing), T_TEST(test_count_wraps),
-       T_TEST(test_full_eventfd_counts_as_rung), T_TEST(test_drain_takes_all_rings_at_once))
+       T_TEST(test_full_eventfd_counts_as_rung), T_TEST(test_drain_takes_all_rings_at_once),
+       T_TEST(test_drain_does_not_block_when_the_peer_cleared_nonblock))
