@@ -164,6 +164,8 @@ static bool engine_ok(const struct mp_lsi_state *st)
 	if (st->run > MP_LSI_RUNNING || st->parked > 1 || st->unfinished > 1 || st->carry > 1 ||
 	    st->move.started > 1 || st->level > 1 || st->move.left > 0xffffff)
 		return false;
+	if (st->run == MP_LSI_HALTED && (st->unfinished || st->parked))
+		return false;
 	/* Only a move under way goes on without loading its operands. */
 	if (st->move.started && (!st->unfinished || !st->move.left))
 		return false;

@@ -188,7 +188,8 @@ static unsigned int step(struct mp_lsi *c)
 		c->counters.n_insns++;
 		if (mp_unlikely(st->reg[MP_LSI_R_DCNTL] & DCNTL_SSM) && st->run == MP_LSI_RUNNING)
 			mp_lsi_raise_dma(c, DSTAT_SSI);
-	} else {
+	} else if (mp_likely(st->run == MP_LSI_RUNNING)) {
+		/* Not after an interrupt: who halts the engine abandons the instruction. */
 		st->unfinished = 1;
 		st->parked = r == MP_LSI_PARK;
 	}

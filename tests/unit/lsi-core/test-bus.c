@@ -651,6 +651,25 @@ static void test_index_used_again_is_in_the_ready_queue_once(void)
 	fake_bus_destroy(b);
 }
 
+/* Used to leave the halted engine parked on WAIT RESELECT, and deaf to the next write to DSP. */
+static void test_wait_reselect_ended_by_an_unexpected_disconnect_lets_the_next_program_start(void)
+{
+	struct fake_bus *b = fake_bus_create();
+
+	/* ABORT ends the connection, but the message behind it is answered first: REJECT. */
+	put_msg(b, "\xc0\x06\x50", 3);
+	FAKE_PROG(b, PROG, SEL_ATN, OUT(3), IN(1), 0x50000000u, 0x100);
+	fake_go(b, PROG);
+	T_EQ(b->mem[BYTES], 0x07);
+	T_EQ(fake_rd8(b, R(SIST0)), SIST0_UDC);
+	T_EQ(fake_rd8(b, R(ISTAT1)) & ISTAT1_SRUN, 0);
+	FAKE_PROG(b, PROG, STOP(7));
+	fake_go(b, PROG);
+	T_EQ(fake_rd8(b, R(DSTAT)), DSTAT_DFE | DSTAT_SIR);
+	T_EQ(fake_rd32(b, R(DSPS)), 7);
+	fake_bus_destroy(b);
+}
+
 T_MAIN(T_TEST(test_select_from_table_loads_parameters_and_connects),
        T_TEST(test_writing_scntl1_does_not_lose_the_connection),
        T_TEST(test_select_while_connected_jumps_and_keeps_the_connection),
@@ -689,4 +708,5 @@ T_MAIN(T_TEST(test_select_from_table_loads_parameters_and_connects),
        T_TEST(test_phase_test_right_behind_a_command_waits_for_the_answer),
        T_TEST(test_int_behind_a_failed_selection_brings_the_timeout_too),
        T_TEST(test_aborted_task_never_reselects),
-       T_TEST(test_index_used_again_is_in_the_ready_queue_once))
+       T_TEST(test_index_used_again_is_in_the_ready_queue_once),
+       T_TEST(test_wait_reselect_ended_by_an_unexpected_disconnect_lets_the_next_program_start))
