@@ -69,6 +69,13 @@ static void access_end(MpringPci *d)
         d->irq_missed = false;
         mp_link_irq_ready(&d->link);
     }
+    if (d->sock_missed && d->attached) {
+        d->sock_missed = false;
+        mp_link_hup(&d->link);
+        if (!d->link.closed) {
+            mpring_set_handlers(d, d->handlers);
+        }
+    }
 }
 
 static MemTxResult bar_read(void *opaque, hwaddr off, uint64_t *ret_value,
@@ -188,7 +195,8 @@ static void sock_ready(void *opaque)
     MpringPci *d = opaque;
 
     if (d->busy) {
-        /* The waiting vCPU polls the socket too, and sees the same. */
+        /* It stays readable, so listening on would keep us here. */
+        d->sock_missed = true;
         qemu_set_fd_handler(mp_link_sock_fd(&d->link), NULL, NULL, NULL);
     } else {
         mp_link_hup(&d->link);

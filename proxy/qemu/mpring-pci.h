@@ -67,7 +67,7 @@ struct MpringPci {
      * of the link; "idle" wakes them. What the main loop could not do
      * meanwhile, the busy thread does when it is through.
      */
-    bool may_drop, busy, irq_missed, cfg_missed;
+    bool may_drop, busy, irq_missed, cfg_missed, sock_missed;
     QemuCond idle;
 
     MpringBar bar[MP_WIRE_MAX_BARS];

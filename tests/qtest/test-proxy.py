@@ -3,6 +3,7 @@
 import argparse
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -329,11 +330,11 @@ def test_guest_takes_each_interrupt_once_under_kvm_without_irqfd(tools):
     check_interrupts(tools, ",irqfd=off", "kvm")
 
 
-def reading_guest(tools, device=""):
+def reading_guest(tools, device="", worker=None):
     """A vCPU that reads a register in a loop, and waits for each answer."""
     folder = tempfile.TemporaryDirectory(prefix="mpring-qtest-")
     rom = build_guest(tools, folder.name, "guest-reader")
-    m = Machine(tools, device=device, paused=False, qemu_args=["-bios", rom])
+    m = Machine(tools, device=device, worker=worker, paused=False, qemu_args=["-bios", rom])
     m.folder = folder
     wait_for(lambda: m.read(0x6006, 2) == 0x600D, "the guest program: " + m.log())
     return m
@@ -392,6 +393,26 @@ def test_worker_killed_under_a_blocked_vcpu(tools):
         m.worker.kill()
         wait_for(lambda: m.read(0x6004, 2) > 0, "the guest to read ones")
         assert m.log().count("worker is gone") == 1, m.log()
+
+
+def test_byte_out_of_turn_under_a_blocked_vcpu_is_not_forgotten(tools):
+    """Used to make QEMU deaf to the socket for good: the vCPU had the link just then."""
+    if no_nasm(tools):
+        return no_nasm(tools)
+    socks = []
+
+    def worker(fd, folder):
+        socks.append(socket.socket(fileno=os.dup(fd)))
+        return [tools.fake_worker, "--fd", str(fd)]
+    with reading_guest(tools, worker=worker) as m, socks[0]:
+        stop_worker_and_vcpu(m)
+        socks[0].send(b"x")
+        for _ in range(3):
+            m.command("endianness")  # the main loop goes round
+        m.worker.send_signal(signal.SIGCONT)
+        wait_for(lambda: "out of turn" in m.log(), "QEMU to look at the socket", 5)
+        assert m.log().count("worker is gone") == 1, m.log()
+        assert m.alive()
 
 
 def test_reset_under_a_blocked_vcpu(tools):
