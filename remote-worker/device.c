@@ -128,6 +128,8 @@ static void config_write(struct mp_device *d, uint32_t off, unsigned int size, u
 void mp_device_reset(struct mp_device *d)
 {
 	mp_lsi_reset(&d->lsi);
+	/* The disks are part of the device: the machine was switched off and on. */
+	mp_scsi_reset(d->bus, MP_SCSI_RESET_POWER, 0, 0);
 	memset(d->config, 0, sizeof(d->config));
 	update_bars(d);
 }

@@ -293,6 +293,24 @@ static void test_reset_ends_interrupt_and_scripts(void)
 	T_EQ(rig_stop(&rig), 0);
 }
 
+/* Used to keep the disk stopped, so that the firmware of the next boot found no medium. */
+static void test_reset_is_a_power_on_for_the_disks(void)
+{
+	struct rig_io test_unit_ready = {.dev = 0}, stop = {.cdb = {0x1b}},
+		      reserve = {.cdb = {0x16}};
+
+	rig_start(&rig, 1, NULL_DISK);
+	rig_link(&rig, 0);
+	ready(0);
+	T_EQ(rig_command(&rig, &reserve), 0);
+	T_EQ(rig_command(&rig, &stop), 0);
+	T_EQ(rig_command(&rig, &test_unit_ready), 2);
+	T_EQ(mp_link_reset(&rig.dev[0].link), 0);
+	T_EQ(rig_command(&rig, &test_unit_ready), 2); /* unit attention */
+	T_EQ(rig_command(&rig, &test_unit_ready), 0);
+	T_EQ(rig_stop(&rig), 0);
+}
+
 static void test_endless_scripts_leave_registers_and_other_devices_alive(void)
 {
 	static const uint32_t loop[] = {0x80880000, 0xfffffff8};
@@ -606,6 +624,7 @@ T_MAIN(T_TEST(test_inquiry_reaches_guest_memory), T_TEST(test_selection_of_an_em
        T_TEST(test_interrupt_rises_and_a_read_of_dstat_clears_it),
        T_TEST(test_fall_by_a_posted_write_rings_the_main_loop_after_a_grace),
        T_TEST(test_reset_ends_interrupt_and_scripts),
+       T_TEST(test_reset_is_a_power_on_for_the_disks),
        T_TEST(test_endless_scripts_leave_registers_and_other_devices_alive),
        T_TEST(test_dma_reports_cover_what_was_read), T_TEST(test_table_can_be_replaced_under_load),
        T_TEST(test_dma_outside_the_table_is_a_bus_fault),
