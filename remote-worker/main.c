@@ -74,6 +74,8 @@ static int make_signal_fd(void)
 {
 	sigset_t set;
 
+	/* Whoever read our messages may be gone; the disks must not follow. */
+	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);

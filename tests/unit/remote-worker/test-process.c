@@ -221,6 +221,25 @@ static void test_sigterm_is_a_normal_end(void)
 	T_EQ(rig_stop(&rig), 0);
 }
 
+/* Used to end by SIGPIPE, all devices of the process with it. */
+static void test_message_that_nobody_can_read_costs_nothing(void)
+{
+	struct mp_session_region region = {.gpa = RIG_RAM_GPA, .len = RIG_RAM_BYTES + 1};
+	int stderr_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3), fds[2];
+
+	T_EQ(pipe2(fds, O_CLOEXEC), 0);
+	close(fds[0]);
+	T_EQ(dup2(fds[1], STDERR_FILENO), STDERR_FILENO);
+	rig_spawn(&rig, exe, 2, NULL_DISK);
+	T_EQ(dup2(stderr_fd, STDERR_FILENO), STDERR_FILENO);
+	close(stderr_fd);
+	close(fds[1]);
+	rig_link(&rig, 0);
+	T_EQ(mp_link_set_ram(&rig.dev[0].link, &region, 1, &rig.ram_fd, 1), -ERANGE);
+	T_EQ(rig_read8(&rig, 1, LSI_DSTAT), 0x80);
+	T_EQ(rig_stop(&rig), 0);
+}
+
 static void test_killed_worker_makes_the_device_dead_at_once(void)
 {
 	uint64_t begin_ns;
@@ -444,6 +463,7 @@ int main(int argc, char **argv)
 		T_TEST(test_help_names_every_option_with_its_default),
 		T_TEST(test_version),
 		T_TEST(test_missing_file_is_status_1_and_named),
+		T_TEST(test_message_that_nobody_can_read_costs_nothing),
 		T_TEST(test_killed_worker_makes_the_device_dead_at_once),
 		T_TEST(test_io_uring_works_in_the_sandbox),
 		T_TEST(test_refused_io_uring_is_said_with_its_reason),
