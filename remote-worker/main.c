@@ -30,28 +30,49 @@
 
 #define EXIT_USAGE 2
 #define ERROR_LEN  2048
-#define MAX_FDS    1024
 
 /* File descriptors that were open when the program started. */
 struct inherited {
-	int fd[MAX_FDS];
-	unsigned int n;
+	int *fd;
+	size_t n, room;
 };
 
-static void find_inherited(struct inherited *in)
+static void inherited_fini(struct inherited *in)
+{
+	free(in->fd);
+	*in = (struct inherited){.fd = NULL};
+}
+
+static int remember(struct inherited *in, int fd)
+{
+	size_t room = in->room ? 2 * in->room : 64;
+	int *more;
+
+	if (in->n == in->room) {
+		more = realloc(in->fd, room * sizeof(*more));
+		if (!more)
+			return mp_err_origin(-ENOMEM);
+		in->fd = more;
+		in->room = room;
+	}
+	in->fd[in->n++] = fd;
+	return 0;
+}
+
+static int find_inherited(struct inherited *in)
 {
 	DIR *dir = opendir("/proc/self/fd");
 	const struct dirent *e;
-	int fd;
+	int fd, r = 0;
 
-	in->n = 0;
-	while (dir && (e = readdir(dir)) && in->n < MAX_FDS) {
+	while (r == 0 && dir && (e = readdir(dir))) {
 		fd = atoi(e->d_name);
 		if (fd > STDERR_FILENO && fd != dirfd(dir))
-			in->fd[in->n++] = fd;
+			r = remember(in, fd);
 	}
 	if (dir)
 		closedir(dir);
+	return mp_err_trace(r);
 }
 
 static bool is_ours(const struct mp_cmdline *cmd, int fd)
@@ -65,7 +86,7 @@ static bool is_ours(const struct mp_cmdline *cmd, int fd)
 /* A parent's fds that leaked into us would be what a broken worker could reach. */
 static void close_inherited(const struct inherited *in, const struct mp_cmdline *cmd)
 {
-	for (unsigned int i = 0; i < in->n; i++)
+	for (size_t i = 0; i < in->n; i++)
 		if (!is_ours(cmd, in->fd[i]))
 			close(in->fd[i]);
 }
@@ -138,12 +159,11 @@ static int run(const struct mp_cmdline *cmd, const struct inherited *in)
 int main(int argc, char **argv)
 {
 	MP_CLEANUP(mp_cmdline_fini) struct mp_cmdline cmd;
+	MP_CLEANUP(inherited_fini) struct inherited in = {.fd = NULL};
+	int r, r_inherited = find_inherited(&in);
 	char error[ERROR_LEN];
-	struct inherited in;
-	int r;
 
 	mp_log_init("mpring-worker", false);
-	find_inherited(&in);
 	r = mp_cmdline_parse(&cmd, argc, argv, error, sizeof(error));
 	if (r == MP_CMDLINE_HELP) {
 		mp_cmdline_help(stdout);
@@ -158,5 +178,9 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	mp_log_init("mpring-worker", cmd.verbose);
+	if (r_inherited < 0) {
+		mp_error("cannot list the open files: %s", strerror(-r_inherited));
+		return EXIT_FAILURE;
+	}
 	return run(&cmd, &in) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

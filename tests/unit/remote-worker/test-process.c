@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -318,6 +319,33 @@ static void test_leaked_fd_of_the_parent_is_closed(void)
 	T_EQ(rig_stop(&rig), 0);
 }
 
+/* Used to stop counting at 1024, and to keep the rest. */
+static void test_more_leaked_fds_than_a_table_holds_are_closed(void)
+{
+	struct rlimit old, more;
+	char path[64], link[64];
+	int fds[2], top = 1500;
+	bool leaked;
+
+	need_plain_build();
+	T_EQ(getrlimit(RLIMIT_NOFILE, &old), 0);
+	if (old.rlim_max < (rlim_t)top + 64)
+		t_skip("no more than %lu files may be open", (unsigned long)old.rlim_max);
+	more = (struct rlimit){.rlim_cur = (rlim_t)top + 64, .rlim_max = old.rlim_max};
+	T_EQ(setrlimit(RLIMIT_NOFILE, &more), 0);
+	T_EQ(pipe(fds), 0); /* not close-on-exec */
+	for (int fd = fds[1] + 1; fd <= top; fd++)
+		T_EQ(dup2(fds[1], fd), fd);
+	rig_spawn(&rig, exe, 1, NULL_DISK);
+	wait_for_sandbox();
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", rig.pid, top);
+	leaked = readlink(path, link, sizeof(link)) >= 0;
+	T_EQ(rig_stop(&rig), 0);
+	T_EQ(close_range((unsigned int)fds[0], (unsigned int)top, 0), 0);
+	T_EQ(setrlimit(RLIMIT_NOFILE, &old), 0);
+	T_OK(!leaked);
+}
+
 static void write_and_read_back(const char *more)
 {
 	int fd = temp_file(DISK_BYTES);
@@ -476,6 +504,7 @@ int main(int argc, char **argv)
 		T_TEST(test_largest_table_of_memory_is_taken_in_the_sandbox),
 		T_TEST(test_file_that_is_too_short_is_refused_in_the_sandbox),
 		T_TEST(test_leaked_fd_of_the_parent_is_closed),
+		T_TEST(test_more_leaked_fds_than_a_table_holds_are_closed),
 		T_TEST(test_memory_of_a_device_stays_small),
 		T_TEST(test_start_is_quick),
 		T_TEST(test_idle_worker_uses_no_cpu),
