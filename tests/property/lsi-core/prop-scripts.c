@@ -14,6 +14,7 @@
 #define PROG       0x1000u
 #define N_SLOTS    48u /* an instruction and a NOP, or a memory move and a zero word */
 #define SLOT       16u
+#define NOP        0x80000000u
 #define WINDOW     0x4000u /* programs and most operands */
 #define N_PROGRAMS 400u
 #define N_STEPS    150u
@@ -301,7 +302,7 @@ static uint32_t any_loadstore(uint64_t *seed, uint32_t *operand)
 
 static void put_insn(struct fake_bus *b, uint64_t *seed, uint32_t at)
 {
-	uint32_t w, operand = (uint32_t)t_rand(seed), third = 0x80000000;
+	uint32_t w, operand = (uint32_t)t_rand(seed), third = NOP;
 
 	switch (pick(seed, 8)) {
 	case 0:
@@ -349,12 +350,19 @@ static void check_same(const struct fake_bus *b, const struct model *m)
 	T_MEM_EQ(b->st->ram, m->ram, MP_LSI_RAM_BYTES);
 }
 
-/* Random data is not a program: it could be any instruction. */
+/*
+ * Random data is not a program: it could be any instruction, one that waits for
+ * ever too. Nor is an operand, where a RETURN to a computed TEMP may lead; inside
+ * a slot only what puts an end to it is code.
+ */
 static bool in_program(const struct model *m)
 {
-	uint32_t dsp = word(m, R(DSP));
+	uint32_t dsp = word(m, R(DSP)), w;
 
-	return dsp - PROG < SLOT * N_SLOTS && dsp % 4 == 0;
+	if (dsp - PROG >= SLOT * N_SLOTS || dsp % 4 != 0)
+		return false;
+	w = mp_get_le32(m->mem + dsp);
+	return dsp % SLOT == 0 || w == NOP || w == 0;
 }
 
 /* Say what was executed last, if that is what the check will fail on. */
