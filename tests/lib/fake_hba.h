@@ -46,6 +46,10 @@ void hba_start_tagged(struct fake_hba *h, unsigned int i, enum mp_scsi_attr attr
 void hba_move(struct fake_hba *h, unsigned int i);
 /** hba_run() - task 0, block requests and all; returns its status and frees it */
 int hba_run(struct fake_hba *h, const void *cdb, size_t cdb_len, void *data, size_t data_len);
+/** HBA_RUN() - hba_run() of a CDB that is spelled out: HBA_RUN(&h, data, 36, 0x12, 0, 0, 0, 36, 0) */
+#define HBA_RUN(h, data, data_len, ...)                                                            \
+	hba_run((h), (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}),       \
+		(data), (data_len))
 /** hba_sense() - REQUEST SENSE; returns key << 16 | asc << 8 | ascq */
 unsigned int hba_sense(struct fake_hba *h);
 

@@ -17,9 +17,7 @@ static void setup(void)
 	hba_init(&h, DISK_BYTES, 1 << 20);
 }
 
-#define RUN(data, len, ...)                                                                        \
-	hba_run(&h, (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}),        \
-		(data), (len))
+#define RUN(data, len, ...) HBA_RUN(&h, (data), (len), __VA_ARGS__)
 
 static int rw16(uint8_t opcode, uint64_t lba, uint32_t n_blocks, void *data, size_t len)
 {

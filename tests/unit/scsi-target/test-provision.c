@@ -20,9 +20,7 @@ static void setup(void)
 	memset(data, 0, sizeof(data));
 }
 
-#define RUN(len, ...)                                                                              \
-	hba_run(&h, (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}), data,  \
-		(len))
+#define RUN(len, ...) HBA_RUN(&h, data, (len), __VA_ARGS__)
 
 static unsigned int unmap_list(unsigned int n)
 {

@@ -15,9 +15,7 @@ static void setup(void)
 	memset(data, 0xee, sizeof(data));
 }
 
-#define RUN(len, ...)                                                                              \
-	hba_run(&h, (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}), data,  \
-		(len))
+#define RUN(len, ...) HBA_RUN(&h, data, (len), __VA_ARGS__)
 
 /* A second bus with units of the test's choice behind the same adapter. */
 static void rebuild(const struct mp_scsi_disk_cfg *disks, unsigned int n)
