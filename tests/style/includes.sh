@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Layers: what each folder may include, and which files are the one door to a library. TAP.
 set -u
+. "$(dirname "$0")/tap.sh"
 cd "$1" || exit 1
 
 # folder: folders of ours that it may include, beside itself
@@ -28,17 +29,6 @@ rte_.*\.h|^(remote-worker/control|bench/rivals/rte_ring)\.c$
 benchmark/benchmark\.h|^bench/shim/gbench\.cc$
 (qemu|qapi|hw|exec|qom|sysemu|system|migration|monitor|plugins)/.*\.h|^proxy/qemu/.*$
 '
-nr=0 failed=0
-result() { # faults, claim
-	nr=$((nr + 1))
-	if [ -z "$1" ]; then
-		echo "ok $nr - $2"
-	else
-		while read -r line; do echo "# $line"; done <<<"$1"
-		echo "not ok $nr - $2"
-		failed=1
-	fi
-}
 sources() { git ls-files '*.[ch]' '*.cc' '*.def'; }
 
 echo "1..$(grep -c . <<<"$(grep . <<<"$layers"; grep . <<<"$doors"; echo own root lib | tr ' ' '\n')")"
@@ -48,7 +38,7 @@ while IFS=: read -r folder allowed; do
 	may=$(echo "$folder $allowed" | tr ' ' '|' | sed 's/|$//')
 	faults=$(sources | grep "^$folder/" | xargs -r grep -HnE "^#include \"($ours)/" /dev/null |
 		grep -vE "#include \"($may)/")
-	result "$faults" "$folder includes only: ${allowed:-nothing of ours}"
+	none "$folder includes only: ${allowed:-nothing of ours}" <<<"$faults"
 done <<<"$layers"
 while IFS='|' read -r header files; do
 	[ -n "$header" ] || continue
@@ -58,7 +48,7 @@ while IFS='|' read -r header files; do
 	header=${line%%|^*}
 	faults=$(sources | xargs grep -HnE "^#include [<\"]$header[>\"]" /dev/null |
 		awk -F: -v may="^$files" '$1 !~ may')
-	result "$faults" "only ^$files includes $header"
+	none "only ^$files includes $header" <<<"$faults"
 done <<<"$doors"
 # A header that needs another's help is found when a file of its own folder includes it first.
 faults=$(git ls-files '*.c' | grep -vE '^(proxy/qemu|tests|bench)/' | while read -r c; do
@@ -66,17 +56,17 @@ faults=$(git ls-files '*.c' | grep -vE '^(proxy/qemu|tests|bench)/' | while read
 	first=$(grep -m1 '^#include' "$c")
 	[[ $first == "#include \"$(dirname "$c")/"* ]] || echo "$c: first include is $first, not its own header"
 done)
-result "$faults" "own header first"
+none "own header first" <<<"$faults"
 # A path that doesn't start at the root would hide its layer from the greps above.
 faults=$(sources | grep -v '^proxy/qemu/' | xargs grep -HnE '^#include "' /dev/null | while IFS=: read -r file line text; do
 	header=$(cut -d'"' -f2 <<<"$text")
 	[ -e "$header" ] || [ -e "$header.in" ] || echo "$file:$line: no $header below the root"
 done)
-result "$faults" "every path starts at the root"
+none "every path starts at the root" <<<"$faults"
 # What neither the C library nor the kernel brings needs a door in the list above.
 libc='(sys|linux)/[a-z_]+|argp|assert|dirent|endian|errno|fcntl|fnmatch|getopt|inttypes|limits|poll|pthread|sched|semaphore|setjmp|signal|std(arg|atomic|bool|def|int|io|lib)|strings?|time|unistd'
 doored=$(grep . <<<"$doors" | sed 's/|^.*//' | paste -sd'|')
 faults=$(sources | grep -v '^proxy/qemu/' | xargs grep -HnE '^#include <' /dev/null |
 	grep -vE "<($libc)\.h>|<($doored)>|<(std|c)[a-z]+>")
-result "$faults" "every library has a door"
+none "every library has a door" <<<"$faults"
 exit $failed

@@ -2,17 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Each acquire, release and fence has a label above it, and docs/ordering.md has each label. TAP.
 set -u
+. "$(dirname "$0")/tap.sh"
 cd "$1" || exit 1
-failed=0
-result() { # number, claim, faults
-	if [ -z "$3" ]; then
-		echo "ok $1 - $2"
-	else
-		while read -r line; do echo "# $line"; done <<<"$3"
-		echo "not ok $1 - $2"
-		failed=1
-	fi
-}
 sources() { git ls-files '*.[ch]' | grep -vE '^(tests|bench|examples)/'; }
 
 echo "1..2"
@@ -24,9 +15,9 @@ unlabelled=$(sources | xargs awk '
 	/memory_order_(acquire|release|acq_rel|seq_cst)|__ATOMIC_[AS]/ && !/signal_fence/ && FNR - seen > 5 {
 		print FILENAME ":" FNR ": " $0
 	}')
-result 1 "each acquire, release and fence has a label" "$unlabelled"
+none "each acquire, release and fence has a label" <<<"$unlabelled"
 in_code=$(sources | xargs grep -hoE '\b[A-Z][0-9]: (acquire|release|full fence)' | cut -c1-2 | sort -u)
 in_docs=$(grep -oE '^\| [A-Z][0-9] \|' docs/ordering.md | cut -c3-4 | sort -u)
-result 2 "docs/ordering.md has the labels of the code" \
-	"$(diff <(echo "$in_code") <(echo "$in_docs") | sed -n 's/^</only in code:/p; s/^>/only in docs:/p')"
+none "docs/ordering.md has the labels of the code" \
+	< <(diff <(echo "$in_code") <(echo "$in_docs") | sed -n 's/^</only in code:/p; s/^>/only in docs:/p')
 exit $failed
