@@ -53,8 +53,10 @@ static void test_add_adds_and_set_sets(void)
 
 static void test_no_page_counts_nothing(void)
 {
+	fresh();
 	mp_stat_add(NULL, MP_STAT_WORKER_TURNS, 1);
 	mp_stat_set(NULL, MP_STAT_WORKER_TURNS, 1);
+	T_EQ(mp_stat_get(mp_stat_page(&shm), MP_STAT_WORKER_TURNS), 0);
 }
 
 static void test_adopted_page_shows_the_writers_values(void)
