@@ -33,8 +33,11 @@ static uint8_t byte(struct input *in)
 
 static void bytes(struct input *in, uint8_t *out, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		out[i] = byte(in);
+	size_t left = (size_t)(in->end - in->at), take = n < left ? n : left;
+
+	memset(out, 0, n);
+	memcpy(out, in->at, take);
+	in->at += take;
 }
 
 /* slot, flags, CDB; then 32 bytes that the initiator's memory is made of */
