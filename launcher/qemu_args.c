@@ -13,21 +13,24 @@
 /* The value of -drive from "file=" on, without id and interface. */
 static void drive_source(const struct mp_plan *p, const struct mp_plan_dev *d, char **ret)
 {
+	/* fio's trim needs it; a user's guest has what QEMU gives by default. */
+	const char *discard = p->opt->mode == MP_MODE_PERF ? ",discard=unmap" : "";
 	MP_CLEANUP_FREE char *file = NULL;
 	int r;
 
 	if (d->disk) {
 		file = mp_args_escape(d->disk->file);
-		r = asprintf(ret, "file=%s,format=%s%s%s", file, d->disk->format,
+		r = asprintf(ret, "file=%s,format=%s%s%s%s", file, d->disk->format, discard,
 			     d->disk->readonly ? ",readonly=on" : "",
 			     /* Both controllers have it open, and never work at the same time. */
 			     p->opt->compare && d->kind == MP_DEV_REMOTE ? ",locking=off"
 			     : p->opt->compare                           ? ",file.locking=off"
 									 : "");
 	} else if (p->opt->backend == MP_BACKEND_NULL) {
-		r = asprintf(ret, "driver=null-co,size=%llu", (unsigned long long)p->disk_bytes);
+		r = asprintf(ret, "driver=null-co,size=%llu%s", (unsigned long long)p->disk_bytes,
+			     discard);
 	} else {
-		r = asprintf(ret, "file=/proc/self/fd/%d,format=raw", d->disk_fd);
+		r = asprintf(ret, "file=/proc/self/fd/%d,format=raw%s", d->disk_fd, discard);
 	}
 	mp_assert(r >= 0);
 }

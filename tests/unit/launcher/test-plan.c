@@ -129,7 +129,8 @@ static void test_worker_gets_one_controller_and_disk_for_each_device(void)
 	MP_CLEANUP_FREE char *text = joined(fill_worker0, &p);
 
 	check_has(text, "mpring-worker -machine x-remote -device lsi53c895a,id=lsi0 ");
-	check_has(text, "-drive id=disk-lsi0,if=none,file=/proc/self/fd/16,format=raw ");
+	check_has(text,
+		  "-drive id=disk-lsi0,if=none,file=/proc/self/fd/16,format=raw,discard=unmap ");
 	check_has(text,
 		  "-object x-remote-object,id=object-lsi0,devid=lsi0,fd=18 --stats-fd lsi0=20 ");
 	check_has(text, "-device lsi53c895a,id=lsi1 ");
@@ -145,7 +146,7 @@ static void test_null_backend_needs_no_file(void)
 	make_plan(&p, &o);
 	MP_CLEANUP_FREE char *text = joined(fill_worker0, &p);
 
-	check_has(text, "-drive id=disk-lsi0,if=none,driver=null-co,size=67108864 ");
+	check_has(text, "-drive id=disk-lsi0,if=none,driver=null-co,size=67108864,discard=unmap ");
 }
 
 static void test_comma_in_a_file_name_is_doubled(void)
@@ -159,7 +160,7 @@ static void test_comma_in_a_file_name_is_doubled(void)
 	make_plan(&p, &o);
 	MP_CLEANUP_FREE char *text = joined(fill_worker0, &p);
 
-	check_has(text, "file=/d/a,,b.img,format=raw,readonly=on ");
+	check_has(text, "file=/d/a,,b.img,format=raw,discard=unmap,readonly=on ");
 }
 
 static void test_qemu_has_no_disk_of_a_remote_device(void)
@@ -203,8 +204,10 @@ static void test_compared_disk_is_opened_twice_without_locks(void)
 	MP_CLEANUP_FREE char *qemu = joined(mp_plan_qemu_args, &p);
 	MP_CLEANUP_FREE char *worker = joined(fill_worker0, &p);
 
-	check_has(qemu, "file=/d,format=raw,file.locking=off,cache=writeback,aio=io_uring ");
-	check_has(worker, "file=/d,format=raw,locking=off ");
+	check_has(
+		qemu,
+		"file=/d,format=raw,discard=unmap,file.locking=off,cache=writeback,aio=io_uring ");
+	check_has(worker, "file=/d,format=raw,discard=unmap,locking=off ");
 }
 
 static void test_user_guest_keeps_its_own_arguments(void)
