@@ -236,22 +236,27 @@ static error_t parse_common(int key, char *arg, struct argp_state *st)
 static error_t parse_load(int key, char *arg, struct argp_state *st)
 {
 	struct mp_options *o = st->input;
+	uint64_t bs = 0;
 
 	switch (key) {
 	case OPT_RUNTIME:
 		o->runtime_s = UINT(st, "runtime", arg, 1, 86400);
+		o->load_option = "--runtime";
 		break;
 	case OPT_IODEPTH:
 		o->iodepth = UINT(st, "iodepth", arg, 1, 1024);
+		o->load_option = "--iodepth";
 		break;
 	case OPT_RW:
 		o->rw = one_of(st, "rw", arg,
 			       "read write randread randwrite rw readwrite randrw trim randtrim");
+		o->load_option = "--rw";
 		break;
 	case OPT_BS:
-		if (mp_options_size(arg, &(uint64_t){0}) < 0)
-			argp_error(st, "--bs takes a size like 4k, not '%s'", arg);
+		if (mp_options_size(arg, &bs) < 0 || bs % 512)
+			argp_error(st, "--bs takes a multiple of 512 like 4k, not '%s'", arg);
 		o->bs = arg;
+		o->load_option = "--bs";
 		break;
 	case OPT_DISK_SIZE:
 		if (mp_options_size(arg, &o->disk_size_bytes) < 0 || o->disk_size_bytes < 1 << 20)
@@ -302,7 +307,7 @@ static error_t parse_perf_only(int key, char *arg, struct argp_state *st)
 		o->accel = one_of(st, "accel", arg, "auto tcg kvm");
 		break;
 	case OPT_MEMORY:
-		o->memory_mib = UINT(st, "memory", arg, 256, 1u << 20);
+		o->memory_mib = UINT(st, "memory", arg, 384, 1u << 20);
 		break;
 	case OPT_TIMEOUT:
 		o->timeout_s = UINT(st, "timeout", arg, 1, 864000);
@@ -316,8 +321,22 @@ static error_t parse_perf_only(int key, char *arg, struct argp_state *st)
 	return 0;
 }
 
+static void check_load(struct argp_state *st, const struct mp_options *o)
+{
+	bool reads_only = strcmp(o->rw, "read") == 0 || strcmp(o->rw, "randread") == 0;
+
+	if (o->job_file && o->load_option)
+		argp_error(st, "--job and %s exclude each other: the job file has all of that",
+			   o->load_option);
+	for (unsigned int i = 0; i < o->n_disks; i++)
+		if (o->disk[i].readonly && !o->job_file && !reads_only)
+			argp_error(st, "--rw %s writes, but %s is readonly", o->rw,
+				   o->disk[i].file);
+}
+
 static void check_perf(struct argp_state *st, struct mp_options *o)
 {
+	check_load(st, o);
 	if (!o->n_devices)
 		o->n_devices = o->n_disks ? o->n_disks : 1;
 	if (o->n_disks && o->n_disks != o->n_devices)

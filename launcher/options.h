@@ -23,6 +23,7 @@ struct mp_options {
 	unsigned int n_devices;
 	unsigned int runtime_s, iodepth, rounds;
 	const char *rw, *bs;
+	const char *load_option; /* one of those that --job replaces, if given */
 	uint64_t disk_size_bytes; /* 0: chosen from the memory there is */
 	struct mp_opt_disk disk[MP_MAX_DEVICES];
 	unsigned int n_disks; /* 0: temporary disks */

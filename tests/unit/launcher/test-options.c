@@ -126,6 +126,22 @@ static void test_wrong_lines_end_with_status_2_and_say_what_is_valid(void)
 	T_OK(strstr(m, "--disk") != NULL);
 }
 
+static void test_a_load_that_cannot_run_is_refused(void)
+{
+	char m[1024];
+
+	T_EQ(refused(MP_MODE_PERF, "mpring --rw trim --disk a,readonly=on", m, sizeof(m)), 2);
+	T_OK(strstr(m, "readonly") != NULL);
+	T_EQ(refused(MP_MODE_PERF, "mpring --rw randread --disk a,readonly=on", m, sizeof(m)), 99);
+	T_EQ(refused(MP_MODE_PERF, "mpring --job f --disk a,readonly=on", m, sizeof(m)), 99);
+	T_EQ(refused(MP_MODE_PERF, "mpring --job f --runtime 5", m, sizeof(m)), 2);
+	T_OK(strstr(m, "--runtime") != NULL);
+	T_EQ(refused(MP_MODE_PERF, "mpring --bs 1000", m, sizeof(m)), 2);
+	T_OK(strstr(m, "512") != NULL);
+	T_EQ(refused(MP_MODE_PERF, "mpring --memory 256", m, sizeof(m)), 2);
+	T_OK(strstr(m, "384") != NULL);
+}
+
 static void test_sizes_have_units(void)
 {
 	uint64_t v;
@@ -147,4 +163,4 @@ T_MAIN(T_TEST(test_defaults_are_the_documented_ones), T_TEST(test_compare_means_
        T_TEST(test_disk_names_file_and_properties),
        T_TEST(test_run_hands_on_everything_after_the_dashes),
        T_TEST(test_wrong_lines_end_with_status_2_and_say_what_is_valid),
-       T_TEST(test_sizes_have_units))
+       T_TEST(test_a_load_that_cannot_run_is_refused), T_TEST(test_sizes_have_units))
