@@ -52,7 +52,7 @@ struct perf {
 	unsigned int n_rounds, at; /* @at: rounds that began */
 	bool failed, done;
 	char guest[128], status[160]; /* what the progress line says */
-	FILE *console;
+	FILE *console, *json; /* @json: NULL for none and for standard output */
 	char line[512]; /* of the console, as far as it came */
 	size_t line_len;
 	char tail[TAIL_BYTES]; /* of the console, for the time when all goes wrong */
@@ -370,6 +370,29 @@ static uint64_t time_limit_s(const struct mp_plan *plan)
 	return 180 + 3 * plan->n_devs + o->rounds * plan->n_jobs * round_s;
 }
 
+static int open_output(const char *option, const char *path, FILE **ret)
+{
+	if (!path)
+		return 0;
+	*ret = fopen(path, "we");
+	if (!*ret) {
+		mp_error("%s %s: %s", option, path, strerror(errno));
+		return mp_err_origin(-errno);
+	}
+	return 0;
+}
+
+/* Now, not when hours of measuring are over. */
+static int open_outputs(struct perf *p, const struct mp_options *o)
+{
+	bool to_stdout = o->json_file && strcmp(o->json_file, "-") == 0;
+	int r = open_output("--console", o->console_file, &p->console);
+
+	if (r < 0)
+		return r;
+	return open_output("--json", to_stdout ? NULL : o->json_file, &p->json);
+}
+
 static int init(struct perf *p, struct mp_plan *plan)
 {
 	const struct mp_options *o = plan->opt;
@@ -388,14 +411,7 @@ static int init(struct perf *p, struct mp_plan *plan)
 		mp_assert(p->round[k].transport);
 	}
 	mp_report_init(&p->report, on_event, p);
-	if (o->console_file) {
-		p->console = fopen(o->console_file, "we");
-		if (!p->console) {
-			mp_error("--console %s: %s", o->console_file, strerror(errno));
-			return mp_err_origin(-errno);
-		}
-	}
-	return 0;
+	return mp_err_trace(open_outputs(p, o));
 }
 
 static void fini(struct perf *p)
@@ -408,6 +424,8 @@ static void fini(struct perf *p)
 	mp_report_fini(&p->report);
 	if (p->console)
 		fclose(p->console);
+	if (p->json)
+		fclose(p->json);
 }
 
 /* === the outcome =========================================================== */
@@ -444,9 +462,9 @@ static int collect(struct perf *p, enum mp_dev_kind kind, struct kind_outcome *o
 	return mp_results_median(out->round, o->n_rounds, &o->rows);
 }
 
-static int write_json(struct perf *p, struct kind_outcome *const *kinds, unsigned int n)
+static void write_json(struct perf *p, struct kind_outcome *const *kinds, unsigned int n)
 {
-	const char *path = p->plan->opt->json_file;
+	FILE *out = p->json ? p->json : stdout;
 	json_t *list = json_array(), *root;
 	int r;
 
@@ -455,14 +473,10 @@ static int write_json(struct perf *p, struct kind_outcome *const *kinds, unsigne
 	root = json_pack("{s:o, s:b, s:o}", "context", mp_output_context(p->plan, p->guest),
 			 "failed", p->failed, "results", list);
 	mp_assert(root);
-	if (strcmp(path, "-") == 0)
-		r = json_dumpf(root, stdout, JSON_INDENT(2) | JSON_SORT_KEYS);
-	else
-		r = json_dump_file(root, path, JSON_INDENT(2) | JSON_SORT_KEYS);
+	r = json_dumpf(root, out, JSON_INDENT(2) | JSON_SORT_KEYS);
 	json_decref(root);
-	if (r < 0)
-		fail(p, "--json %s: %s", path, strerror(errno));
-	return r;
+	if (r < 0 || fflush(out) != 0)
+		fail(p, "--json %s: %s", p->plan->opt->json_file, strerror(errno));
 }
 
 static void print_head(const struct perf *p, FILE *out)

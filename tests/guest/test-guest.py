@@ -308,6 +308,13 @@ def case_run_starts_a_guest_of_the_user():
             run.check_nothing_left()
 
 
+def case_json_that_cannot_be_written_ends_at_once():
+    with perf('--json', '/proc/none/out.json') as run:
+        assert run.wait(20) == 1, run.text
+        assert '--json /proc/none/out.json: No such file' in run.text, run.text
+        assert 'guest boots' not in run.text, run.text
+
+
 def missing():
     for path, hint in ((BUILD + '/launcher/mpring', 'not built'),
                        (BUILD + '/remote-worker/mpring-worker', 'not built'),
