@@ -154,7 +154,7 @@ static int meet_qemu(struct mp_machine *m)
 	if (r < 0)
 		mp_machine_check(m);
 	if (r == -ECONNRESET && !m->interrupted)
-		mp_error("QEMU did not start; its own message is above");
+		mp_error("QEMU did not start; the first message above says why");
 	else if (r < 0 && !m->interrupted)
 		mp_error("QEMU does not answer on its monitor: %s", strerror(-r));
 	return r;

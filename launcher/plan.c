@@ -24,6 +24,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -37,6 +38,7 @@
 #define ROOT_SLOTS     28
 #define BRIDGE_DEVICES 16
 #define DRY_FIRST_FD   10
+#define GUEST_HINT     "make the guest image with launcher/guest/make-image.sh"
 
 /* === what ================================================================== */
 
@@ -118,6 +120,22 @@ static int find_remote(struct mp_plan *p)
 			 "build it with ./quickstart --build-only, or name it with --plugin");
 }
 
+static int find_guest(struct mp_plan *p)
+{
+	static const char *const names[] = {"vmlinux", "initrd.img"};
+	char path[PATH_MAX + 16];
+	int r = find_file(p->guest_dir, p->opt->guest_dir, "../../.cache/guest", GUEST_HINT);
+
+	for (unsigned int i = 0; r == 0 && i < 2; i++) {
+		snprintf(path, sizeof(path), "%s/%s", p->guest_dir, names[i]);
+		if (access(path, R_OK) < 0) {
+			r = mp_err_origin(-errno);
+			mp_error("%s: %s; %s", path, strerror(-r), GUEST_HINT);
+		}
+	}
+	return mp_err_trace(r);
+}
+
 static int find_programs(struct mp_plan *p)
 {
 	const struct mp_options *o = p->opt;
@@ -127,8 +145,7 @@ static int find_programs(struct mp_plan *p)
 	r = o->baseline ? 0 : find_remote(p);
 	if (r < 0 || o->mode != MP_MODE_PERF)
 		return r;
-	return find_file(p->guest_dir, o->guest_dir, "../../.cache/guest",
-			 "make the guest image with launcher/guest/make-image.sh");
+	return mp_err_trace(find_guest(p));
 }
 
 /* === where ================================================================= */
@@ -329,6 +346,46 @@ static int temp_disk(uint64_t bytes, int *ret_fd)
 	return mp_err_trace(warm(*ret_fd, bytes));
 }
 
+static int check_disk(const struct mp_opt_disk *d)
+{
+	if (strncmp(d->file, "null-co://", 10) == 0)
+		return 0;
+	if (faccessat(AT_FDCWD, d->file, d->readonly ? R_OK : R_OK | W_OK, AT_EACCESS) == 0)
+		return 0;
+	mp_error("--disk %s: %s; %s", d->file, strerror(errno),
+		 errno == ENOENT ? "create it with truncate -s SIZE FILE"
+		 : d->readonly   ? "check its owner and mode"
+				 : "check its owner and mode, or add ,readonly=on");
+	return mp_err_origin(-errno);
+}
+
+static bool same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return stat(a, &x) == 0 && stat(b, &y) == 0 && S_ISREG(x.st_mode) && x.st_dev == y.st_dev &&
+	       x.st_ino == y.st_ino;
+}
+
+/* A worker would find these too, but QEMU would complain beside it. */
+static int check_disks(const struct mp_options *o)
+{
+	int r = 0;
+
+	for (unsigned int i = 0; r == 0 && i < o->n_disks; i++)
+		r = check_disk(&o->disk[i]);
+	for (unsigned int i = 1; r == 0 && i < o->n_disks; i++)
+		for (unsigned int k = 0; k < i; k++)
+			if (!(o->disk[i].readonly && o->disk[k].readonly) &&
+			    same_file(o->disk[i].file, o->disk[k].file)) {
+				mp_error("--disk %s stands there twice; each device needs its own, "
+					 "or readonly=on for both",
+					 o->disk[i].file);
+				return mp_err_origin(-EBUSY);
+			}
+	return mp_err_trace(r);
+}
+
 static int open_device(struct mp_plan *p, struct mp_plan_dev *d)
 {
 	int r = 0;
@@ -363,9 +420,10 @@ static int open_guest_texts(struct mp_plan *p)
 
 int mp_plan_open(struct mp_plan *p)
 {
-	int r;
+	int r = check_disks(p->opt);
 
-	r = socket_pair(&p->our_qmp, &p->fd_qmp);
+	if (r == 0)
+		r = socket_pair(&p->our_qmp, &p->fd_qmp);
 	if (r == 0 && p->opt->mode == MP_MODE_PERF) {
 		r = socket_pair(&p->our_report, &p->fd_report);
 		if (r == 0)

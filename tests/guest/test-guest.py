@@ -315,6 +315,24 @@ def case_json_that_cannot_be_written_ends_at_once():
         assert 'guest boots' not in run.text, run.text
 
 
+def refused(*args):
+    with perf(*args) as run:
+        assert run.wait(20) == 1, run.text
+        assert 'HELLO' not in run.text, run.text
+        return run.text
+
+
+def case_disks_that_cannot_be_opened_are_named():
+    assert 'truncate -s' in refused('--disk', '/proc/none')
+    with tempfile.TemporaryDirectory() as folder:
+        disk = os.path.join(folder, 'disk')
+        with open(disk, 'wb') as f:
+            f.truncate(16 << 20)
+        os.symlink('disk', disk + '2')
+        assert 'twice' in refused('--disk', disk, '--disk', disk + '2')
+        assert 'make-image.sh' in refused('--guest', folder)
+
+
 def missing():
     for path, hint in ((BUILD + '/launcher/mpring', 'not built'),
                        (BUILD + '/remote-worker/mpring-worker', 'not built'),
