@@ -276,7 +276,7 @@ void mp_plan_show(const struct mp_plan *p)
 	char sentence[200];
 	struct mp_args args = MP_ARGS_NULL;
 
-	mp_placement_describe(&p->place, sentence, sizeof(sentence));
+	mp_plan_describe(p, sentence, sizeof(sentence));
 	printf("# placement: %s\n", sentence);
 	printf("# descriptors: %d QMP", p->fd_qmp);
 	if (p->opt->mode == MP_MODE_PERF)

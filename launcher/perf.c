@@ -486,7 +486,7 @@ static void print_head(const struct perf *p, FILE *out)
 	char qemu[160], place[200];
 
 	mp_output_first_line(plan->qemu, qemu, sizeof(qemu));
-	mp_placement_describe(&plan->place, place, sizeof(place));
+	mp_plan_describe(plan, place, sizeof(place));
 	fprintf(out, "%s, %s; guest %s\n", qemu, plan->kvm ? "KVM" : "TCG", p->guest);
 	fprintf(out, "placement: %s\n", place);
 	if (o->n_disks)

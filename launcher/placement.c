@@ -132,19 +132,16 @@ void mp_placement_describe(const struct mp_placement *p, char *buf, unsigned int
 	if (p->n_workers == 0)
 		snprintf(buf, len, "guest CPU on core %u, no workers", p->core[0]);
 	else if (!p->pinned)
-		snprintf(buf, len,
-			 "one core: nothing is pinned, workers sleep instead of spinning");
+		snprintf(buf, len, "one core: nothing is pinned");
 	else if (p->max_sharing > 1)
-		snprintf(
-			buf, len,
-			"guest CPU%s on core%s %u%s; %u workers on %u core%s, up to %u on one: spin %u us",
-			p->n_vcpus > 1 ? "s" : "", p->n_vcpus > 1 ? "s from" : "", p->core[0],
-			p->n_vcpus > 1 ? " on" : "", p->n_workers, p->n_cores - p->n_vcpus,
-			p->n_cores - p->n_vcpus > 1 ? "s" : "", p->max_sharing, p->spin_us);
-	else
 		snprintf(buf, len,
-			 "%u guest CPU%s from core %u, %u worker%s alone on core %d%s: spin %u us",
+			 "guest CPU%s on core%s %u%s; %u workers on %u core%s, up to %u on one",
+			 p->n_vcpus > 1 ? "s" : "", p->n_vcpus > 1 ? "s from" : "", p->core[0],
+			 p->n_vcpus > 1 ? " on" : "", p->n_workers, p->n_cores - p->n_vcpus,
+			 p->n_cores - p->n_vcpus > 1 ? "s" : "", p->max_sharing);
+	else
+		snprintf(buf, len, "%u guest CPU%s from core %u, %u worker%s alone on core %d%s",
 			 p->n_vcpus, p->n_vcpus > 1 ? "s" : "", p->core[0], p->n_workers,
 			 p->n_workers > 1 ? "s" : "", p->worker_cpu[0],
-			 p->n_workers > 1 ? " on" : "", p->spin_us);
+			 p->n_workers > 1 ? " on" : "");
 }

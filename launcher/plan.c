@@ -276,6 +276,21 @@ int mp_plan_make(struct mp_plan *p, const struct mp_options *o)
 	return mp_err_trace(find_programs(p));
 }
 
+void mp_plan_describe(const struct mp_plan *p, char *buf, unsigned int len)
+{
+	int n;
+
+	mp_placement_describe(&p->place, buf, len);
+	n = (int)strlen(buf);
+	if (p->n_workers == 0)
+		return;
+	if (strcmp(p->opt->poll, "adaptive") == 0)
+		snprintf(buf + n, len - (unsigned int)n, "; poll adaptive, spin %u us",
+			 p->place.spin_us);
+	else
+		snprintf(buf + n, len - (unsigned int)n, "; poll %s", p->opt->poll);
+}
+
 /* === with what ============================================================= */
 
 static int socket_pair(int *ret_a, int *ret_b)

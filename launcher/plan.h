@@ -58,6 +58,9 @@ struct mp_plan {
  */
 int mp_plan_make(struct mp_plan *p, const struct mp_options *o);
 
+/** mp_plan_describe() - placement and polling, one sentence into @buf */
+void mp_plan_describe(const struct mp_plan *p, char *buf, unsigned int len);
+
 /** mp_plan_layout() - addresses and workers of the devices; part of mp_plan_make() */
 void mp_plan_layout(struct mp_plan *p);
 

@@ -106,7 +106,7 @@ static void test_description_fits(void)
 
 	mp_placement_assign(&p, 4, 4, -1);
 	mp_placement_describe(&p, text, sizeof(text));
-	T_STR_EQ(text, "guest CPU on core 0; 4 workers on 1 core, up to 4 on one: spin 1000 us");
+	T_STR_EQ(text, "guest CPU on core 0; 4 workers on 1 core, up to 4 on one");
 }
 
 T_MAIN(T_TEST(test_two_cores_one_worker_has_its_own_and_spins),

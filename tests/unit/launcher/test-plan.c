@@ -137,6 +137,21 @@ static void test_worker_gets_one_controller_and_disk_for_each_device(void)
 	check_has(text, "--poll adaptive --spin-us 1000 --cpu 1");
 }
 
+static void test_description_says_how_workers_poll(void)
+{
+	struct mp_options o = make_options(2);
+	struct mp_plan p;
+	char text[200];
+
+	make_plan(&p, &o);
+	mp_plan_describe(&p, text, sizeof(text));
+	check_has(text, "; poll adaptive, spin 1000 us");
+	o.poll = "sleep";
+	mp_plan_describe(&p, text, sizeof(text));
+	check_has(text, "; poll sleep");
+	check_lacks(text, "spin");
+}
+
 static void test_null_backend_needs_no_file(void)
 {
 	struct mp_options o = make_options(1);
@@ -292,7 +307,8 @@ T_MAIN(T_TEST(test_28_devices_stand_on_the_root_bus),
        T_TEST(test_guest_is_told_slots_and_no_bus_numbers),
        T_TEST(test_rounds_of_both_kinds_take_turns), T_TEST(test_devices_fill_workers_in_order),
        T_TEST(test_worker_gets_one_controller_and_disk_for_each_device),
-       T_TEST(test_null_backend_needs_no_file), T_TEST(test_comma_in_a_file_name_is_doubled),
+       T_TEST(test_description_says_how_workers_poll), T_TEST(test_null_backend_needs_no_file),
+       T_TEST(test_comma_in_a_file_name_is_doubled),
        T_TEST(test_qemu_has_no_disk_of_a_remote_device),
        T_TEST(test_qemu_memory_can_be_mapped_by_workers),
        T_TEST(test_compared_disk_is_opened_twice_without_locks),
