@@ -160,6 +160,25 @@ static int meet_qemu(struct mp_machine *m)
 	return r;
 }
 
+const char *mp_machine_stopped(struct mp_machine *m)
+{
+	static const char *const bad[] = {"internal-error", "io-error", "guest-panicked"};
+	const char *status, *found = NULL;
+	json_t *answer = NULL;
+
+	/* A late answer would be taken for the next question's. */
+	if (!m->up || m->qmp_lost)
+		return NULL;
+	m->qmp_lost = mp_qmp_command(&m->qmp, "query-status", &answer,
+				     mp_clock_ns() + MP_NS_PER_SEC) < 0;
+	status = m->qmp_lost ? NULL : json_string_value(json_object_get(answer, "status"));
+	for (size_t i = 0; status && i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (strcmp(status, bad[i]) == 0)
+			found = bad[i];
+	json_decref(answer);
+	return found;
+}
+
 int mp_machine_start(struct mp_machine *m, struct mp_plan *p)
 {
 	int r;

@@ -18,6 +18,7 @@ struct mp_machine {
 	int signal_fd; /* SIGINT, SIGTERM, SIGHUP, SIGCHLD are read here */
 	bool interrupted;
 	bool up; /* QEMU has built its machine */
+	bool qmp_lost; /* an answer is overdue: ask no more */
 	unsigned int n_dead_workers;
 };
 
@@ -32,6 +33,15 @@ int mp_machine_start(struct mp_machine *m, struct mp_plan *p);
  * Return: true while QEMU runs and nobody interrupted us.
  */
 bool mp_machine_check(struct mp_machine *m);
+
+/**
+ * mp_machine_stopped() - has QEMU stopped the guest for good, and why?
+ *
+ * Asks QEMU; up to a second when it doesn't answer, and never again after that.
+ *
+ * Return: NULL the guest runs, or nobody knows; else a static word for the user.
+ */
+const char *mp_machine_stopped(struct mp_machine *m);
 
 /** mp_machine_stop() - end everything; takes a machine that never started */
 void mp_machine_stop(struct mp_machine *m);

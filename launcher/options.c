@@ -62,6 +62,7 @@ static const struct argp_option common_options[] = {
 	{"worker", OPT_WORKER, "FILE", 0, "worker to run (beside this program)", 4},
 	{"plugin", OPT_PLUGIN, "FILE", 0, "mpring-pci.so to load (beside this program)", 4},
 	{"verbose", 'v', NULL, 0, "say what is being done", 5},
+	{NULL, 'h', NULL, OPTION_HIDDEN, NULL, -1},
 	{0},
 };
 
@@ -197,6 +198,9 @@ static error_t parse_common(int key, char *arg, struct argp_state *st)
 	struct mp_options *o = st->input;
 
 	switch (key) {
+	case 'h':
+		argp_state_help(st, st->out_stream, ARGP_HELP_STD_HELP);
+		break;
 	case OPT_DISK:
 		add_disk(st, o, arg);
 		break;

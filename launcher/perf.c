@@ -51,6 +51,7 @@ struct perf {
 	struct round *round;
 	unsigned int n_rounds, at; /* @at: rounds that began */
 	bool failed, done;
+	bool stopped; /* QEMU stopped the guest: said when it was seen */
 	char guest[128], status[160]; /* what the progress line says */
 	FILE *console, *json; /* @json: NULL for none and for standard output */
 	char line[512]; /* of the console, as far as it came */
@@ -304,6 +305,18 @@ static void give_grace(struct perf *p, uint64_t now)
 		p->deadline_ns = until;
 }
 
+/* Before the first round, when asking disturbs nothing: is this accelerator able to run the guest? */
+static bool guest_stopped(struct perf *p)
+{
+	const char *why = p->at == 0 ? mp_machine_stopped(&p->m) : NULL;
+
+	p->stopped = why != NULL;
+	if (why)
+		fail(p, "QEMU stopped the guest (%s)%s", why,
+		     p->plan->kvm ? "; --accel tcg runs it without KVM" : "");
+	return p->stopped;
+}
+
 static bool turn(struct perf *p)
 {
 	struct mp_plan *plan = p->plan;
@@ -325,8 +338,10 @@ static bool turn(struct perf *p)
 	now = mp_clock_ns();
 	if (p->m.n_dead_workers > dead && alive && !p->done)
 		give_grace(p, now);
-	if (now >= p->last_tick_ns + p->tick_ns)
+	if (now >= p->last_tick_ns + p->tick_ns) {
 		progress(p);
+		alive = alive && !guest_stopped(p);
+	}
 	return alive && now < p->deadline_ns;
 }
 
@@ -346,7 +361,7 @@ static void judge_end(struct perf *p)
 {
 	char how[64];
 
-	if (p->m.interrupted || p->done)
+	if (p->m.interrupted || p->done || p->stopped)
 		return;
 	if (p->m.qemu.pidfd >= 0) {
 		fail(p, "gave up %s: %s",
