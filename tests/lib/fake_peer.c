@@ -176,6 +176,8 @@ static void write_reg(struct fake_peer *p, uint32_t off, unsigned int size, uint
 		memcpy(p->regs + off, &le, size);
 	if (off == FAKE_DMA_GO)
 		go(p, value);
+	if (off == FAKE_LIE)
+		fake_peer_report(p, mp_get_le32(p->regs + FAKE_DMA_ADDR), (uint32_t)value);
 	if (off == FAKE_EXIT)
 		p->closing = true;
 	if (off == FAKE_REGION)

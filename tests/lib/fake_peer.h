@@ -25,6 +25,7 @@ enum fake_reg {
 	FAKE_DMA_OK = 0x50, /* 1: that address was in the RAM table */
 	FAKE_EXIT = 0x54, /* write: close the session */
 	FAKE_N_RESETS = 0x58,
+	FAKE_LIE = 0x5c, /* write v: report v bytes at DMA_ADDR, wherever that is, written or not */
 	FAKE_CFG = 0x80, /* 64 bytes: config space as CFG_WRITE told it */
 	FAKE_N_REGIONS = 0xc0,
 	FAKE_REGION = 0xc4, /* write: which region the next registers show */

@@ -15,7 +15,7 @@ IO, MEM, RAM_BAR = 0xC000, 0xFE000000, 0xFE001000
 
 # Registers of tests/lib/fake_peer.h.
 SCRATCH, UNSHADOWED, IRQ, N_WRITES = 0x00, 0x20, 0x40, 0x44
-DMA_ADDR, DMA_GO, DMA_OK, EXIT, N_RESETS = 0x48, 0x4C, 0x50, 0x54, 0x58
+DMA_ADDR, DMA_GO, DMA_OK, EXIT, N_RESETS, LIE = 0x48, 0x4C, 0x50, 0x54, 0x58, 0x5C
 CFG, N_REGIONS, REGION, REGION_GPA, REGION_LEN, REGION_FLAGS = 0x80, 0xC0, 0xC4, 0xC8, 0xCC, 0xD0
 
 
@@ -253,6 +253,22 @@ def test_slow_worker_is_waited_for(tools):
         m.write(MEM + UNSHADOWED, 9)
         assert m.read(MEM + UNSHADOWED) == 9
         resume.wait()
+        assert m.log() == "", m.log()
+
+
+def test_report_of_what_is_no_memory_reaches_no_device(tools):
+    """Mapping registers for writing would write to them, through a bounce buffer."""
+    with Machine(tools, device=",dma-report=on") as m:
+        m.enable()
+        m.out(IO + DMA_ADDR, MEM)
+        before = m.read(MEM + N_WRITES)
+        m.out(IO + LIE, 64)
+        assert m.read(MEM + N_WRITES) == before + 1
+        for at, length in ((0xFFFFF000, 0x2000), (0x80000000, 1 << 27), (0xA0000, 0x60000)):
+            m.out(IO + DMA_ADDR, at)
+            m.out(IO + LIE, length)
+        m.write(MEM + UNSHADOWED, 7)
+        assert m.read(MEM + UNSHADOWED) == 7
         assert m.log() == "", m.log()
 
 
