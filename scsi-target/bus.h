@@ -33,6 +33,7 @@ enum {
 	MP_OP_WRITES = 1 << 3, /* not on a read-only disk */
 	MP_OP_PAGE = 1 << 4, /* start() gets one page of buffer, zeroed */
 	MP_OP_SHARED = 1 << 5, /* also while another initiator has reserved the unit */
+	MP_OP_DISCARD = 1 << 6, /* only where blocks can be unmapped */
 };
 
 struct mp_scsi_op {
@@ -40,32 +41,57 @@ struct mp_scsi_op {
 	uint8_t service_action; /* where has_service_action */
 	bool has_service_action;
 	uint8_t cdb_len;
-	uint8_t flags;
+	uint8_t types; /* bits of enum mp_scsi_type */
+	uint16_t flags;
 	void (*start)(struct mp_scsi_side *s);
 	const char *name;
 	uint8_t usage[16]; /* CDB bits that mean something (SPC-4 6.35) */
 };
 
-/* Pending unit attention: the most far-reaching reset wins. */
+enum mp_scsi_type {
+	MP_SCSI_DISK,
+	MP_SCSI_CDROM,
+	MP_SCSI_N_TYPES,
+};
+
+/*
+ * Unit attention conditions; the first is reported first. The four resets
+ * are one condition, of which the most far-reaching is kept.
+ */
 enum mp_scsi_ua {
-	MP_UA_NONE,
-	MP_UA_LUN_RESET,
-	MP_UA_TARGET_RESET,
+	MP_UA_POWER_ON,
 	MP_UA_BUS_RESET,
-	MP_UA_POWER_ON
+	MP_UA_TARGET_RESET,
+	MP_UA_LUN_RESET,
+	MP_UA_MEDIUM_CHANGED,
+	MP_UA_COMMANDS_CLEARED,
+	MP_UA_MODE_CHANGED,
+	MP_UA_LOG_CHANGED,
+	MP_UA_RESERVATIONS_PREEMPTED,
+	MP_UA_RESERVATIONS_RELEASED,
+	MP_UA_REGISTRATIONS_PREEMPTED,
+	MP_UA_CAPACITY_CHANGED,
+	MP_UA_INQUIRY_CHANGED,
+	MP_UA_LUNS_CHANGED,
+	MP_UA_EJECT_REQUESTED,
+	MP_N_UAS,
 };
 
 struct mp_scsi_queue {
 	struct mp_scsi_side *head, *tail;
 };
 
-#define MP_TAG_SLOTS 257u /* 256 tags and "untagged" */
-#define MP_NOBODY    0xffu
+#define MP_TAG_SLOTS  257u /* 256 tags and "untagged" */
+#define MP_NOBODY     0xffu
+#define MP_INITIATORS 16u
 
 struct mp_scsi_lun {
 	struct mp_scsi_lun *next;
 	uint8_t target, lun;
-	struct mp_blk *blk; /* NULL: the bus's stand-in for absent units */
+	uint8_t type; /* enum mp_scsi_type */
+	bool absent; /* the bus's stand-in where no unit is */
+	const struct mp_scsi_op *const *ops; /* by operation code */
+	struct mp_blk *blk; /* NULL: no medium */
 	uint32_t logical_bytes;
 	uint8_t physical_exponent;
 	uint64_t n_blocks;
@@ -76,9 +102,10 @@ struct mp_scsi_lun {
 	/* What commands change. */
 	bool write_cache, stopped, prevented;
 	uint8_t reserved_by; /* initiator; MP_NOBODY */
-	enum mp_scsi_ua ua;
-	bool has_sense;
-	struct mp_scsi_sense sense;
+	/* By initiator: pending unit attentions (bits of enum mp_scsi_ua), sense data. */
+	uint32_t ua[MP_INITIATORS];
+	uint16_t has_sense; /* bit n: sense[n] waits for REQUEST SENSE */
+	struct mp_scsi_sense sense[MP_INITIATORS];
 	/* The task set. */
 	struct mp_scsi_queue dormant; /* wait for their turn, oldest first */
 	unsigned int n_active, n_active_ordered, n_active_head, n_aborting;
@@ -113,7 +140,8 @@ struct mp_scsi_bus {
 	struct mp_scsi_queue wait_fast, wait; /* for a buffer, oldest first */
 	struct mp_scsi_lun *by_id[MP_SCSI_MAX_TARGETS][MP_SCSI_MAX_LUNS];
 	struct mp_scsi_lun *luns;
-	struct mp_scsi_lun absent; /* stands in where no unit is */
+	struct mp_scsi_lun absent;
+	const struct mp_scsi_op *ops_of[MP_SCSI_N_TYPES][256];
 	unsigned int n_dormant, n_busy;
 	uint64_t order;
 	bool pumping, again;
@@ -170,12 +198,30 @@ void mp_task_end(struct mp_scsi_side *s, uint8_t status);
 void mp_bus_begin(struct mp_scsi_side *s);
 void mp_bus_pump(struct mp_scsi_bus *bus);
 void mp_bus_forget(struct mp_scsi_side *s);
-struct mp_scsi_sense mp_lun_ua_sense(const struct mp_scsi_lun *lun);
+
+/* unit.c */
+/** mp_lun_add() - make @lun, allocated and filled in, part of the bus */
+void mp_lun_add(struct mp_scsi_bus *bus, struct mp_scsi_lun *lun);
+/** mp_lun_reset() - what a reset of the unit does to what commands have changed */
+void mp_lun_reset(struct mp_scsi_lun *lun);
+/** mp_lun_attention() - raise @ua for every initiator but @except (MP_NOBODY: for all) */
+void mp_lun_attention(struct mp_scsi_lun *lun, enum mp_scsi_ua ua, unsigned int except);
+/** mp_lun_take_attention() - the first that waits for @initiator; false: none does */
+bool mp_lun_take_attention(struct mp_scsi_lun *lun, unsigned int initiator,
+			   struct mp_scsi_sense *ret_sense);
+void mp_lun_keep_sense(struct mp_scsi_lun *lun, unsigned int initiator,
+		       const struct mp_scsi_sense *sense);
+void mp_lun_drop_sense(struct mp_scsi_lun *lun, unsigned int initiator);
+/** mp_lun_take_sense() - what waits for @initiator; false: nothing does */
+bool mp_lun_take_sense(struct mp_scsi_lun *lun, unsigned int initiator,
+		       struct mp_scsi_sense *ret_sense);
 
 /* cdb.c */
-/** mp_cdb_decode() - NULL and *ret_sense when it is no command of ours */
-const struct mp_scsi_op *mp_cdb_decode(const uint8_t *cdb, unsigned int len,
-				       struct mp_scsi_sense *ret_sense);
+/** mp_cdb_index() - the commands of @type, by operation code, into a zeroed array */
+void mp_cdb_index(const struct mp_scsi_op *index[256], enum mp_scsi_type type);
+/** mp_cdb_decode() - NULL and *ret_sense when it is no command of this unit */
+const struct mp_scsi_op *mp_cdb_decode(const struct mp_scsi_lun *lun, const uint8_t *cdb,
+				       unsigned int len, struct mp_scsi_sense *ret_sense);
 void mp_cmd_report_opcodes(struct mp_scsi_side *s);
 
 /* vpd.c */

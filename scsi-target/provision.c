@@ -84,9 +84,7 @@ void mp_cmd_unmap(struct mp_scsi_side *s)
 {
 	uint32_t len = mp_get_be16(s->t->cdb + 7);
 
-	if (!mp_blk_can_discard(s->lun->blk)) {
-		mp_task_fail(s, mp_sense_invalid_opcode);
-	} else if (s->t->cdb[1] & 0x01) {
+	if (s->t->cdb[1] & 0x01) {
 		mp_task_bad_field(s, 1, 0); /* ANCHOR */
 	} else if (len == 0) {
 		mp_task_good(s);

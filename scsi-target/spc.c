@@ -25,12 +25,12 @@ static const uint16_t version_descriptors[] = {
 
 static void put_identity(const struct mp_scsi_lun *lun, uint8_t *out)
 {
-	out[0] = lun->blk ? 0x00 : NO_UNIT_HERE;
+	out[0] = lun->absent ? NO_UNIT_HERE : 0x00;
 	out[1] = lun->removable ? 0x80 : 0;
 	out[2] = 0x06; /* SPC-4 */
 	out[3] = 0x12; /* HISUP, response data format 2 */
 	out[7] = 0x12; /* SYNC, CMDQUE */
-	if (!lun->blk) {
+	if (lun->absent) {
 		memset(out + 8, ' ', 28);
 		return;
 	}
@@ -71,25 +71,20 @@ void mp_cmd_inquiry(struct mp_scsi_side *s)
 		mp_task_reply(s, len, alloc_len);
 }
 
-static struct mp_scsi_sense take_sense(struct mp_scsi_lun *lun)
+static struct mp_scsi_sense take_sense(struct mp_scsi_lun *lun, unsigned int initiator)
 {
 	struct mp_scsi_sense sense = mp_sense_none;
 
-	if (!lun->blk)
+	if (lun->absent)
 		return mp_sense_no_lun;
-	if (lun->has_sense) {
-		sense = lun->sense;
-	} else if (lun->ua != MP_UA_NONE) {
-		sense = mp_lun_ua_sense(lun);
-		lun->ua = MP_UA_NONE;
-	}
-	lun->has_sense = false;
+	if (!mp_lun_take_sense(lun, initiator, &sense))
+		mp_lun_take_attention(lun, initiator, &sense);
 	return sense;
 }
 
 void mp_cmd_request_sense(struct mp_scsi_side *s)
 {
-	struct mp_scsi_sense sense = take_sense(s->lun);
+	struct mp_scsi_sense sense = take_sense(s->lun, s->t->initiator);
 	uint8_t *out = mp_task_buf(s);
 	unsigned int len = s->t->cdb[1] & 0x01 ? mp_sense_put_descriptor(&sense, out)
 					       : mp_sense_put_fixed(&sense, out);

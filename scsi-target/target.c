@@ -11,9 +11,6 @@
  * A unit that isn't there is a real object too (bus->absent), so that INQUIRY
  * and REPORT LUNS can answer for it and no code asks "is there a unit".
  *
- * Sense data is kept by the unit until REQUEST SENSE fetches it or the next
- * command arrives, as SCSI-2 has it for buses without autosense.
- *
  * An aborted task is gone for the adapter at once. If its block request is in
  * flight its slot and buffer stay ours (ABORTING) until that has ended.
  */
@@ -27,15 +24,6 @@
 #define OPCODE_REQUEST_SENSE 0x03u
 #define CONTROL_NACA         0x04u
 #define CONTROL_LINK         0x01u
-
-static void reset_lun_state(struct mp_scsi_lun *lun)
-{
-	lun->write_cache = true;
-	lun->stopped = false;
-	lun->prevented = false;
-	lun->reserved_by = MP_NOBODY;
-	lun->has_sense = false;
-}
 
 int mp_scsi_bus_create(const struct mp_scsi_bus_cfg *cfg, struct mp_scsi_bus **ret_bus)
 {
@@ -58,7 +46,11 @@ int mp_scsi_bus_create(const struct mp_scsi_bus_cfg *cfg, struct mp_scsi_bus **r
 	bus->tasks = cfg->tasks;
 	bus->n_tasks = cfg->n_tasks;
 	bus->pool = cfg->pool;
-	reset_lun_state(&bus->absent);
+	for (unsigned int i = 0; i < MP_SCSI_N_TYPES; i++)
+		mp_cdb_index(bus->ops_of[i], (enum mp_scsi_type)i);
+	bus->absent.absent = true;
+	bus->absent.ops = bus->ops_of[MP_SCSI_DISK];
+	mp_lun_reset(&bus->absent);
 	for (unsigned int i = 0; i < cfg->n_tasks; i++) {
 		memset(&cfg->tasks[i], 0, sizeof(cfg->tasks[i]));
 		bus->sides[i].bus = bus;
@@ -85,67 +77,6 @@ struct mp_scsi_bus *mp_scsi_bus_destroy(struct mp_scsi_bus *bus)
 	return NULL;
 }
 
-static void pad(char *out, size_t len, const char *text, const char *otherwise)
-{
-	const char *from = text[0] ? text : otherwise;
-	size_t n = strnlen(from, len);
-
-	memset(out, ' ', len);
-	memcpy(out, from, n);
-}
-
-static int check_disk(const struct mp_scsi_bus *bus, const struct mp_scsi_disk_cfg *cfg)
-{
-	uint32_t physical = cfg->physical_bytes ? cfg->physical_bytes : cfg->logical_bytes;
-
-	if (cfg->target >= MP_SCSI_MAX_TARGETS || cfg->lun >= MP_SCSI_MAX_LUNS || !cfg->blk)
-		return mp_err_origin(-EINVAL);
-	if (cfg->logical_bytes != 512 && cfg->logical_bytes != 4096)
-		return mp_err_origin(-EINVAL);
-	if (cfg->logical_bytes < mp_blk_block_bytes(cfg->blk) || physical < cfg->logical_bytes ||
-	    (physical & (physical - 1)) || physical / cfg->logical_bytes > 1u << 15 ||
-	    mp_blk_size_bytes(cfg->blk) < cfg->logical_bytes)
-		return mp_err_origin(-EINVAL);
-	return bus->by_id[cfg->target][cfg->lun] ? mp_err_origin(-EEXIST) : 0;
-}
-
-static void fill_lun(struct mp_scsi_lun *lun, const struct mp_scsi_disk_cfg *cfg)
-{
-	uint32_t physical = cfg->physical_bytes ? cfg->physical_bytes : cfg->logical_bytes;
-
-	lun->target = (uint8_t)cfg->target;
-	lun->lun = (uint8_t)cfg->lun;
-	lun->blk = cfg->blk;
-	lun->logical_bytes = cfg->logical_bytes;
-	lun->physical_exponent = (uint8_t)__builtin_ctz(physical / cfg->logical_bytes);
-	lun->n_blocks = mp_blk_size_bytes(cfg->blk) / cfg->logical_bytes;
-	pad(lun->vendor, sizeof(lun->vendor), cfg->vendor, "mpring");
-	pad(lun->product, sizeof(lun->product), cfg->product, "mpring HARDDISK");
-	pad(lun->revision, sizeof(lun->revision), cfg->revision, "0.1");
-	memcpy(lun->serial, cfg->serial, sizeof(lun->serial) - 1);
-	lun->wwn = cfg->wwn;
-	lun->removable = cfg->removable;
-	lun->ua = MP_UA_POWER_ON;
-	reset_lun_state(lun);
-}
-
-int mp_scsi_disk_add(struct mp_scsi_bus *bus, const struct mp_scsi_disk_cfg *cfg)
-{
-	struct mp_scsi_lun *lun;
-	int r = check_disk(bus, cfg);
-
-	if (r < 0)
-		return mp_err_trace(r);
-	lun = calloc(1, sizeof(*lun));
-	if (!lun)
-		return mp_err_origin(-ENOMEM);
-	fill_lun(lun, cfg);
-	lun->next = bus->luns;
-	bus->luns = lun;
-	bus->by_id[cfg->target][cfg->lun] = lun;
-	return 0;
-}
-
 bool mp_scsi_target_present(const struct mp_scsi_bus *bus, unsigned int target)
 {
 	for (const struct mp_scsi_lun *lun = bus->luns; lun; lun = lun->next)
@@ -163,25 +94,11 @@ static struct mp_scsi_lun *find_lun(struct mp_scsi_bus *bus, const struct mp_scs
 	return lun ? lun : &bus->absent;
 }
 
-struct mp_scsi_sense mp_lun_ua_sense(const struct mp_scsi_lun *lun)
-{
-	switch (lun->ua) {
-	case MP_UA_POWER_ON:
-		return mp_sense_power_on;
-	case MP_UA_BUS_RESET:
-		return mp_sense_bus_reset;
-	case MP_UA_TARGET_RESET:
-		return mp_sense_target_reset;
-	default:
-		return mp_sense_reset;
-	}
-}
-
 /* What the unit has against the command; false: nothing. */
 static bool unit_objects(struct mp_scsi_side *s, struct mp_scsi_sense *ret_sense)
 {
 	struct mp_scsi_lun *lun = s->lun;
-	uint8_t flags = s->op->flags;
+	uint16_t flags = s->op->flags;
 	uint8_t control = s->t->cdb[s->op->cdb_len - 1];
 
 	if (control & (CONTROL_NACA | CONTROL_LINK))
@@ -230,13 +147,11 @@ void mp_bus_begin(struct mp_scsi_side *s)
 	unsigned int flags;
 
 	/* Again, for the reason; a decode costs two loads. */
-	s->op = mp_cdb_decode(s->t->cdb, s->t->cdb_len, &sense);
+	s->op = mp_cdb_decode(lun, s->t->cdb, s->t->cdb_len, &sense);
 	flags = s->op ? s->op->flags : 0;
-	if (!lun->blk && !(flags & MP_OP_NO_LUN)) {
+	if (lun->absent && !(flags & MP_OP_NO_LUN)) {
 		mp_task_fail(s, mp_sense_no_lun);
-	} else if (lun->ua != MP_UA_NONE && !(flags & MP_OP_ALWAYS)) {
-		sense = mp_lun_ua_sense(lun);
-		lun->ua = MP_UA_NONE;
+	} else if (!(flags & MP_OP_ALWAYS) && mp_lun_take_attention(lun, s->t->initiator, &sense)) {
 		mp_task_fail(s, sense);
 	} else if (!s->op) {
 		mp_task_fail(s, sense);
@@ -276,16 +191,16 @@ void mp_scsi_submit(struct mp_scsi_bus *bus, unsigned int task)
 	struct mp_scsi_side *s = side_of(bus, task);
 	struct mp_scsi_sense unused;
 
-	mp_assert(s->t->state == MP_SCSI_FREE);
+	mp_assert(s->t->state == MP_SCSI_FREE && s->t->initiator < MP_INITIATORS);
 	clear_private(bus, s);
 	bus->counters.n_commands++;
 	s->lun = find_lun(bus, s->t);
 	/* Here and not when its turn comes: what was queued before the error
 	 * must not lose the sense data that the initiator is about to fetch. */
 	if (s->t->cdb[0] != OPCODE_REQUEST_SENSE)
-		s->lun->has_sense = false;
-	s->op = mp_cdb_decode(s->t->cdb, s->t->cdb_len, &unused);
-	if (!s->lun->blk) {
+		mp_lun_drop_sense(s->lun, s->t->initiator);
+	s->op = mp_cdb_decode(s->lun, s->t->cdb, s->t->cdb_len, &unused);
+	if (s->lun->absent) {
 		mp_bus_begin(s); /* no unit, no task set */
 	} else if (mp_unlikely(mp_taskset_has_duplicate(s))) {
 		mp_task_fail(s, mp_sense_overlapped);
@@ -392,9 +307,8 @@ void mp_scsi_reset(struct mp_scsi_bus *bus, enum mp_scsi_reset kind, unsigned in
 		scope.lun = l->lun;
 		if (!in_scope(&scope, kind, target, lun))
 			continue;
-		reset_lun_state(l);
-		if (l->ua < ua_of(kind))
-			l->ua = ua_of(kind);
+		mp_lun_reset(l);
+		mp_lun_attention(l, ua_of(kind), MP_NOBODY);
 	}
 }
 

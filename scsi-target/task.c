@@ -111,8 +111,7 @@ void mp_task_good(struct mp_scsi_side *s)
 
 void mp_task_fail(struct mp_scsi_side *s, struct mp_scsi_sense sense)
 {
-	s->lun->sense = sense;
-	s->lun->has_sense = true;
+	mp_lun_keep_sense(s->lun, s->t->initiator, &sense);
 	mp_task_end(s, MP_SCSI_CHECK_CONDITION);
 }
 

@@ -88,7 +88,7 @@ static const struct {
 /* Where no unit is there is only the list of pages, which says that it is alone. */
 static bool has_page(const struct mp_scsi_lun *lun, size_t i)
 {
-	if (!lun->blk)
+	if (lun->absent)
 		return pages[i].code == 0x00;
 	return !pages[i].needs_serial || lun->serial[0];
 }
@@ -111,7 +111,7 @@ unsigned int mp_vpd_page(const struct mp_scsi_lun *lun, uint8_t page, uint8_t *o
 		if (pages[i].code != page || !has_page(lun, i))
 			continue;
 		len = pages[i].put(lun, out + HEADER_BYTES);
-		out[0] = lun->blk ? 0x00 : 0x7f;
+		out[0] = lun->absent ? 0x7f : 0x00;
 		out[1] = page;
 		mp_put_be16(out + 2, (uint16_t)len);
 		return HEADER_BYTES + len;

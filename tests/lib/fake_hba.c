@@ -60,6 +60,7 @@ void hba_init(struct fake_hba *h, uint64_t size_bytes, size_t pool_len)
 	mp_assert(mp_scsi_bus_create(&cfg, &h->bus) == 0);
 	disk.blk = &h->blk;
 	mp_assert(mp_scsi_disk_add(h->bus, &disk) == 0);
+	h->initiator = 7;
 	hba_sense(h);
 }
 
@@ -84,7 +85,7 @@ void hba_start_tagged(struct fake_hba *h, unsigned int i, enum mp_scsi_attr attr
 
 	t->attr = (uint8_t)attr;
 	t->tag = (uint16_t)i;
-	t->initiator = 7;
+	t->initiator = h->initiator;
 	t->cdb_len = (uint8_t)cdb_len;
 	memset(t->cdb, 0, sizeof(t->cdb));
 	memcpy(t->cdb, cdb, cdb_len);

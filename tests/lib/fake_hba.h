@@ -26,12 +26,13 @@ struct fake_hba {
 	size_t pool_len;
 	struct mp_blk blk;
 	bool hold_xfers; /* move only in hba_move() */
+	uint8_t initiator; /* who sends the next command; 7 after hba_init() */
 	unsigned int finished[1024], n_finished; /* order of completion */
 };
 
 extern const struct mp_scsi_ops hba_ops; /* with a struct fake_hba as opaque */
 
-/** hba_init() - target 0, LUN 0: a disk of @size_bytes, its first unit attention taken */
+/** hba_init() - target 0, LUN 0: a disk of @size_bytes, initiator 7's first unit attention taken */
 void hba_init(struct fake_hba *h, uint64_t size_bytes, size_t pool_len);
 void hba_fini(struct fake_hba *h);
 

@@ -285,25 +285,30 @@ static void test_report_all_opcodes_fits_its_length(void)
 
 static void test_other_initiator_meets_a_reservation(void)
 {
-	static const uint8_t tur[6] = {0};
-
 	setup();
 	T_EQ(RUN(0, 0x16, 0, 0, 0, 0, 0), MP_SCSI_GOOD);
 	T_EQ(RUN(0, 0x00, 0, 0, 0, 0, 0), MP_SCSI_GOOD);
-	h.tasks[1].initiator = 6;
-	h.tasks[1].attr = MP_SCSI_UNTAGGED;
-	h.tasks[1].cdb_len = 6;
-	memcpy(h.tasks[1].cdb, tur, 6);
-	h.slots[1].status = -1;
-	mp_scsi_submit(h.bus, 1);
-	T_EQ(h.slots[1].status, MP_SCSI_RESERVATION_CONFLICT);
-	mp_scsi_free(h.bus, 1);
+	h.initiator = 6;
+	hba_sense(&h); /* power on */
+	T_EQ(RUN(0, 0x00, 0, 0, 0, 0, 0), MP_SCSI_RESERVATION_CONFLICT);
 	mp_scsi_reset(h.bus, MP_SCSI_RESET_LUN, 0, 0);
 	hba_sense(&h);
-	h.slots[1].status = -1;
-	mp_scsi_submit(h.bus, 1);
-	T_EQ(h.slots[1].status, MP_SCSI_GOOD);
-	mp_scsi_free(h.bus, 1);
+	T_EQ(RUN(0, 0x00, 0, 0, 0, 0, 0), MP_SCSI_GOOD);
+	hba_fini(&h);
+}
+
+static void test_each_initiator_has_its_own_attention_and_sense(void)
+{
+	setup();
+	mp_scsi_reset(h.bus, MP_SCSI_RESET_LUN, 0, 0);
+	T_EQ(RUN(0, 0x00, 0, 0, 0, 0, 0), MP_SCSI_CHECK_CONDITION);
+	h.initiator = 6;
+	T_EQ(RUN(0, 0x00, 0, 0, 0, 0, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), 0x62901); /* the power on before the reset outranks it */
+	T_EQ(RUN(0, 0x00, 0, 0, 0, 0, 0), MP_SCSI_GOOD);
+	h.initiator = 7;
+	T_EQ(hba_sense(&h), 0x62900);
+	T_EQ(RUN(0, 0x00, 0, 0, 0, 0, 0), MP_SCSI_GOOD);
 	hba_fini(&h);
 }
 
@@ -319,4 +324,5 @@ T_MAIN(T_TEST(test_inquiry_of_36_bytes), T_TEST(test_inquiry_fills_what_was_aske
        T_TEST(test_short_cdb_naca_and_link_are_refused),
        T_TEST(test_report_opcodes_knows_write_same_and_not_unmap),
        T_TEST(test_report_all_opcodes_fits_its_length),
-       T_TEST(test_other_initiator_meets_a_reservation))
+       T_TEST(test_other_initiator_meets_a_reservation),
+       T_TEST(test_each_initiator_has_its_own_attention_and_sense))
