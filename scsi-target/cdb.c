@@ -55,7 +55,7 @@ void mp_cdb_index(const struct mp_scsi_op *index[256], enum mp_scsi_type type)
 static bool is_supported(const struct mp_scsi_lun *lun, const struct mp_scsi_op *op)
 {
 	return op->types & 1u << lun->type &&
-	       (!(op->flags & MP_OP_DISCARD) || mp_blk_can_discard(lun->blk));
+	       (!(op->flags & MP_OP_DISCARD) || (lun->blk && mp_blk_can_discard(lun->blk)));
 }
 
 static const struct mp_scsi_op *find_service(const struct mp_scsi_lun *lun, uint8_t opcode,

@@ -158,6 +158,9 @@ static void test_absent_unit_says_so_and_does_nothing_else(void)
 	T_EQ(hba_sense(&h), 0x052500);
 	T_EQ(RUN(0, 0xff, 0, 0, 0, 0, 0), MP_SCSI_CHECK_CONDITION);
 	T_EQ(hba_sense(&h), 0x052500);
+	/* UNMAP depends on the medium, and here is none. */
+	T_EQ(RUN(0, 0x42, 0, 0, 0, 0, 0, 0, 0, 0, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), 0x052500);
 	address(200, 200);
 	T_EQ(RUN(512, 0x28, 0, 0, 0, 0, 0, 0, 0, 1, 0), MP_SCSI_CHECK_CONDITION);
 	T_EQ(hba_sense(&h), 0x052500);
