@@ -85,6 +85,22 @@ struct mp_scsi_queue {
 #define MP_NOBODY     0xffu
 #define MP_INITIATORS 16u
 
+/*
+ * What the control mode page says (SPC-4 7.5.8), in its own numbers. The task
+ * set obeys it; D_SENSE, GLTSD and the time-out are only kept.
+ */
+struct mp_scsi_control {
+	uint8_t tst; /* 0: one task set; 1: one for each initiator */
+	uint8_t qam; /* 0: SIMPLE tasks keep their order where it matters; 1: any order */
+	uint8_t qerr; /* after CHECK CONDITION abort 0: nothing; 1: all tasks; 3: the initiator's */
+	bool tas; /* who didn't ask for the abort of its task gets TASK ABORTED */
+	bool swp; /* software write protect */
+	bool d_sense, gltsd;
+	uint16_t busy_timeout;
+};
+
+extern const struct mp_scsi_control mp_control_default;
+
 struct mp_scsi_lun {
 	struct mp_scsi_lun *next;
 	uint8_t target, lun;
@@ -101,6 +117,7 @@ struct mp_scsi_lun {
 	bool removable;
 	/* What commands change. */
 	bool write_cache, stopped, prevented;
+	struct mp_scsi_control control;
 	uint8_t reserved_by; /* initiator; MP_NOBODY */
 	/* By initiator: pending unit attentions (bits of enum mp_scsi_ua), sense data. */
 	uint32_t ua[MP_INITIATORS];

@@ -19,8 +19,12 @@
 
 #define RESETS ((1u << MP_UA_MEDIUM_CHANGED) - 1)
 
+/* SIMPLE tasks in any order, errors end one task, aborts are silent: as on most disks. */
+const struct mp_scsi_control mp_control_default = {.qam = 1};
+
 void mp_lun_reset(struct mp_scsi_lun *lun)
 {
+	lun->control = mp_control_default;
 	lun->write_cache = true;
 	lun->stopped = false;
 	lun->prevented = false;
