@@ -115,9 +115,10 @@ struct mp_scsi_lun {
 	char serial[37];
 	uint64_t wwn;
 	bool removable;
+	uint8_t rerror, werror; /* enum mp_scsi_on_error */
 	/* What commands change. */
-	bool write_cache, stopped, prevented;
 	struct mp_scsi_control control;
+	bool write_cache, stopped, prevented;
 	uint8_t reserved_by; /* initiator; MP_NOBODY */
 	/* By initiator: pending unit attentions (bits of enum mp_scsi_ua), sense data. */
 	uint32_t ua[MP_INITIATORS];
@@ -154,6 +155,10 @@ struct mp_scsi_bus {
 	unsigned int n_tasks;
 	uint8_t *pool;
 	struct mp_scsi_buffers buffers;
+	bool paused;
+	struct mp_scsi_queue held; /* commands that came while paused */
+	struct mp_scsi_queue
+		kept; /* tasks whose next block request waits for the end of the pause */
 	struct mp_scsi_queue wait_fast, wait; /* for a buffer, oldest first */
 	struct mp_scsi_lun *by_id[MP_SCSI_MAX_TARGETS][MP_SCSI_MAX_LUNS];
 	struct mp_scsi_lun *luns;
@@ -201,6 +206,8 @@ void mp_task_io(struct mp_scsi_side *s, enum mp_blk_op op, uint32_t flags, uint3
 /** mp_task_range_io() - DISCARD or WRITE_ZEROES of all that is left of the range */
 void mp_task_range_io(struct mp_scsi_side *s, enum mp_blk_op op, uint32_t flags,
 		      void (*next)(struct mp_scsi_side *));
+/** mp_task_issue() - the block request in @s, or keep it while the bus is paused */
+void mp_task_issue(struct mp_scsi_side *s);
 void mp_task_flush(struct mp_scsi_side *s, void (*next)(struct mp_scsi_side *));
 void mp_task_xfer(struct mp_scsi_side *s, enum mp_scsi_dir dir, uint32_t bytes,
 		  void (*next)(struct mp_scsi_side *));
@@ -211,7 +218,13 @@ void mp_task_fail(struct mp_scsi_side *s, struct mp_scsi_sense sense);
 void mp_task_bad_field(struct mp_scsi_side *s, unsigned int byte, unsigned int bit);
 void mp_task_end(struct mp_scsi_side *s, uint8_t status);
 
+/* errors.c */
+/** mp_error_happened() - the block request of @s has failed: report, keep or ignore that */
+void mp_error_happened(struct mp_scsi_side *s);
+
 /* target.c */
+/** mp_bus_admit() - a command has arrived: its tag, its turn */
+void mp_bus_admit(struct mp_scsi_side *s);
 void mp_bus_begin(struct mp_scsi_side *s);
 void mp_bus_pump(struct mp_scsi_bus *bus);
 void mp_bus_forget(struct mp_scsi_side *s);

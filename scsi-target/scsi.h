@@ -36,6 +36,7 @@ enum mp_scsi_status {
 	MP_SCSI_BUSY = 0x08,
 	MP_SCSI_RESERVATION_CONFLICT = 0x18,
 	MP_SCSI_TASK_SET_FULL = 0x28,
+	MP_SCSI_TASK_ABORTED = 0x40,
 };
 
 enum mp_scsi_attr { MP_SCSI_UNTAGGED, MP_SCSI_SIMPLE, MP_SCSI_HEAD_OF_QUEUE, MP_SCSI_ORDERED };
@@ -80,6 +81,8 @@ struct mp_scsi_ops {
 	void (*xfer)(void *opaque, unsigned int task);
 	/* task is in STATUS. */
 	void (*complete)(void *opaque, unsigned int task);
+	/* The bus has paused itself after an error (MP_SCSI_ON_ERROR_STOP). May be NULL. */
+	void (*paused)(void *opaque);
 };
 
 struct mp_scsi_bus_cfg {
@@ -98,6 +101,14 @@ int mp_scsi_bus_create(const struct mp_scsi_bus_cfg *cfg, struct mp_scsi_bus **r
 /** mp_scsi_bus_destroy() - no block I/O may be in flight (see mp_scsi_bus_n_busy()); NULL is fine */
 struct mp_scsi_bus *mp_scsi_bus_destroy(struct mp_scsi_bus *bus);
 
+/* What a failed block request does to its command; QEMU's rerror= and werror=. */
+enum mp_scsi_on_error {
+	MP_SCSI_ON_ERROR_REPORT, /* CHECK CONDITION with the sense of the error */
+	MP_SCSI_ON_ERROR_STOP, /* kept for mp_scsi_continue(); the bus pauses itself */
+	MP_SCSI_ON_ERROR_IGNORE, /* as if it had succeeded; what couldn't be read is zeros */
+	MP_SCSI_ON_ERROR_ENOSPC, /* STOP if there is no space left, else REPORT; not for reads */
+};
+
 struct mp_scsi_disk_cfg {
 	unsigned int target, lun;
 	struct mp_blk *blk; /* borrowed; outlives the bus */
@@ -107,6 +118,8 @@ struct mp_scsi_disk_cfg {
 	char serial[37]; /* "" : none */
 	uint64_t wwn; /* NAA; 0: none */
 	bool removable;
+	enum mp_scsi_on_error rerror; /* of reads of the medium */
+	enum mp_scsi_on_error werror; /* of all else: writes, flushes, discards */
 };
 
 /** mp_scsi_disk_add() - Return: 0; -EEXIST, -EINVAL with no other effect */
@@ -154,6 +167,18 @@ void mp_scsi_reset(struct mp_scsi_bus *bus, enum mp_scsi_reset kind, unsigned in
 
 /** mp_scsi_cancel_all() - the adapter was reset alone: abort everything, no unit attention */
 void mp_scsi_cancel_all(struct mp_scsi_bus *bus);
+
+/**
+ * mp_scsi_pause() - start nothing new
+ *
+ * What is in flight goes on and may end. Commands are still taken, but wait;
+ * aborts and resets work, also on what is kept for mp_scsi_continue().
+ */
+void mp_scsi_pause(struct mp_scsi_bus *bus);
+/** mp_scsi_continue() - issue again what was kept, then start what has waited */
+void mp_scsi_continue(struct mp_scsi_bus *bus);
+/** mp_scsi_is_paused() - by mp_scsi_pause() or by itself */
+bool mp_scsi_is_paused(const struct mp_scsi_bus *bus);
 
 /** mp_scsi_bus_n_busy() - tasks with block I/O in flight, ABORTING ones included */
 unsigned int mp_scsi_bus_n_busy(const struct mp_scsi_bus *bus);

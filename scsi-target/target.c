@@ -186,19 +186,10 @@ static void clear_private(struct mp_scsi_bus *bus, struct mp_scsi_side *s)
 	s->cut_short = false;
 }
 
-void mp_scsi_submit(struct mp_scsi_bus *bus, unsigned int task)
+void mp_bus_admit(struct mp_scsi_side *s)
 {
-	struct mp_scsi_side *s = side_of(bus, task);
 	struct mp_scsi_sense unused;
 
-	mp_assert(s->t->state == MP_SCSI_FREE && s->t->initiator < MP_INITIATORS);
-	clear_private(bus, s);
-	bus->counters.n_commands++;
-	s->lun = find_lun(bus, s->t);
-	/* Here and not when its turn comes: what was queued before the error
-	 * must not lose the sense data that the initiator is about to fetch. */
-	if (s->t->cdb[0] != OPCODE_REQUEST_SENSE)
-		mp_lun_drop_sense(s->lun, s->t->initiator);
 	s->op = mp_cdb_decode(s->lun, s->t->cdb, s->t->cdb_len, &unused);
 	if (s->lun->absent) {
 		mp_bus_begin(s); /* no unit, no task set */
@@ -209,6 +200,24 @@ void mp_scsi_submit(struct mp_scsi_bus *bus, unsigned int task)
 		if (mp_taskset_enter(s))
 			mp_bus_begin(s);
 	}
+}
+
+void mp_scsi_submit(struct mp_scsi_bus *bus, unsigned int task)
+{
+	struct mp_scsi_side *s = side_of(bus, task);
+
+	mp_assert(s->t->state == MP_SCSI_FREE && s->t->initiator < MP_INITIATORS);
+	clear_private(bus, s);
+	bus->counters.n_commands++;
+	s->lun = find_lun(bus, s->t);
+	/* Here and not when its turn comes: what was queued before the error
+	 * must not lose the sense data that the initiator is about to fetch. */
+	if (s->t->cdb[0] != OPCODE_REQUEST_SENSE)
+		mp_lun_drop_sense(s->lun, s->t->initiator);
+	if (mp_unlikely(bus->paused || bus->held.head))
+		mp_queue_push(&bus->held, s);
+	else
+		mp_bus_admit(s);
 }
 
 void mp_scsi_free(struct mp_scsi_bus *bus, unsigned int task)

@@ -12,8 +12,6 @@
  * started never waits for a second one. Who finds no room waits, oldest first;
  * tasks that hold the bus have their own queue, and pages in reserve.
  */
-#include <errno.h>
-
 #include "base/err.h"
 #include "scsi-target/bus.h"
 
@@ -86,7 +84,7 @@ void mp_bus_pump(struct mp_scsi_bus *bus)
 		bus->again = false;
 		give_buffers_to(&bus->wait_fast);
 		give_buffers_to(&bus->wait);
-		if (bus->n_dormant)
+		if (bus->n_dormant && !bus->paused)
 			give_turns(bus);
 	}
 	bus->pumping = false;
@@ -120,44 +118,6 @@ void mp_task_bad_field(struct mp_scsi_side *s, unsigned int byte, unsigned int b
 	mp_task_fail(s, mp_sense_cdb_field(byte, bit));
 }
 
-static struct mp_scsi_sense error_sense(const struct mp_scsi_side *s)
-{
-	bool reading = s->req.op == MP_BLK_READ;
-
-	switch (s->req.result) {
-	case -EIO:
-		return reading ? mp_sense_read_error : mp_sense_write_error;
-	case -ENOSPC:
-	case -EDQUOT:
-	case -EFBIG:
-		return mp_sense_no_space;
-	case -EROFS:
-	case -EPERM:
-	case -EACCES:
-		return mp_sense_write_protected;
-	case -ENOMEDIUM:
-	case -ENXIO:
-	case -ENODEV:
-		return mp_sense_no_medium;
-	case -ECANCELED:
-		return mp_sense_aborted;
-	default:
-		return mp_sense_target_failure;
-	}
-}
-
-static void io_failed(struct mp_scsi_side *s)
-{
-	struct mp_scsi_sense sense = error_sense(s);
-
-	s->bus->counters.n_io_errors++;
-	if (sense.key == mp_sense_read_error.key && s->req.op != MP_BLK_FLUSH) {
-		sense.has_info = true;
-		sense.info = (s->req.offset + s->req.moved) / s->lun->logical_bytes;
-	}
-	mp_task_fail(s, sense);
-}
-
 static void io_done(struct mp_blk_req *req)
 {
 	struct mp_scsi_side *s = req->opaque;
@@ -167,10 +127,24 @@ static void io_done(struct mp_blk_req *req)
 		s->lun->n_aborting--;
 		mp_bus_forget(s);
 	} else if (mp_unlikely(req->result < 0)) {
-		io_failed(s);
+		mp_error_happened(s);
 	} else {
 		s->next(s);
 	}
+}
+
+void mp_task_issue(struct mp_scsi_side *s)
+{
+	struct mp_scsi_bus *bus = s->bus;
+
+	if (mp_unlikely(bus->paused)) {
+		s->t->state = MP_SCSI_WAITING;
+		mp_queue_push(&bus->kept, s);
+		return;
+	}
+	s->t->state = MP_SCSI_MEDIUM;
+	bus->n_busy++;
+	mp_blk_submit(s->lun->blk, &s->req);
 }
 
 static void submit(struct mp_scsi_side *s, void (*next)(struct mp_scsi_side *))
@@ -178,9 +152,7 @@ static void submit(struct mp_scsi_side *s, void (*next)(struct mp_scsi_side *))
 	s->req.done = io_done;
 	s->req.opaque = s;
 	s->next = next;
-	s->t->state = MP_SCSI_MEDIUM;
-	s->bus->n_busy++;
-	mp_blk_submit(s->lun->blk, &s->req);
+	mp_task_issue(s);
 }
 
 void mp_task_io(struct mp_scsi_side *s, enum mp_blk_op op, uint32_t flags, uint32_t n_blocks,

@@ -126,6 +126,8 @@ static int check_disk(const struct mp_scsi_bus *bus, const struct mp_scsi_disk_c
 
 	if (cfg->target >= MP_SCSI_MAX_TARGETS || cfg->lun >= MP_SCSI_MAX_LUNS || !cfg->blk)
 		return mp_err_origin(-EINVAL);
+	if (cfg->rerror >= MP_SCSI_ON_ERROR_ENOSPC || cfg->werror > MP_SCSI_ON_ERROR_ENOSPC)
+		return mp_err_origin(-EINVAL);
 	if (cfg->logical_bytes != 512 && cfg->logical_bytes != 4096)
 		return mp_err_origin(-EINVAL);
 	if (cfg->logical_bytes < mp_blk_block_bytes(cfg->blk) || physical < cfg->logical_bytes ||
@@ -151,6 +153,8 @@ static void fill_lun(struct mp_scsi_lun *lun, const struct mp_scsi_disk_cfg *cfg
 	memcpy(lun->serial, cfg->serial, sizeof(lun->serial) - 1);
 	lun->wwn = cfg->wwn;
 	lun->removable = cfg->removable;
+	lun->rerror = (uint8_t)cfg->rerror;
+	lun->werror = (uint8_t)cfg->werror;
 }
 
 int mp_scsi_disk_add(struct mp_scsi_bus *bus, const struct mp_scsi_disk_cfg *cfg)

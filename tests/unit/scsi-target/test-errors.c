@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Failing media: sense by errno, the error policies, pause and continue. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "tests/lib/fake_hba.h"
+#include "tests/lib/t.h"
+
+static struct fake_hba h;
+static struct mp_scsi_bus *bus;
+static uint8_t data[HBA_TASKS][1 << 16];
+static unsigned int n_paused;
+
+static const uint8_t tur[6] = {0};
+static const uint8_t inquiry[6] = {0x12, 0, 0, 0, 36, 0};
+static const uint8_t read4[10] = {0x28, 0, 0, 0, 0, 16, 0, 0, 4, 0};
+static const uint8_t write4[10] = {0x2a, 0, 0, 0, 0, 16, 0, 0, 4, 0};
+static const uint8_t sync_cache[10] = {0x35};
+
+static void on_xfer(void *opaque, unsigned int task)
+{
+	hba_ops.xfer(opaque, task);
+}
+
+static void on_complete(void *opaque, unsigned int task)
+{
+	hba_ops.complete(opaque, task);
+}
+
+static void on_paused(void *opaque)
+{
+	mp_assert(mp_scsi_is_paused(((struct fake_hba *)opaque)->bus));
+	n_paused++;
+}
+
+static const struct mp_scsi_ops counting_ops = {
+	.xfer = on_xfer,
+	.complete = on_complete,
+	.paused = on_paused,
+};
+
+/* The fake's bus made anew: with policies, and with the upcall. */
+static void setup(enum mp_scsi_on_error rerror, enum mp_scsi_on_error werror)
+{
+	struct mp_scsi_disk_cfg disk = {.logical_bytes = 512, .rerror = rerror, .werror = werror};
+	struct mp_scsi_bus_cfg cfg;
+
+	hba_init(&h, 1 << 20, 1 << 20);
+	mp_scsi_bus_destroy(h.bus);
+	cfg = (struct mp_scsi_bus_cfg){.ops = &counting_ops,
+				       .opaque = &h,
+				       .tasks = h.tasks,
+				       .n_tasks = HBA_TASKS,
+				       .pool = h.pool,
+				       .pool_len = h.pool_len};
+	mp_assert(mp_scsi_bus_create(&cfg, &h.bus) == 0);
+	disk.blk = &h.blk;
+	mp_assert(mp_scsi_disk_add(h.bus, &disk) == 0);
+	bus = h.bus;
+	hba_sense(&h);
+	n_paused = 0;
+}
+
+static void start(unsigned int i, const uint8_t *cdb, size_t cdb_len)
+{
+	hba_give(&h, i, data[i], 4 * 512);
+	hba_start_tagged(&h, i, MP_SCSI_SIMPLE, cdb, cdb_len);
+}
+
+static unsigned int sense_after(const uint8_t *cdb, size_t cdb_len, int result)
+{
+	start(1, cdb, cdb_len);
+	fake_blk_finish(&h.blk, 0, result);
+	mp_assert(h.slots[1].status == MP_SCSI_CHECK_CONDITION);
+	mp_scsi_free(bus, 1);
+	return hba_sense(&h);
+}
+
+/* --- report --- */
+
+static void test_a_read_that_fails_names_the_block(void)
+{
+	uint8_t sense[18];
+
+	setup(MP_SCSI_ON_ERROR_REPORT, MP_SCSI_ON_ERROR_REPORT);
+	start(1, read4, 10);
+	h.blk.reqs[0]->moved = 1024; /* two blocks were good */
+	fake_blk_finish(&h.blk, 0, -EIO);
+	T_EQ(HBA_RUN(&h, sense, 18, 0x03, 0, 0, 0, 18, 0), MP_SCSI_GOOD);
+	T_EQ(sense[0], 0xf0);
+	T_EQ(sense[2], 0x03);
+	T_EQ(sense[12] << 8 | sense[13], 0x1100);
+	T_EQ(mp_get_be32(sense + 3), 18);
+	hba_fini(&h);
+}
+
+static void test_each_errno_has_its_sense(void)
+{
+	setup(MP_SCSI_ON_ERROR_REPORT, MP_SCSI_ON_ERROR_REPORT);
+	T_EQ(sense_after(read4, 10, -EIO), 0x031100);
+	T_EQ(sense_after(write4, 10, -EIO), 0x030c00);
+	T_EQ(sense_after(sync_cache, 10, -EIO), 0x030c00);
+	T_EQ(sense_after(write4, 10, -ENOSPC), 0x072707);
+	T_EQ(sense_after(write4, 10, -EDQUOT), 0x072707);
+	T_EQ(sense_after(write4, 10, -EROFS), 0x072700);
+	T_EQ(sense_after(read4, 10, -ENODEV), 0x023a00);
+	T_EQ(sense_after(read4, 10, -EINVAL), 0x044400);
+	T_EQ(mp_scsi_bus_counters(bus)->n_io_errors, 8);
+	T_OK(!mp_scsi_is_paused(bus));
+	hba_fini(&h);
+}
+
+/* --- ignore --- */
+
+static void test_an_ignored_write_counts_as_success(void)
+{
+	setup(MP_SCSI_ON_ERROR_REPORT, MP_SCSI_ON_ERROR_IGNORE);
+	start(1, write4, 10);
+	fake_blk_finish(&h.blk, 0, -EIO);
+	T_EQ(h.slots[1].status, MP_SCSI_GOOD);
+	T_EQ(mp_scsi_bus_counters(bus)->n_io_errors, 1);
+	mp_scsi_free(bus, 1);
+	T_EQ(sense_after(read4, 10, -EIO), 0x031100);
+	hba_fini(&h);
+}
+
+static void test_an_ignored_read_hands_out_zeros_and_nobody_elses_data(void)
+{
+	static const uint8_t zeros[2048];
+
+	setup(MP_SCSI_ON_ERROR_IGNORE, MP_SCSI_ON_ERROR_REPORT);
+	memset(h.pool, 0x5a, h.pool_len);
+	memset(data[1], 0x77, 2048);
+	start(1, read4, 10);
+	fake_blk_finish(&h.blk, 0, -EIO);
+	T_EQ(h.slots[1].status, MP_SCSI_GOOD);
+	T_EQ(h.slots[1].n_moved, 2048);
+	T_MEM_EQ(data[1], zeros, 2048);
+	hba_fini(&h);
+}
+
+/* --- stop --- */
+
+static void test_a_stopped_write_is_kept_and_issued_again(void)
+{
+	setup(MP_SCSI_ON_ERROR_REPORT, MP_SCSI_ON_ERROR_STOP);
+	memset(data[1], 0x33, 2048);
+	start(1, write4, 10);
+	fake_blk_finish(&h.blk, 0, -EIO);
+	T_EQ(n_paused, 1);
+	T_EQ(h.slots[1].status, -1);
+	T_EQ(h.tasks[1].state, MP_SCSI_WAITING);
+	T_EQ(h.blk.n_reqs, 0);
+	T_EQ(mp_scsi_bus_n_busy(bus), 0);
+	mp_scsi_continue(bus);
+	T_OK(!mp_scsi_is_paused(bus));
+	T_EQ(h.blk.n_reqs, 1);
+	fake_blk_finish(&h.blk, 0, 0);
+	T_EQ(h.slots[1].status, MP_SCSI_GOOD);
+	T_MEM_EQ(h.blk.data + 16 * 512, data[1], 2048);
+	hba_fini(&h);
+}
+
+static void test_a_stopped_read_is_kept_and_issued_again(void)
+{
+	setup(MP_SCSI_ON_ERROR_STOP, MP_SCSI_ON_ERROR_REPORT);
+	memset(h.blk.data + 16 * 512, 0x44, 2048);
+	start(1, read4, 10);
+	fake_blk_finish(&h.blk, 0, -ENXIO);
+	T_EQ(n_paused, 1);
+	mp_scsi_continue(bus);
+	fake_blk_finish(&h.blk, 0, 0);
+	T_EQ(h.slots[1].status, MP_SCSI_GOOD);
+	T_MEM_EQ(data[1], h.blk.data + 16 * 512, 2048);
+	hba_fini(&h);
+}
+
+static void test_the_same_error_again_pauses_again(void)
+{
+	setup(MP_SCSI_ON_ERROR_STOP, MP_SCSI_ON_ERROR_STOP);
+	start(1, sync_cache, 10);
+	fake_blk_finish(&h.blk, 0, -EIO);
+	mp_scsi_continue(bus);
+	fake_blk_finish(&h.blk, 0, -EIO);
+	T_EQ(n_paused, 2);
+	T_EQ(h.slots[1].status, -1);
+	hba_fini(&h);
+}
+
+static void test_many_errors_pause_once_and_all_are_kept(void)
+{
+	setup(MP_SCSI_ON_ERROR_STOP, MP_SCSI_ON_ERROR_STOP);
+	start(1, write4, 10);
+	start(2, read4, 10);
+	fake_blk_finish(&h.blk, 1, -EIO);
+	fake_blk_finish(&h.blk, 0, -EIO);
+	T_EQ(n_paused, 1);
+	mp_scsi_continue(bus);
+	T_EQ(h.blk.n_reqs, 2);
+	fake_blk_finish_all(&h.blk);
+	T_EQ(h.slots[1].status, MP_SCSI_GOOD);
+	T_EQ(h.slots[2].status, MP_SCSI_GOOD);
+	hba_fini(&h);
+}
+
+/* --- enospc --- */
+
+static void test_enospc_stops_where_space_is_missing_and_reports_the_rest(void)
+{
+	setup(MP_SCSI_ON_ERROR_REPORT, MP_SCSI_ON_ERROR_ENOSPC);
+	T_EQ(sense_after(write4, 10, -EIO), 0x030c00);
+	T_EQ(n_paused, 0);
+	start(1, write4, 10);
+	fake_blk_finish(&h.blk, 0, -ENOSPC);
+	T_EQ(n_paused, 1);
+	T_EQ(h.slots[1].status, -1);
+	hba_fini(&h);
+}
+
+static void test_enospc_is_no_policy_for_reads(void)
+{
+	struct mp_scsi_disk_cfg disk = {.lun = 5, .logical_bytes = 512};
+
+	setup(MP_SCSI_ON_ERROR_REPORT, MP_SCSI_ON_ERROR_REPORT);
+	disk.blk = &h.blk;
+	disk.rerror = MP_SCSI_ON_ERROR_ENOSPC;
+	T_EQ(mp_scsi_disk_add(bus, &disk), -EINVAL);
+	hba_fini(&h);
+}
+
+/* --- pause --- */
+
+static void test_a_paused_bus_takes_commands_and_starts_none(void)
+{
+	setup(MP_SCSI_ON_ERROR_REPORT, MP_SCSI_ON_ERROR_REPORT);
+	mp_scsi_pause(bus);
+	start(1, read4, 10);
+	start(2, tur, 6);
+	start(3, inquiry, 6);
+	T_EQ(h.blk.n_reqs, 0);
+	T_EQ(h.slots[2].status, -1);
+	T_EQ(h.slots[3].status, -1);
+	mp_scsi_continue(bus);
+	T_EQ(h.blk.n_reqs, 1);
+	T_EQ(h.slots[2].status, MP_SCSI_GOOD);
+	T_EQ(h.slots[3].status, MP_SCSI_GOOD);
+	T_EQ(n_paused, 0); /* nobody has to be told of what he did himself */
+	hba_fini(&h);
+}
+
+static void test_what_is_in_flight_may_end_while_paused(void)
+{
+	setup(MP_SCSI_ON_ERROR_REPORT, MP_SCSI_ON_ERROR_REPORT);
+	start(1, read4, 10);
+	mp_scsi_pause(bus);
+	fake_blk_finish(&h.blk, 0, 0);
+	T_EQ(h.slots[1].status, MP_SCSI_GOOD);
+	hba_fini(&h);
+}
+
+static void test_a_task_under_way_stops_at_its_next_request(void)
+{
+	setup(MP_SCSI_ON_ERROR_REPORT, MP_SCSI_ON_ERROR_REPORT);
+	h.hold_xfers = true;
+	start(1, write4, 10);
+	mp_scsi_pause(bus);
+	hba_move(&h, 1);
+	T_EQ(h.tasks[1].state, MP_SCSI_WAITING);
+	T_EQ(h.blk.n_reqs, 0);
+	mp_scsi_continue(bus);
+	T_EQ(h.blk.n_reqs, 1);
+	hba_fini(&h);
+}
+
+static void test_dormant_tasks_stay_so_while_paused(void)
+{
+	setup(MP_SCSI_ON_ERROR_REPORT, MP_SCSI_ON_ERROR_REPORT);
+	start(1, read4, 10);
+	hba_give(&h, 2, data[2], 2048);
+	hba_start_tagged(&h, 2, MP_SCSI_ORDERED, read4, 10);
+	mp_scsi_pause(bus);
+	fake_blk_finish(&h.blk, 0, 0);
+	T_EQ(h.tasks[2].state, MP_SCSI_WAITING);
+	T_EQ(h.blk.n_reqs, 0);
+	mp_scsi_continue(bus);
+	T_EQ(h.tasks[2].state, MP_SCSI_MEDIUM);
+	hba_fini(&h);
+}
+
+static void test_commands_start_in_the_order_in_which_they_came(void)
+{
+	setup(MP_SCSI_ON_ERROR_REPORT, MP_SCSI_ON_ERROR_REPORT);
+	mp_scsi_pause(bus);
+	start(3, tur, 6);
+	start(1, tur, 6);
+	start(2, tur, 6);
+	h.n_finished = 0;
+	mp_scsi_continue(bus);
+	T_EQ(h.finished[0], 3);
+	T_EQ(h.finished[1], 1);
+	T_EQ(h.finished[2], 2);
+	hba_fini(&h);
+}
+
+static void test_abort_drops_what_is_kept_and_what_is_held(void)
+{
+	setup(MP_SCSI_ON_ERROR_REPORT, MP_SCSI_ON_ERROR_STOP);
+	start(1, write4, 10);
+	fake_blk_finish(&h.blk, 0, -EIO);
+	start(2, read4, 10);
+	mp_scsi_abort_task(bus, 1);
+	mp_scsi_abort_task(bus, 2);
+	T_EQ(h.tasks[1].state, MP_SCSI_FREE);
+	T_EQ(h.tasks[2].state, MP_SCSI_FREE);
+	mp_scsi_continue(bus);
+	T_EQ(h.blk.n_reqs, 0);
+	T_EQ(h.n_finished, 2); /* two REQUEST SENSE of the set-up */
+	hba_fini(&h);
+}
+
+static void test_a_reset_drops_what_is_kept_and_leaves_the_pause(void)
+{
+	setup(MP_SCSI_ON_ERROR_REPORT, MP_SCSI_ON_ERROR_STOP);
+	start(1, write4, 10);
+	fake_blk_finish(&h.blk, 0, -EIO);
+	start(2, read4, 10);
+	mp_scsi_reset(bus, MP_SCSI_RESET_BUS, 0, 0);
+	T_EQ(h.tasks[1].state, MP_SCSI_FREE);
+	T_EQ(h.tasks[2].state, MP_SCSI_FREE);
+	T_OK(mp_scsi_is_paused(bus));
+	start(3, tur, 6);
+	T_EQ(h.slots[3].status, -1);
+	mp_scsi_continue(bus);
+	T_EQ(h.slots[3].status, MP_SCSI_CHECK_CONDITION);
+	mp_scsi_free(bus, 3);
+	T_EQ(hba_sense(&h), 0x062902);
+	hba_fini(&h);
+}
+
+T_MAIN(T_TEST(test_a_read_that_fails_names_the_block), T_TEST(test_each_errno_has_its_sense),
+       T_TEST(test_an_ignored_write_counts_as_success),
+       T_TEST(test_an_ignored_read_hands_out_zeros_and_nobody_elses_data),
+       T_TEST(test_a_stopped_write_is_kept_and_issued_again),
+       T_TEST(test_a_stopped_read_is_kept_and_issued_again),
+       T_TEST(test_the_same_error_again_pauses_again),
+       T_TEST(test_many_errors_pause_once_and_all_are_kept),
+       T_TEST(test_enospc_stops_where_space_is_missing_and_reports_the_rest),
+       T_TEST(test_enospc_is_no_policy_for_reads),
+       T_TEST(test_a_paused_bus_takes_commands_and_starts_none),
+       T_TEST(test_what_is_in_flight_may_end_while_paused),
+       T_TEST(test_a_task_under_way_stops_at_its_next_request),
+       T_TEST(test_dormant_tasks_stay_so_while_paused),
+       T_TEST(test_commands_start_in_the_order_in_which_they_came),
+       T_TEST(test_abort_drops_what_is_kept_and_what_is_held),
+       T_TEST(test_a_reset_drops_what_is_kept_and_leaves_the_pause))
