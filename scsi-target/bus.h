@@ -234,8 +234,14 @@ void mp_bus_forget(struct mp_scsi_side *s);
 void mp_lun_add(struct mp_scsi_bus *bus, struct mp_scsi_lun *lun);
 /** mp_lun_reset() - what a reset of the unit does to what commands have changed */
 void mp_lun_reset(struct mp_scsi_lun *lun);
+
+/* attention.c */
+/** mp_lun_attention_of() - raise @ua for @initiator alone */
+void mp_lun_attention_of(struct mp_scsi_lun *lun, enum mp_scsi_ua ua, unsigned int initiator);
 /** mp_lun_attention() - raise @ua for every initiator but @except (MP_NOBODY: for all) */
 void mp_lun_attention(struct mp_scsi_lun *lun, enum mp_scsi_ua ua, unsigned int except);
+/** mp_bus_luns_reported() - @initiator has got the list: "the LUNs have changed" is told */
+void mp_bus_luns_reported(struct mp_scsi_bus *bus, unsigned int target, unsigned int initiator);
 /** mp_lun_take_attention() - the first that waits for @initiator; false: none does */
 bool mp_lun_take_attention(struct mp_scsi_lun *lun, unsigned int initiator,
 			   struct mp_scsi_sense *ret_sense);

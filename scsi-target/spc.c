@@ -112,10 +112,12 @@ void mp_cmd_report_luns(struct mp_scsi_side *s)
 	uint8_t *out = mp_task_buf(s);
 
 	/* SELECT REPORT: 0 and 2 all units; 1 well-known ones, of which there are none. */
-	if (cdb[2] > 2)
+	if (cdb[2] > 2) {
 		mp_task_bad_field(s, 2, 8);
-	else
-		mp_task_reply(s, cdb[2] == 1 ? 8 : put_luns(s, out), mp_get_be32(cdb + 6));
+		return;
+	}
+	mp_bus_luns_reported(s->bus, s->t->target, s->t->initiator);
+	mp_task_reply(s, cdb[2] == 1 ? 8 : put_luns(s, out), mp_get_be32(cdb + 6));
 }
 
 /* The unit was found ready on the way here, and that is all there is to do. */
