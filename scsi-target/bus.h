@@ -81,6 +81,12 @@ struct mp_scsi_queue {
 	struct mp_scsi_side *head, *tail;
 };
 
+/* Values of the mode pages, in the order of mode_pages.def; only changeable bits count. */
+#define MP_MODE_BYTES 512u
+struct mp_scsi_mode {
+	uint8_t current[MP_MODE_BYTES], saved[MP_MODE_BYTES];
+};
+
 #define MP_TAG_SLOTS  257u /* 256 tags and "untagged" */
 #define MP_NOBODY     0xffu
 #define MP_INITIATORS 16u
@@ -128,6 +134,8 @@ struct mp_scsi_lun {
 	struct mp_scsi_queue dormant; /* wait for their turn, oldest first */
 	unsigned int n_active, n_active_ordered, n_active_head, n_aborting;
 	uint16_t tag_count[MP_TAG_SLOTS]; /* tasks that hold a tag with that low byte */
+	/* Seldom looked at. */
+	struct mp_scsi_mode mode;
 };
 
 /* The half of a task that is ours: pointers, so not in the adapter's state. */
@@ -259,6 +267,12 @@ void mp_cdb_index(const struct mp_scsi_op *index[256], enum mp_scsi_type type);
 const struct mp_scsi_op *mp_cdb_decode(const struct mp_scsi_lun *lun, const uint8_t *cdb,
 				       unsigned int len, struct mp_scsi_sense *ret_sense);
 void mp_cmd_report_opcodes(struct mp_scsi_side *s);
+
+/* mode.c */
+/** mp_mode_init() - current and saved values are the default ones */
+void mp_mode_init(struct mp_scsi_lun *lun);
+/** mp_mode_reset() - the saved values become the current ones, and take effect */
+void mp_mode_reset(struct mp_scsi_lun *lun);
 
 /* vpd.c */
 /** mp_vpd_page() - write the page to @out (a zeroed page); returns its length, 0: no such page */

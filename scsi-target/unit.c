@@ -18,7 +18,7 @@ const struct mp_scsi_control mp_control_default = {.qam = 1};
 void mp_lun_reset(struct mp_scsi_lun *lun)
 {
 	lun->control = mp_control_default;
-	lun->write_cache = true;
+	mp_mode_reset(lun); /* the write cache among others */
 	lun->stopped = false;
 	lun->prevented = false;
 	lun->reserved_by = MP_NOBODY;
@@ -28,6 +28,7 @@ void mp_lun_reset(struct mp_scsi_lun *lun)
 void mp_lun_add(struct mp_scsi_bus *bus, struct mp_scsi_lun *lun)
 {
 	lun->ops = bus->ops_of[lun->type];
+	mp_mode_init(lun);
 	mp_lun_reset(lun);
 	mp_lun_attention(lun, MP_UA_POWER_ON, MP_NOBODY);
 	/* Only who knows the target already will hear of it. */

@@ -19,7 +19,7 @@ static void setup(void)
 
 static void test_caching_page_with_block_descriptor(void)
 {
-	static const uint8_t golden[32] = {31, 0, 0x10, 8, 0, 0, 0x20, 0, 0, 0, 2, 0, 8, 18, 4};
+	static const uint8_t golden[32] = {31, 0, 0x10, 8, 0, 0, 0x20, 0, 0, 0, 2, 0, 0x88, 18, 4};
 
 	setup();
 	T_EQ(RUN(255, 0x1a, 0, 0x08, 0, 255, 0), MP_SCSI_GOOD);
@@ -30,7 +30,7 @@ static void test_caching_page_with_block_descriptor(void)
 
 static void test_mode_sense10_of_the_changeable_bits(void)
 {
-	static const uint8_t golden[28] = {0, 26, 0, 0x10, 0, 0, 0, 0, 8, 18, 4};
+	static const uint8_t golden[28] = {0, 26, 0, 0x10, 0, 0, 0, 0, 0x88, 18, 4};
 
 	setup();
 	T_EQ(RUN(255, 0x5a, 8, 0x48, 0, 0, 0, 0, 0, 255, 0), MP_SCSI_GOOD);
@@ -41,14 +41,14 @@ static void test_mode_sense10_of_the_changeable_bits(void)
 
 static void test_all_pages_come_in_order(void)
 {
-	static const uint8_t codes[] = {0x01, 0x02, 0x03, 0x04, 0x08, 0x0a, 0x1c};
+	static const uint8_t codes[] = {0x01, 0x02, 0x03, 0x04, 0x07, 0x08, 0x0a, 0x1c};
 	unsigned int at = 4;
 
 	setup();
 	T_EQ(RUN(255, 0x1a, 8, 0x3f, 0, 255, 0), MP_SCSI_GOOD);
 	T_EQ(data[0] + 1u, h.slots[0].n_moved);
 	for (size_t i = 0; i < sizeof(codes); i++) {
-		T_EQ(data[at], codes[i]);
+		T_EQ(data[at] & 0x3f, codes[i]);
 		at += data[at + 1] + 2u;
 	}
 	T_EQ(at, h.slots[0].n_moved);
@@ -65,15 +65,26 @@ static void test_geometry_page_serves_the_boot_firmware(void)
 	hba_fini(&h);
 }
 
-static void test_saved_values_unknown_pages_and_subpages_are_refused(void)
+/* REQUEST SENSE: where the refused field is, (byte << 4 | bit) of the CDB, or byte of the list. */
+static unsigned int pointer(void)
+{
+	T_EQ(RUN(18, 0x03, 0, 0, 0, 18, 0), MP_SCSI_GOOD);
+	T_EQ(data[2], 5);
+	T_OK(data[15] & 0x80);
+	if (!(data[15] & 0x40))
+		return mp_get_be16(data + 16);
+	return (unsigned int)mp_get_be16(data + 16) << 4 | (data[15] & 0x08 ? data[15] & 7 : 8);
+}
+
+static void test_unknown_pages_and_subpages_are_refused(void)
 {
 	setup();
-	T_EQ(RUN(255, 0x1a, 0, 0xc8, 0, 255, 0), MP_SCSI_CHECK_CONDITION);
-	T_EQ(hba_sense(&h), 0x053900);
-	T_EQ(RUN(255, 0x1a, 0, 0x19, 0, 255, 0), MP_SCSI_CHECK_CONDITION);
-	T_EQ(hba_sense(&h), 0x052400);
+	T_EQ(RUN(255, 0x1a, 0, 0x05, 0, 255, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(pointer(), 0x25);
 	T_EQ(RUN(255, 0x1a, 0, 0x08, 1, 255, 0), MP_SCSI_CHECK_CONDITION);
-	T_EQ(hba_sense(&h), 0x052400);
+	T_EQ(pointer(), 0x38);
+	T_EQ(RUN(255, 0x1a, 0, 0x3f, 1, 255, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(pointer(), 0x38);
 	hba_fini(&h);
 }
 
@@ -131,7 +142,7 @@ static void test_a_bad_page_behind_a_good_one_changes_nothing(void)
 {
 	setup();
 	select_caching(0);
-	data[24] = 0x19;
+	data[24] = 0x05;
 	T_EQ(RUN(36, 0x15, 0x10, 0, 0, 36, 0), MP_SCSI_CHECK_CONDITION);
 	T_EQ(hba_sense(&h), 0x052600);
 	T_EQ(RUN(255, 0x1a, 8, 0x08, 0, 255, 0), MP_SCSI_GOOD);
@@ -161,20 +172,87 @@ static void test_block_descriptor_must_keep_the_block_size(void)
 	T_EQ(RUN(12, 0x15, 0x10, 0, 0, 12, 0), MP_SCSI_GOOD);
 	data[10] = 16;
 	T_EQ(RUN(12, 0x15, 0x10, 0, 0, 12, 0), MP_SCSI_CHECK_CONDITION);
-	T_EQ(hba_sense(&h), 0x052600);
+	T_EQ(pointer(), 9);
+	memset(data, 0, sizeof(data));
+	data[3] = 8;
+	data[6] = 0x11; /* neither the capacity (2000h) nor "all" */
+	data[10] = 2;
+	T_EQ(RUN(12, 0x15, 0x10, 0, 0, 12, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(pointer(), 4);
+	memset(data, 0, sizeof(data));
 	data[3] = 9;
 	T_EQ(RUN(13, 0x15, 0x10, 0, 0, 13, 0), MP_SCSI_CHECK_CONDITION);
 	T_EQ(hba_sense(&h), 0x052600);
 	hba_fini(&h);
 }
 
-static void test_saving_and_vendor_format_are_refused(void)
+static void test_long_block_descriptor_round_trip(void)
 {
 	setup();
-	T_EQ(RUN(24, 0x15, 0x11, 0, 0, 24, 0), MP_SCSI_CHECK_CONDITION);
-	T_EQ(hba_sense(&h), 0x052400);
+	T_EQ(RUN(255, 0x5a, 0x10, 0x08, 0, 0, 0, 0, 0, 255, 0), MP_SCSI_GOOD);
+	T_EQ(data[4], 1);
+	T_EQ(mp_get_be16(data + 6), 16);
+	T_EQ(mp_get_be64(data + 8), 8192);
+	T_EQ(mp_get_be32(data + 20), 512);
+	T_EQ(data[24], 0x88);
+	T_EQ(RUN(44, 0x55, 0x10, 0, 0, 0, 0, 0, 0, 44, 0), MP_SCSI_GOOD);
+	data[15]++;
+	T_EQ(RUN(44, 0x55, 0x10, 0, 0, 0, 0, 0, 0, 44, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(pointer(), 8);
+	hba_fini(&h);
+}
+
+static uint8_t caching(uint8_t page_control)
+{
+	T_EQ(RUN(255, 0x1a, 8, page_control | 0x08, 0, 255, 0), MP_SCSI_GOOD);
+	T_EQ(data[4], 0x88); /* can be saved */
+	return data[6];
+}
+
+static void test_saved_values_outlive_a_reset_and_others_dont(void)
+{
+	setup();
+	select_caching(0);
+	T_EQ(RUN(24, 0x15, 0x11, 0, 0, 24, 0), MP_SCSI_GOOD);
+	select_caching(4);
+	T_EQ(RUN(24, 0x15, 0x10, 0, 0, 24, 0), MP_SCSI_GOOD);
+	T_EQ(caching(0x00), 4);
+	T_EQ(caching(0xc0), 0);
+	T_EQ(caching(0x80), 4);
+	mp_scsi_reset(h.bus, MP_SCSI_RESET_POWER, 0, 0);
+	hba_sense(&h);
+	T_EQ(caching(0x00), 0);
+	hba_fini(&h);
+}
+
+static void test_only_a_change_is_told_to_the_other_initiators(void)
+{
+	setup();
+	h.initiator = 6;
+	hba_sense(&h); /* power on */
+	h.initiator = 7;
+	select_caching(4);
+	T_EQ(RUN(24, 0x15, 0x10, 0, 0, 24, 0), MP_SCSI_GOOD);
+	h.initiator = 6;
+	T_EQ(hba_sense(&h), 0);
+	select_caching(0);
+	T_EQ(RUN(24, 0x15, 0x10, 0, 0, 24, 0), MP_SCSI_GOOD);
+	T_EQ(hba_sense(&h), 0);
+	h.initiator = 7;
+	T_EQ(hba_sense(&h), 0x062a01);
+	hba_fini(&h);
+}
+
+static void test_list_without_page_format_has_no_pages(void)
+{
+	setup();
+	select_caching(4);
 	T_EQ(RUN(24, 0x15, 0x00, 0, 0, 24, 0), MP_SCSI_CHECK_CONDITION);
-	T_EQ(hba_sense(&h), 0x052400);
+	T_EQ(pointer(), 0x14);
+	memset(data, 0, sizeof(data));
+	data[3] = 8;
+	data[10] = 2;
+	T_EQ(RUN(12, 0x15, 0x00, 0, 0, 12, 0), MP_SCSI_GOOD);
 	T_EQ(RUN(0, 0x15, 0x10, 0, 0, 0, 0), MP_SCSI_GOOD);
 	hba_fini(&h);
 }
@@ -182,10 +260,13 @@ static void test_saving_and_vendor_format_are_refused(void)
 T_MAIN(T_TEST(test_caching_page_with_block_descriptor),
        T_TEST(test_mode_sense10_of_the_changeable_bits), T_TEST(test_all_pages_come_in_order),
        T_TEST(test_geometry_page_serves_the_boot_firmware),
-       T_TEST(test_saved_values_unknown_pages_and_subpages_are_refused),
+       T_TEST(test_unknown_pages_and_subpages_are_refused),
        T_TEST(test_read_only_disk_shows_write_protect),
        T_TEST(test_write_cache_off_flushes_and_then_writes_through),
        T_TEST(test_any_other_change_is_refused_with_its_byte),
        T_TEST(test_a_bad_page_behind_a_good_one_changes_nothing),
        T_TEST(test_cut_lists_are_refused), T_TEST(test_block_descriptor_must_keep_the_block_size),
-       T_TEST(test_saving_and_vendor_format_are_refused))
+       T_TEST(test_long_block_descriptor_round_trip),
+       T_TEST(test_saved_values_outlive_a_reset_and_others_dont),
+       T_TEST(test_only_a_change_is_told_to_the_other_initiators),
+       T_TEST(test_list_without_page_format_has_no_pages))
