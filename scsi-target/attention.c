@@ -76,6 +76,7 @@ static struct mp_scsi_sense ua_sense(unsigned int ua)
 		[MP_UA_INQUIRY_CHANGED] = &mp_sense_inquiry_changed,
 		[MP_UA_LUNS_CHANGED] = &mp_sense_luns_changed,
 		[MP_UA_EJECT_REQUESTED] = &mp_sense_eject_requested,
+		[MP_UA_FALSE_FAILURE] = &mp_sense_false_failure,
 	};
 
 	return *senses[ua];

@@ -74,6 +74,7 @@ enum mp_scsi_ua {
 	MP_UA_INQUIRY_CHANGED,
 	MP_UA_LUNS_CHANGED,
 	MP_UA_EJECT_REQUESTED,
+	MP_UA_FALSE_FAILURE,
 	MP_N_UAS,
 };
 
@@ -126,6 +127,8 @@ struct mp_scsi_lun {
 	struct mp_scsi_control control;
 	bool write_cache, stopped, prevented;
 	uint8_t reserved_by; /* initiator; MP_NOBODY */
+	uint8_t exception_method; /* of exceptions.c */
+	uint16_t exception_pending; /* bit n: initiator n is to be told in place of GOOD */
 	/* By initiator: pending unit attentions (bits of enum mp_scsi_ua), sense data. */
 	uint32_t ua[MP_INITIATORS];
 	uint16_t has_sense; /* bit n: sense[n] waits for REQUEST SENSE */
@@ -273,6 +276,17 @@ void mp_cmd_report_opcodes(struct mp_scsi_side *s);
 void mp_mode_init(struct mp_scsi_lun *lun);
 /** mp_mode_reset() - the saved values become the current ones, and take effect */
 void mp_mode_reset(struct mp_scsi_lun *lun);
+
+/* exceptions.c */
+/** mp_exceptions_bad() - byte of mode page 1C that has an impossible value; 0: none */
+unsigned int mp_exceptions_bad(const uint8_t *page);
+/** mp_exceptions_take() - do what mode page 1C says; @recovery_bits: byte 2 of page 01 */
+void mp_exceptions_take(struct mp_scsi_lun *lun, const uint8_t *page, uint8_t recovery_bits);
+bool mp_exceptions_active(const struct mp_scsi_lun *lun);
+/** mp_exceptions_on_request() - is there one for REQUEST SENSE that has nothing else to say? */
+bool mp_exceptions_on_request(const struct mp_scsi_lun *lun, struct mp_scsi_sense *ret_sense);
+/** mp_exceptions_end() - end a task that went well: GOOD, or what is pending */
+void mp_exceptions_end(struct mp_scsi_side *s);
 
 /* vpd.c */
 /** mp_vpd_page() - write the page to @out (a zeroed page); returns its length, 0: no such page */

@@ -79,8 +79,38 @@ static void put_caching(const struct mp_scsi_lun *lun, uint8_t *out)
 
 static void put_control(const struct mp_scsi_lun *lun, uint8_t *out)
 {
+	const struct mp_scsi_control *c = &mp_control_default;
+
 	(void)lun;
-	out[3] = 0x10; /* SIMPLE tasks may be reordered without restriction */
+	out[2] = (uint8_t)(c->tst << 5 | (c->d_sense ? 0x04 : 0) | (c->gltsd ? 0x02 : 0));
+	out[3] = (uint8_t)(c->qam << 4 | c->qerr << 1);
+	out[4] = c->swp ? 0x08 : 0;
+	out[5] = c->tas ? 0x40 : 0;
+	mp_put_be16(out + 8, c->busy_timeout);
+	mp_put_be16(out + 10, 1); /* seconds that the extended self-test takes */
+}
+
+/* Parallel SCSI. */
+static void put_protocol(const struct mp_scsi_lun *lun, uint8_t *out)
+{
+	(void)lun;
+	out[2] = 0x01;
+}
+
+/* Ultra2: what the chip that we sit behind can be asked for. */
+static void put_transfer(const struct mp_scsi_lun *lun, uint8_t *out)
+{
+	(void)lun;
+	out[5] = 0x01; /* parallel SCSI */
+	out[6] = 0x0a; /* period factor: 25 ns */
+	out[8] = 31; /* REQ/ACK offset */
+	out[9] = 1; /* wide */
+}
+
+static void put_exceptions(const struct mp_scsi_lun *lun, uint8_t *out)
+{
+	(void)lun;
+	out[3] = 0x06; /* MRIE: reported on request only */
 }
 
 #define DISK  (1u << MP_SCSI_DISK)
@@ -111,6 +141,29 @@ static void take_caching(struct mp_scsi_lun *lun, const uint8_t *page)
 	lun->write_cache = page[2] & WCE;
 }
 
+static unsigned int control_bad(const uint8_t *page)
+{
+	if (page[2] >> 5 > 1) /* TST */
+		return 2;
+	if (page[3] >> 4 > 1 || (page[3] & 0x06) == 0x04) /* QAM, QERR */
+		return 3;
+	return 0;
+}
+
+static void take_control(struct mp_scsi_lun *lun, const uint8_t *page)
+{
+	lun->control = (struct mp_scsi_control){.tst = page[2] >> 5,
+						.qam = page[3] >> 4,
+						.qerr = page[3] >> 1 & 3,
+						.tas = page[5] & 0x40,
+						.swp = page[4] & 0x08,
+						.d_sense = page[2] & 0x04,
+						.gltsd = page[2] & 0x02,
+						.busy_timeout = mp_get_be16(page + 8)};
+}
+
+static void take_exceptions(struct mp_scsi_lun *lun, const uint8_t *page);
+
 /* Which pages have values that aren't free, and who acts on them. */
 static const struct effect {
 	uint8_t code, subcode;
@@ -118,6 +171,8 @@ static const struct effect {
 	void (*take)(struct mp_scsi_lun *lun, const uint8_t *page);
 } effects[] = {
 	{0x08, 0x00, NULL, take_caching},
+	{0x0a, 0x00, control_bad, take_control},
+	{0x1c, 0x00, mp_exceptions_bad, take_exceptions},
 };
 
 #define N_EFFECTS (sizeof(effects) / sizeof(effects[0]))
@@ -214,6 +269,16 @@ static unsigned int put_controlled(const struct mp_scsi_lun *lun, const struct p
 	}
 }
 
+static void take_exceptions(struct mp_scsi_lun *lun, const uint8_t *page)
+{
+	const struct page *of = find_page(lun, 0x01, 0);
+	uint8_t recovery[MAX_PAGE_BYTES] = {0};
+
+	if (of)
+		put_page(lun, of, lun->mode.current, recovery);
+	mp_exceptions_take(lun, page, recovery[2]);
+}
+
 static void take_all(struct mp_scsi_lun *lun)
 {
 	uint8_t page[MAX_PAGE_BYTES];
@@ -282,7 +347,7 @@ static uint8_t device_specific(const struct mp_scsi_lun *lun)
 	if (lun->type != MP_SCSI_DISK)
 		return 0;
 	/* Write protect; DPO and FUA are understood. */
-	return (uint8_t)(0x10 | (mp_blk_read_only(lun->blk) ? 0x80 : 0));
+	return (uint8_t)(0x10 | (mp_blk_read_only(lun->blk) || lun->control.swp ? 0x80 : 0));
 }
 
 static void put_header(const struct mp_scsi_lun *lun, bool is_long, unsigned int len,

@@ -44,6 +44,7 @@ const struct mp_scsi_sense mp_sense_commands_cleared = {0x6, 0x2f, 0x00, 0, 0, f
 const struct mp_scsi_sense mp_sense_inquiry_changed = {0x6, 0x3f, 0x03, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_luns_changed = {0x6, 0x3f, 0x0e, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_eject_requested = {0x6, 0x5a, 0x01, 0, 0, false, 0};
+const struct mp_scsi_sense mp_sense_false_failure = {0x6, 0x5d, 0xff, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_write_protected = {0x7, 0x27, 0x00, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_no_space = {0x7, 0x27, 0x07, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_aborted = {0xb, 0x00, 0x00, 0, 0, false, 0};

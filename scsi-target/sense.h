@@ -49,6 +49,7 @@ extern const struct mp_scsi_sense mp_sense_commands_cleared;
 extern const struct mp_scsi_sense mp_sense_inquiry_changed;
 extern const struct mp_scsi_sense mp_sense_luns_changed;
 extern const struct mp_scsi_sense mp_sense_eject_requested;
+extern const struct mp_scsi_sense mp_sense_false_failure;
 extern const struct mp_scsi_sense mp_sense_write_protected;
 extern const struct mp_scsi_sense mp_sense_no_space;
 extern const struct mp_scsi_sense mp_sense_aborted;

@@ -104,7 +104,10 @@ void mp_task_end(struct mp_scsi_side *s, uint8_t status)
 
 void mp_task_good(struct mp_scsi_side *s)
 {
-	mp_task_end(s, MP_SCSI_GOOD);
+	if (mp_unlikely(s->lun->exception_pending))
+		mp_exceptions_end(s);
+	else
+		mp_task_end(s, MP_SCSI_GOOD);
 }
 
 void mp_task_fail(struct mp_scsi_side *s, struct mp_scsi_sense sense)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/bytes.h"
+#include "scsi-target/bus.h"
 #include "tests/lib/fake_hba.h"
 #include "tests/lib/t.h"
 
@@ -41,7 +42,7 @@ static void test_mode_sense10_of_the_changeable_bits(void)
 
 static void test_all_pages_come_in_order(void)
 {
-	static const uint8_t codes[] = {0x01, 0x02, 0x03, 0x04, 0x07, 0x08, 0x0a, 0x1c};
+	static const uint8_t codes[] = {0x01, 0x02, 0x03, 0x04, 0x07, 0x08, 0x0a, 0x18, 0x19, 0x1c};
 	unsigned int at = 4;
 
 	setup();
@@ -257,6 +258,152 @@ static void test_list_without_page_format_has_no_pages(void)
 	hba_fini(&h);
 }
 
+/* A list of one page: what MODE SENSE gives, for the test to change; the page is at data + 4. */
+static unsigned int fetch(uint8_t code)
+{
+	T_EQ(RUN(255, 0x1a, 8, code, 0, 255, 0), MP_SCSI_GOOD);
+	return (unsigned int)h.slots[0].n_moved;
+}
+
+static int put_back(unsigned int len)
+{
+	return RUN(len, 0x15, 0x10, 0, 0, (uint8_t)len, 0);
+}
+
+static void test_all_subpages_come_in_order(void)
+{
+	static const uint16_t codes[] = {0x0100, 0x0200, 0x0300, 0x0400, 0x0700, 0x0800,
+					 0x0a00, 0x0a01, 0x1800, 0x1900, 0x1904, 0x1c00};
+	unsigned int at = 4;
+
+	setup();
+	T_EQ(RUN(255, 0x1a, 8, 0x3f, 0xff, 255, 0), MP_SCSI_GOOD);
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+		bool is_sub = data[at] & 0x40;
+
+		T_EQ((data[at] & 0x3f) << 8 | (is_sub ? data[at + 1] : 0), codes[i]);
+		at += is_sub ? mp_get_be16(data + at + 2) + 4u : data[at + 1] + 2u;
+	}
+	T_EQ(at, h.slots[0].n_moved);
+	hba_fini(&h);
+}
+
+static void test_control_page_sets_what_the_task_set_obeys(void)
+{
+	unsigned int len;
+
+	setup();
+	len = fetch(0x0a);
+	T_EQ(len, 16);
+	data[6] = 0x20 | 0x04; /* TST, D_SENSE */
+	data[7] = 0x06; /* QERR; QAM 0 */
+	data[8] = 0x08; /* SWP */
+	data[9] = 0x40; /* TAS */
+	T_EQ(put_back(len), MP_SCSI_GOOD);
+	T_EQ(h.bus->luns->control.tst, 1);
+	T_EQ(h.bus->luns->control.qam, 0);
+	T_EQ(h.bus->luns->control.qerr, 3);
+	T_OK(h.bus->luns->control.swp && h.bus->luns->control.tas);
+	fetch(0x0a);
+	T_EQ(data[2], 0x90); /* write protected */
+	mp_scsi_reset(h.bus, MP_SCSI_RESET_BUS, 0, 0);
+	T_EQ(h.bus->luns->control.qam, 1);
+	T_OK(!h.bus->luns->control.swp);
+	hba_fini(&h);
+}
+
+static void test_impossible_values_of_the_control_page_are_refused(void)
+{
+	setup();
+	fetch(0x0a);
+	data[6] = 0x40;
+	T_EQ(put_back(16), MP_SCSI_CHECK_CONDITION);
+	T_EQ(pointer(), 6);
+	fetch(0x0a);
+	data[7] = 0x14;
+	T_EQ(put_back(16), MP_SCSI_CHECK_CONDITION);
+	T_EQ(pointer(), 7);
+	hba_fini(&h);
+}
+
+static void set_exception(uint8_t flags, uint8_t method)
+{
+	unsigned int len = fetch(0x1c);
+
+	data[6] = flags;
+	data[7] = method;
+	T_EQ(put_back(len), MP_SCSI_GOOD);
+}
+
+static void test_ordered_failure_is_told_by_request_sense_as_often_as_asked(void)
+{
+	setup();
+	T_EQ(hba_sense(&h), 0);
+	set_exception(0x04, 6);
+	T_EQ(RUN(0, 0x00, 0, 0, 0, 0, 0), MP_SCSI_GOOD);
+	T_EQ(hba_sense(&h), 0x005dff);
+	T_EQ(hba_sense(&h), 0x005dff);
+	set_exception(0x00, 6);
+	T_EQ(hba_sense(&h), 0);
+	hba_fini(&h);
+}
+
+static void test_ordered_failure_is_told_as_a_unit_attention(void)
+{
+	setup();
+	set_exception(0x04, 2);
+	T_EQ(RUN(0, 0x00, 0, 0, 0, 0, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), 0x065dff);
+	T_EQ(RUN(0, 0x00, 0, 0, 0, 0, 0), MP_SCSI_GOOD);
+	hba_fini(&h);
+}
+
+static void test_ordered_failure_is_told_in_place_of_good_once(void)
+{
+	setup();
+	/* The MODE SELECT that orders it went well, and so is the first to tell. */
+	fetch(0x1c);
+	data[6] = 0x04;
+	data[7] = 4;
+	T_EQ(put_back(16), MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), 0x015dff);
+	T_EQ(RUN(0, 0x00, 0, 0, 0, 0, 0), MP_SCSI_GOOD);
+	h.initiator = 6;
+	hba_sense(&h); /* power on */
+	hba_sense(&h); /* mode parameters */
+	T_EQ(RUN(512, 0x28, 0, 0, 0, 0, 0, 0, 0, 1, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(h.slots[0].n_moved, 512);
+	T_EQ(hba_sense(&h), 0x015dff);
+	T_EQ(RUN(512, 0x28, 0, 0, 0, 0, 0, 0, 0, 1, 0), MP_SCSI_GOOD);
+	hba_fini(&h);
+}
+
+static void test_recovered_error_needs_per_when_told_conditionally(void)
+{
+	setup();
+	set_exception(0x04, 3);
+	T_EQ(RUN(0, 0x00, 0, 0, 0, 0, 0), MP_SCSI_GOOD);
+	fetch(0x01);
+	data[6] |= 0x04;
+	T_EQ(put_back(16), MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), 0x015dff);
+	hba_fini(&h);
+}
+
+static void test_failure_that_is_disabled_cant_be_ordered(void)
+{
+	setup();
+	fetch(0x1c);
+	data[6] = 0x0c;
+	T_EQ(put_back(16), MP_SCSI_CHECK_CONDITION);
+	T_EQ(pointer(), 6);
+	fetch(0x1c);
+	data[7] = 1;
+	T_EQ(put_back(16), MP_SCSI_CHECK_CONDITION);
+	T_EQ(pointer(), 7);
+	hba_fini(&h);
+}
+
 T_MAIN(T_TEST(test_caching_page_with_block_descriptor),
        T_TEST(test_mode_sense10_of_the_changeable_bits), T_TEST(test_all_pages_come_in_order),
        T_TEST(test_geometry_page_serves_the_boot_firmware),
@@ -269,4 +416,11 @@ T_MAIN(T_TEST(test_caching_page_with_block_descriptor),
        T_TEST(test_long_block_descriptor_round_trip),
        T_TEST(test_saved_values_outlive_a_reset_and_others_dont),
        T_TEST(test_only_a_change_is_told_to_the_other_initiators),
-       T_TEST(test_list_without_page_format_has_no_pages))
+       T_TEST(test_list_without_page_format_has_no_pages), T_TEST(test_all_subpages_come_in_order),
+       T_TEST(test_control_page_sets_what_the_task_set_obeys),
+       T_TEST(test_impossible_values_of_the_control_page_are_refused),
+       T_TEST(test_ordered_failure_is_told_by_request_sense_as_often_as_asked),
+       T_TEST(test_ordered_failure_is_told_as_a_unit_attention),
+       T_TEST(test_ordered_failure_is_told_in_place_of_good_once),
+       T_TEST(test_recovered_error_needs_per_when_told_conditionally),
+       T_TEST(test_failure_that_is_disabled_cant_be_ordered))
