@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "scsi-target/buffer.h"
+#include "scsi-target/cdrom.h"
 #include "scsi-target/scsi.h"
 #include "scsi-target/sense.h"
 
@@ -133,6 +134,7 @@ struct mp_scsi_lun {
 	uint32_t ua[MP_INITIATORS];
 	uint16_t has_sense; /* bit n: sense[n] waits for REQUEST SENSE */
 	struct mp_scsi_sense sense[MP_INITIATORS];
+	struct mp_scsi_cd cd; /* of a CD-ROM */
 	/* The task set. */
 	struct mp_scsi_queue dormant; /* wait for their turn, oldest first */
 	unsigned int n_active, n_active_ordered, n_active_head, n_aborting;
@@ -243,6 +245,8 @@ void mp_bus_forget(struct mp_scsi_side *s);
 /* unit.c */
 /** mp_lun_add() - make @lun, allocated and filled in, part of the bus */
 void mp_lun_add(struct mp_scsi_bus *bus, struct mp_scsi_lun *lun);
+/** mp_lun_pad() - @text, or @otherwise if it is empty, padded with spaces */
+void mp_lun_pad(char *out, size_t len, const char *text, const char *otherwise);
 /** mp_lun_reset() - what a reset of the unit does to what commands have changed */
 void mp_lun_reset(struct mp_scsi_lun *lun);
 

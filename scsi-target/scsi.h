@@ -125,6 +125,53 @@ struct mp_scsi_disk_cfg {
 /** mp_scsi_disk_add() - Return: 0; -EEXIST, -EINVAL with no other effect */
 int mp_scsi_disk_add(struct mp_scsi_bus *bus, const struct mp_scsi_disk_cfg *cfg);
 
+struct mp_scsi_cd_cfg {
+	unsigned int target, lun;
+	struct mp_blk *blk; /* borrowed; NULL: an empty drive, its tray closed */
+	char vendor[9], product[17], revision[5]; /* "" : "mpring", "mpring CD-ROM", version */
+	char serial[37]; /* "" : none */
+	uint64_t wwn; /* NAA; 0: none */
+};
+
+/**
+ * mp_scsi_cd_add() - a CD-ROM drive
+ *
+ * Blocks have 2048 bytes; what the medium has behind the last whole one isn't
+ * shown. Return: 0; -EEXIST, -EINVAL (no whole block, or the medium must be
+ * read in larger ones) with no other effect; -ENOMEM.
+ */
+int mp_scsi_cd_add(struct mp_scsi_bus *bus, const struct mp_scsi_cd_cfg *cfg);
+
+/**
+ * mp_scsi_cd_change() - the operator puts in another disc, or takes it out
+ * @blk:  borrowed, the tray closes over it; NULL: no disc, the tray stays open
+ *
+ * Asks no lock: who wants to be polite looks at mp_scsi_cd_is_locked(), and
+ * uses mp_scsi_cd_eject_request() first. Commands under way fail with "medium
+ * changed" or "no medium"; the old disc may be closed when no request to it
+ * is in flight any more (mp_scsi_uses()).
+ * Return: 0; -ENOENT no CD-ROM there; -EINVAL as in mp_scsi_cd_add().
+ * Context: polling core, as for each function here.
+ */
+int mp_scsi_cd_change(struct mp_scsi_bus *bus, unsigned int target, unsigned int lun,
+		      struct mp_blk *blk);
+
+/**
+ * mp_scsi_cd_eject_request() - the operator presses the button
+ *
+ * Return: 0 the tray is open now; 1 it is locked, and the initiators were told
+ * of the wish; -ENOENT.
+ */
+int mp_scsi_cd_eject_request(struct mp_scsi_bus *bus, unsigned int target, unsigned int lun);
+/** mp_scsi_cd_close_tray() - with the disc that lies in it, if any; 0; -ENOENT */
+int mp_scsi_cd_close_tray(struct mp_scsi_bus *bus, unsigned int target, unsigned int lun);
+/** mp_scsi_cd_is_locked() - does an initiator prevent the removal? */
+bool mp_scsi_cd_is_locked(const struct mp_scsi_bus *bus, unsigned int target, unsigned int lun);
+/** mp_scsi_cd_tray_open() - opened by the operator or by a command */
+bool mp_scsi_cd_tray_open(const struct mp_scsi_bus *bus, unsigned int target, unsigned int lun);
+/** mp_scsi_uses() - is a request to @blk in flight? */
+bool mp_scsi_uses(const struct mp_scsi_bus *bus, const struct mp_blk *blk);
+
 /** mp_scsi_target_present() - does any LUN exist there? (selection time-out otherwise) */
 bool mp_scsi_target_present(const struct mp_scsi_bus *bus, unsigned int target);
 

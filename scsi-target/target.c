@@ -104,6 +104,8 @@ static bool unit_objects(struct mp_scsi_side *s, struct mp_scsi_sense *ret_sense
 	if (control & (CONTROL_NACA | CONTROL_LINK))
 		*ret_sense = mp_sense_cdb_field(s->op->cdb_len - 1u,
 						control & CONTROL_NACA ? 2 : 0);
+	else if ((flags & MP_OP_MEDIUM) && !lun->blk)
+		*ret_sense = mp_cd_no_medium(lun);
 	else if ((flags & MP_OP_MEDIUM) && lun->stopped)
 		*ret_sense = mp_sense_stopped;
 	else if ((flags & MP_OP_WRITES) && mp_blk_read_only(lun->blk))

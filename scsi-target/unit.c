@@ -21,6 +21,7 @@ void mp_lun_reset(struct mp_scsi_lun *lun)
 	mp_mode_reset(lun); /* the write cache among others */
 	lun->stopped = false;
 	lun->prevented = false;
+	mp_cd_reset(lun);
 	lun->reserved_by = MP_NOBODY;
 	lun->has_sense = 0;
 }
@@ -40,7 +41,7 @@ void mp_lun_add(struct mp_scsi_bus *bus, struct mp_scsi_lun *lun)
 	bus->by_id[lun->target][lun->lun] = lun;
 }
 
-static void pad(char *out, size_t len, const char *text, const char *otherwise)
+void mp_lun_pad(char *out, size_t len, const char *text, const char *otherwise)
 {
 	const char *from = text[0] ? text : otherwise;
 	size_t n = strnlen(from, len);
@@ -76,9 +77,9 @@ static void fill_lun(struct mp_scsi_lun *lun, const struct mp_scsi_disk_cfg *cfg
 	lun->logical_bytes = cfg->logical_bytes;
 	lun->physical_exponent = (uint8_t)__builtin_ctz(physical / cfg->logical_bytes);
 	lun->n_blocks = mp_blk_size_bytes(cfg->blk) / cfg->logical_bytes;
-	pad(lun->vendor, sizeof(lun->vendor), cfg->vendor, "mpring");
-	pad(lun->product, sizeof(lun->product), cfg->product, "mpring HARDDISK");
-	pad(lun->revision, sizeof(lun->revision), cfg->revision, "0.1");
+	mp_lun_pad(lun->vendor, sizeof(lun->vendor), cfg->vendor, "mpring");
+	mp_lun_pad(lun->product, sizeof(lun->product), cfg->product, "mpring HARDDISK");
+	mp_lun_pad(lun->revision, sizeof(lun->revision), cfg->revision, "0.1");
 	memcpy(lun->serial, cfg->serial, sizeof(lun->serial) - 1);
 	lun->wwn = cfg->wwn;
 	lun->removable = cfg->removable;
