@@ -143,6 +143,14 @@ struct mp_scsi_lun {
 	struct mp_scsi_mode mode;
 };
 
+/* Peripheral qualifier and device type (SPC-4 6.4.2). */
+static inline uint8_t mp_lun_peripheral(const struct mp_scsi_lun *lun)
+{
+	if (lun->absent)
+		return 0x7f;
+	return lun->type == MP_SCSI_CDROM ? 0x05 : 0x00;
+}
+
 /* The half of a task that is ours: pointers, so not in the adapter's state. */
 struct mp_scsi_side {
 	struct mp_blk_req req;

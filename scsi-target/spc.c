@@ -14,18 +14,16 @@
 
 #define INQUIRY_MIN_BYTES 36u
 #define INQUIRY_MAX_BYTES 256u
-#define NO_UNIT_HERE      0x7fu /* qualifier 3, type 1Fh */
 
 /* Standards that we claim to follow; without a year, as none was certified. */
-static const uint16_t version_descriptors[] = {
-	0x0080, /* SAM-4 */
-	0x0460, /* SPC-4 */
-	0x04c0, /* SBC-3 */
+static const uint16_t version_descriptors[MP_SCSI_N_TYPES][3] = {
+	[MP_SCSI_DISK] = {0x0080, 0x0460, 0x04c0}, /* SAM-4, SPC-4, SBC-3 */
+	[MP_SCSI_CDROM] = {0x0080, 0x0460, 0x04e0}, /* SAM-4, SPC-4, MMC-6 */
 };
 
 static void put_identity(const struct mp_scsi_lun *lun, uint8_t *out)
 {
-	out[0] = lun->absent ? NO_UNIT_HERE : 0x00;
+	out[0] = mp_lun_peripheral(lun);
 	out[1] = lun->removable ? 0x80 : 0;
 	out[2] = 0x06; /* SPC-4 */
 	out[3] = 0x12; /* HISUP, response data format 2 */
@@ -38,7 +36,7 @@ static void put_identity(const struct mp_scsi_lun *lun, uint8_t *out)
 	memcpy(out + 16, lun->product, 16);
 	memcpy(out + 32, lun->revision, 4);
 	for (unsigned int i = 0; i < 3; i++)
-		mp_put_be16(out + 58 + 2 * i, version_descriptors[i]);
+		mp_put_be16(out + 58 + 2 * i, version_descriptors[lun->type][i]);
 }
 
 static void standard_inquiry(struct mp_scsi_side *s, uint32_t alloc_len)

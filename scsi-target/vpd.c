@@ -5,7 +5,8 @@
 #include "base/bytes.h"
 #include "scsi-target/bus.h"
 
-#define HEADER_BYTES 4u
+#define HEADER_BYTES     4u
+#define FIRST_BLOCK_PAGE 0xb0u /* from here on they are about disks */
 
 static unsigned int put_supported(const struct mp_scsi_lun *lun, uint8_t *out);
 
@@ -90,6 +91,8 @@ static bool has_page(const struct mp_scsi_lun *lun, size_t i)
 {
 	if (lun->absent)
 		return pages[i].code == 0x00;
+	if (lun->type != MP_SCSI_DISK && pages[i].code >= FIRST_BLOCK_PAGE)
+		return false;
 	return !pages[i].needs_serial || lun->serial[0];
 }
 
@@ -111,7 +114,7 @@ unsigned int mp_vpd_page(const struct mp_scsi_lun *lun, uint8_t page, uint8_t *o
 		if (pages[i].code != page || !has_page(lun, i))
 			continue;
 		len = pages[i].put(lun, out + HEADER_BYTES);
-		out[0] = lun->absent ? 0x7f : 0x00;
+		out[0] = mp_lun_peripheral(lun);
 		out[1] = page;
 		mp_put_be16(out + 2, (uint16_t)len);
 		return HEADER_BYTES + len;
