@@ -21,6 +21,7 @@
 #define DISK    (1u << MP_SCSI_DISK)
 #define CDROM   (1u << MP_SCSI_CDROM)
 #define ANY     (DISK | CDROM)
+#define ALWAYS  MP_OP_ALWAYS
 #define ANYTIME (MP_OP_ALWAYS | MP_OP_NO_LUN | MP_OP_PAGE | MP_OP_SHARED)
 #define WRITES  (MP_OP_MEDIUM | MP_OP_WRITES)
 #define MEDIUM  MP_OP_MEDIUM

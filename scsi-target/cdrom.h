@@ -48,4 +48,25 @@ static inline bool mp_cd_is_dvd_size(uint64_t n_blocks)
 	return n_blocks > MP_CD_LAST_CD_LBA + 1;
 }
 
+/* Commands: cdread.c, toc.c, mmc.c */
+void mp_cmd_cd_read(struct mp_scsi_side *s);
+void mp_cmd_cd_verify(struct mp_scsi_side *s);
+void mp_cmd_cd_seek(struct mp_scsi_side *s);
+void mp_cmd_read_cd(struct mp_scsi_side *s);
+void mp_cmd_read_cd_msf(struct mp_scsi_side *s);
+void mp_cmd_read_toc(struct mp_scsi_side *s);
+void mp_cmd_read_subchannel(struct mp_scsi_side *s);
+void mp_cmd_read_header(struct mp_scsi_side *s);
+void mp_cmd_read_disc_info(struct mp_scsi_side *s);
+void mp_cmd_read_track_info(struct mp_scsi_side *s);
+void mp_cmd_read_dvd_structure(struct mp_scsi_side *s);
+void mp_cmd_get_configuration(struct mp_scsi_side *s);
+void mp_cmd_get_event_status(struct mp_scsi_side *s);
+void mp_cmd_cd_start_stop(struct mp_scsi_side *s);
+void mp_cmd_load_unload(struct mp_scsi_side *s);
+void mp_cmd_cd_prevent_allow(struct mp_scsi_side *s);
+void mp_cmd_mechanism_status(struct mp_scsi_side *s);
+void mp_cmd_read_format_capacities(struct mp_scsi_side *s);
+void mp_cmd_get_performance(struct mp_scsi_side *s);
+
 #endif
