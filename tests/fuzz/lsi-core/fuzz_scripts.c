@@ -10,38 +10,15 @@
  * always be one that attach accepts. A record may also damage the state itself,
  * as a broken predecessor would: attach refuses it, or it is safe to run.
  */
+#include "tests/fuzz/lsi-core/input.h"
 #include "tests/lib/fake_bus.h"
 
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 
 #define MAX_RECORDS 200u
 #define PROG        0x1000u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct input {
-	const uint8_t *p;
-	size_t left;
-};
-
-static uint8_t take8(struct input *in)
-{
-	if (!in->left)
-		return 0;
-	in->left--;
-	return *in->p++;
-}
-
-static uint32_t take32(struct input *in)
-{
-	uint32_t v = 0;
-
-	for (unsigned int i = 0; i < 4; i++)
-		v |= (uint32_t)take8(in) << 8 * i;
-	return v;
-}
 
 /* Words into memory or RAM, so that addresses hit often. */
 static void put_words(struct fake_bus *b, struct input *in)
