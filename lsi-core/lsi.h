@@ -83,7 +83,11 @@ struct mp_lsi_ops {
 	void (*command)(void *opaque, unsigned int task, const struct mp_lsi_command *cmd);
 	/* Buffer of the announced data: @off from its start; *len as with dma(). Never NULL. */
 	void *(*task_buf)(void *opaque, unsigned int task, uint32_t off, uint32_t *len);
-	/* All announced bytes moved (or the initiator left the phase): @n_moved of them. */
+	/*
+	 * All announced bytes moved: @n_moved of them, always as many as announced,
+	 * and @more is true: the target alone ends a data phase, and an
+	 * initiator that has seen enough aborts the task.
+	 */
 	void (*data_moved)(void *opaque, unsigned int task, uint32_t n_moved, bool more);
 	/* Status and COMMAND COMPLETE were delivered: index @task is free. */
 	void (*task_done)(void *opaque, unsigned int task);
@@ -95,6 +99,14 @@ struct mp_lsi_ops {
 	 * May be NULL: never.
 	 */
 	bool (*task_busy)(void *opaque, unsigned int task);
+	/*
+	 * The chip's side ended a command of this LUN with CHECK CONDITION (bad
+	 * parity, the initiator's message), after it aborted the task, if there
+	 * was one. REQUEST SENSE by @initiator shall tell it: @what is the sense
+	 * key, shifted by 8, and the additional sense code. May be NULL.
+	 */
+	void (*sense)(void *opaque, unsigned int target, unsigned int lun, unsigned int initiator,
+		      unsigned int what);
 };
 
 struct mp_lsi_counters {
@@ -142,6 +154,15 @@ void mp_lsi_set_bar(struct mp_lsi *c, unsigned int bar, uint64_t addr);
 void mp_lsi_reset(struct mp_lsi *c);
 
 /**
+ * mp_lsi_bus_reset_seen() - somebody else on the bus asserted SCSI RST
+ *
+ * For the chip as if it had done so itself (SCNTL1.RST), but that the signal is
+ * gone already: connection, tasks and agreements end, tm(BUS_RESET) tells the
+ * targets, SIST0.RST the driver.
+ */
+void mp_lsi_bus_reset_seen(struct mp_lsi *c);
+
+/**
  * mp_lsi_run() - run SCRIPTS
  * @budget:  most instructions (long memory and block moves count as several)
  *
@@ -168,7 +189,8 @@ uint64_t mp_lsi_deadline_ns(const struct mp_lsi *c);
 
 /**
  * mp_lsi_target_data() - the target wants a data phase for @task
- * @len:  bytes ready (IN) or wanted (OUT), > 0; more chunks may follow after data_moved()
+ * @len:  bytes ready (IN) or wanted (OUT), > 0; more chunks may follow after data_moved(),
+ *        but an odd @len only in the last one: on a wide bus it ends in half a word
  */
 void mp_lsi_target_data(struct mp_lsi *c, unsigned int task, enum mp_lsi_dir dir, uint32_t len);
 

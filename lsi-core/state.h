@@ -23,7 +23,7 @@
 #include "base/err.h"
 #include "lsi-core/lsi.h"
 
-#define MP_LSI_STATE_VERSION 1u
+#define MP_LSI_STATE_VERSION 2u
 
 /* Offsets of the registers: MP_LSI_R_DSP and so on. */
 enum mp_lsi_reg {
@@ -50,13 +50,17 @@ enum mp_lsi_action {
 };
 
 /* Register bits. */
+#define SCNTL0_START  0x20u
+#define SCNTL0_WATN   0x10u
 #define SCNTL1_CON    0x10u
 #define SCNTL1_RST    0x08u
+#define SCNTL1_AESP   0x04u
 #define SCNTL1_IARB   0x02u
 #define SCNTL2_SDU    0x80u
 #define SCNTL2_CHM    0x40u
 #define SCNTL2_WSS    0x08u
 #define SCNTL2_WSR    0x01u
+#define SCNTL3_EWS    0x08u
 #define SCID_RRE      0x40u
 #define SCNTL0_TRG    0x01u
 #define DSTAT_DFE     0x80u
@@ -140,6 +144,9 @@ enum mp_lsi_after {
 	MP_LSI_ABORTED, /* frees the bus: task management; UDC if SDU is set */
 };
 
+/* The first message decides whether the target listens to others. */
+enum mp_lsi_opened { MP_LSI_SILENT, MP_LSI_HEARD, MP_LSI_DEAF };
+
 enum mp_lsi_task_state {
 	MP_LSI_TASK_FREE,
 	MP_LSI_TASK_RUNNING, /* the target works */
@@ -160,7 +167,8 @@ struct mp_lsi_timer {
 };
 
 #define MP_LSI_NO_TASK 0xffffu
-/* The slot for a command that found no free index: never shown to the targets. */
+/* The slot for an answer that the chip's side gives for a target (no free index, bad parity):
+ * never shown to the targets, never disconnected. */
 #define MP_LSI_FULL_TASK MP_LSI_MAX_TASKS
 
 struct mp_lsi_task {
@@ -180,6 +188,15 @@ struct mp_lsi_task {
 #define MP_LSI_MSG_END   0x100u /* last byte of a message */
 #define MP_LSI_MSG_FINAL 0x200u /* COMMAND COMPLETE: taking it ends the task */
 
+#define MP_LSI_N_IDS     16u
+
+/* What a target and this initiator agreed about their data phases (nego.c); 0: narrow, asynchronous. */
+struct mp_lsi_agreement {
+	uint8_t wide; /* 1: 16 bits */
+	uint8_t period, offset;
+	uint8_t pad;
+};
+
 /* The connection, and the target's sequencer at its other end. */
 struct mp_lsi_nexus {
 	uint8_t conn; /* enum mp_lsi_conn */
@@ -197,7 +214,8 @@ struct mp_lsi_nexus {
 	uint8_t n_cdb; /* bytes received */
 	uint8_t n_in, pos_in, last_in; /* messages to send: count, next, start of the current one */
 	uint8_t n_out; /* bytes of an incomplete message received */
-	uint8_t pad[3];
+	uint8_t opened; /* enum mp_lsi_opened: how its messages began */
+	uint8_t bad, retries; /* bad parity in this phase; repetitions of MSG OUT for it */
 	uint32_t skip_out; /* bytes of an over-long message still to be thrown away */
 	uint16_t in[MP_LSI_MSG_BYTES];
 	uint8_t out[16];
@@ -212,7 +230,8 @@ struct mp_lsi_move {
 	uint32_t esa;
 	uint8_t started;
 	uint8_t top; /* RBC 31:24 */
-	uint8_t pad[2];
+	uint8_t wide; /* its data goes in 16-bit words */
+	int8_t extra; /* bytes on the bus, less bytes of memory: SBC */
 };
 
 struct mp_lsi_state {
@@ -251,6 +270,7 @@ struct mp_lsi_state {
 
 	/* SCSI bus */
 	struct mp_lsi_nexus nexus;
+	struct mp_lsi_agreement agreed[MP_LSI_N_IDS];
 	uint16_t ready_head, n_ready; /* FIFO of tasks that want the bus */
 	uint32_t pad1;
 	uint64_t used[MP_LSI_MAX_TASKS / 64];
@@ -391,6 +411,23 @@ static inline bool mp_lsi_in_regs(const struct mp_lsi_state *st, uint64_t addr)
 	return addr - st->bar[MP_LSI_BAR_MMIO] < 1024u && st->bar[MP_LSI_BAR_MMIO] != UINT64_MAX;
 }
 
+/* ---- block moves (insn_move.c) and their odd bytes (wide.c) ---------- */
+
+#define INSN_MOVE (1u << 27) /* block move: MOVE, not CHMOV */
+
+/* Between guest memory, at the move's next address, and @buf; false: bus fault. */
+bool mp_lsi_move_push(struct mp_lsi *c, const void *from, uint32_t n);
+bool mp_lsi_move_pull(struct mp_lsi *c, void *to, uint32_t n);
+/* Between guest memory and the target's chunk, from its byte @from behind what has moved; in *ret_n
+ * how many bytes, also on a fault. May move less than @want. */
+bool mp_lsi_move_bulk(struct mp_lsi *c, uint32_t from, uint32_t want, uint32_t *ret_n);
+
+/* A data move with an odd end somewhere; the chunk has @rest bytes, *n of which go over the bus. */
+bool mp_lsi_wide_receive(struct mp_lsi *c, uint32_t rest, uint32_t *n);
+bool mp_lsi_wide_send(struct mp_lsi *c, uint32_t rest, uint32_t *n);
+/* The byte in SWIDE goes to memory; false: bus fault. */
+bool mp_lsi_wide_residue(struct mp_lsi *c);
+
 /* ---- SCSI bus (bus.c) ------------------------------------------------ */
 
 /*
@@ -411,6 +448,15 @@ bool mp_lsi_bus_resel_first(struct mp_lsi *c);
 bool mp_lsi_bus_reselect(struct mp_lsi *c);
 void mp_lsi_bus_set_atn(struct mp_lsi *c, bool on);
 void mp_lsi_bus_clear_ack(struct mp_lsi *c);
+/* Data of this connection goes in words: the target agreed and the chip is set to it. */
+static inline bool mp_lsi_bus_is_wide(const struct mp_lsi_state *st)
+{
+	return st->reg[MP_LSI_R_SCNTL3] & SCNTL3_EWS && st->agreed[st->nexus.target].wide;
+}
+/* The target gives the bus away at the next chance: DISCONNECT is queued. */
+void mp_lsi_bus_disconnect(struct mp_lsi *c);
+/* SCNTL0.START: the CPU arbitrates and selects by itself. */
+void mp_lsi_bus_start(struct mp_lsi *c);
 /* All messages taken and the target is about to free the bus. */
 bool mp_lsi_bus_is_over(const struct mp_lsi_state *st);
 /* The initiator goes on without the connection: ends it, aborting a task that hasn't finished. */
@@ -430,11 +476,15 @@ void mp_lsi_bus_msg_taken(struct mp_lsi *c);
 /* Another byte of MSG IN could follow the one taken last without an ACK gap. */
 bool mp_lsi_bus_msg_more(const struct mp_lsi_nexus *n);
 
-/* ---- messages (msg.c) and tasks (task.c) ----------------------------- */
+/* ---- messages (msg.c, nego.c) and tasks (task.c) ----------------------------- */
 
 void mp_lsi_msg_byte(struct mp_lsi *c, uint8_t b);
 void mp_lsi_msg_queue(struct mp_lsi_nexus *n, const uint8_t *msg, unsigned int len);
 void mp_lsi_msg_final(struct mp_lsi_nexus *n);
+/* SDTR, WDTR, PPR: agreed, and the answer is queued; false: @msg is none of them. */
+bool mp_lsi_nego_ask(struct mp_lsi_state *st, const uint8_t *msg);
+/* The initiator refused the answer with extended code @code. */
+void mp_lsi_nego_refused(struct mp_lsi_state *st, unsigned int code);
 
 static inline uint32_t mp_lsi_key(unsigned int target, unsigned int lun, bool tagged,
 				  unsigned int tag)
@@ -453,6 +503,10 @@ unsigned int mp_lsi_task_find(const struct mp_lsi_state *st, uint32_t key);
 void mp_lsi_task_submit(struct mp_lsi *c, unsigned int cdb_len);
 void mp_lsi_task_free(struct mp_lsi_state *st, unsigned int i);
 void mp_lsi_task_abort(struct mp_lsi *c, unsigned int i);
+#define MP_LSI_ASC_PARITY         0x47u /* SCSI PARITY ERROR */
+#define MP_LSI_ASC_INITIATOR_SAID 0x48u /* INITIATOR DETECTED ERROR MESSAGE RECEIVED */
+/* The command or task on the bus ends with CHECK CONDITION, ABORTED COMMAND, @asc. */
+void mp_lsi_task_fail(struct mp_lsi *c, uint8_t asc);
 /* Free the tasks of a target, or of one LUN of it, and tell the target. */
 void mp_lsi_task_abort_set(struct mp_lsi *c, enum mp_lsi_tm tm, bool all_luns);
 /* Queue for reselection: FIFO by readiness. Pop returns MP_LSI_NO_TASK when nothing is ready. */
