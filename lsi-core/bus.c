@@ -44,6 +44,7 @@
 #include <string.h>
 
 #define FAVOURS 8u
+#define RETRIES 3u
 
 void mp_lsi_bus_show(struct mp_lsi_state *st)
 {
@@ -68,6 +69,9 @@ void mp_lsi_bus_show(struct mp_lsi_state *st)
 static void set_phase(struct mp_lsi_state *st, enum mp_lsi_phase phase)
 {
 	st->nexus.phase = (uint8_t)phase;
+	/* What was said before another phase can't be repeated: MESSAGE PARITY ERROR is too late. */
+	if (phase != MP_LSI_MSG_IN_PHASE && phase != MP_LSI_MSG_OUT_PHASE)
+		st->nexus.n_in = st->nexus.pos_in = st->nexus.last_in = 0;
 	if (phase != MP_LSI_NO_PHASE) {
 		st->nexus.fresh = 0;
 		mp_lsi_timer_arm(st, MP_LSI_TIMER_LAZY, false);
@@ -162,10 +166,11 @@ static bool bus_is_wanted(const struct mp_lsi_state *st)
 	       st->timer[MP_LSI_TIMER_LAZY].state == MP_LSI_TIMER_UP;
 }
 
-static void disconnect(struct mp_lsi *c, struct mp_lsi_task *t)
+void mp_lsi_bus_disconnect(struct mp_lsi *c)
 {
 	static const uint8_t msg_save[] = {0x02}, msg_disconnect[] = {0x04};
 	struct mp_lsi_nexus *n = &c->st->nexus;
+	struct mp_lsi_task *t = &c->st->task[n->task];
 
 	if (t->unsaved)
 		mp_lsi_msg_queue(n, msg_save, sizeof(msg_save));
@@ -173,24 +178,25 @@ static void disconnect(struct mp_lsi *c, struct mp_lsi_task *t)
 	mp_lsi_msg_queue(n, msg_disconnect, sizeof(msg_disconnect));
 	n->after = MP_LSI_DISCONNECT;
 	c->counters.n_disconnects++;
-	set_phase(c->st, MP_LSI_MSG_IN_PHASE);
 }
 
 /* The target thinks, and SCRIPTS wait for it: keep the bus or give it away. */
 static void idle(struct mp_lsi *c)
 {
 	struct mp_lsi_state *st = c->st;
-	struct mp_lsi_task *t;
+	const struct mp_lsi_task *t;
 
 	if (st->nexus.task == MP_LSI_NO_TASK)
 		return;
 	t = &st->task[st->nexus.task];
 	if (!t->can_disconnect || t->state != MP_LSI_TASK_RUNNING)
 		return;
-	if (bus_is_wanted(st))
-		disconnect(c, t);
-	else if (st->timer[MP_LSI_TIMER_LAZY].state == MP_LSI_TIMER_OFF)
+	if (bus_is_wanted(st)) {
+		mp_lsi_bus_disconnect(c);
+		set_phase(st, MP_LSI_MSG_IN_PHASE);
+	} else if (st->timer[MP_LSI_TIMER_LAZY].state == MP_LSI_TIMER_OFF) {
 		mp_lsi_timer_arm(st, MP_LSI_TIMER_LAZY, true);
+	}
 }
 
 enum mp_lsi_phase mp_lsi_bus_req(struct mp_lsi *c, unsigned int coded)
@@ -328,6 +334,7 @@ void mp_lsi_bus_forget(struct mp_lsi *c, enum mp_lsi_tm tm)
 
 	memset(st->task, 0, sizeof(st->task));
 	memset(st->used, 0, sizeof(st->used));
+	memset(st->agreed, 0, sizeof(st->agreed));
 	st->ready_head = 0;
 	st->n_ready = 0;
 	st->sto = 0;
@@ -339,6 +346,22 @@ void mp_lsi_bus_reset(struct mp_lsi *c)
 {
 	mp_lsi_bus_forget(c, MP_LSI_TM_BUS_RESET);
 	mp_lsi_raise_scsi(c, SIST0_RST, 0);
+}
+
+void mp_lsi_bus_reset_seen(struct mp_lsi *c)
+{
+	uint32_t was = mp_lsi_enter(c->st);
+
+	mp_lsi_bus_reset(c);
+	mp_lsi_leave(c->st, was);
+}
+
+/* The last word of DATA IN held one byte and a filler. */
+static void ignore_residue(struct mp_lsi_nexus *n)
+{
+	static const uint8_t msg[] = {0x23, 1};
+
+	mp_lsi_msg_queue(n, msg, sizeof(msg));
 }
 
 void mp_lsi_bus_data_moved(struct mp_lsi *c, uint32_t n)
@@ -353,6 +376,8 @@ void mp_lsi_bus_data_moved(struct mp_lsi *c, uint32_t n)
 		return;
 	t->state = MP_LSI_TASK_RUNNING;
 	set_phase(st, MP_LSI_NO_PHASE);
+	if (mp_unlikely(n & 1) && t->dir == MP_LSI_DATA_IN && mp_lsi_bus_is_wide(st))
+		ignore_residue(&st->nexus);
 	c->ops->data_moved(c->opaque, i, t->len, true);
 	if (st->nexus.phase == MP_LSI_NO_PHASE)
 		mp_lsi_bus_choose(c);
@@ -391,8 +416,27 @@ void mp_lsi_bus_cdb_end(struct mp_lsi *c)
 	n->fresh = 1;
 	if (!n->identified)
 		n->lun = n->cdb[1] >> 5;
-	mp_lsi_task_submit(c, len);
+	if (mp_unlikely(n->bad))
+		mp_lsi_task_fail(c, MP_LSI_ASC_PARITY);
+	else
+		mp_lsi_task_submit(c, len);
+	n->bad = 0;
 	mp_lsi_bus_choose(c);
+}
+
+/* Bad parity in MSG OUT: the target stays there for all of it again, a few times. */
+static void ask_again(struct mp_lsi *c)
+{
+	struct mp_lsi_nexus *n = &c->st->nexus;
+
+	n->bad = 0;
+	n->n_out = 0;
+	n->skip_out = 0;
+	mp_lsi_bus_show(c->st);
+	if (++n->retries <= RETRIES)
+		return;
+	n->after = MP_LSI_ABORTED;
+	leave(c);
 }
 
 void mp_lsi_bus_msg_out_end(struct mp_lsi *c)
@@ -402,6 +446,11 @@ void mp_lsi_bus_msg_out_end(struct mp_lsi *c)
 
 	n->atn = 0;
 	n->silent = 0;
+	if (mp_unlikely(n->bad)) {
+		ask_again(c);
+		return;
+	}
+	n->retries = 0;
 	/* In the middle of a message: the rest comes with the next move. */
 	if (n->n_out || n->skip_out)
 		mp_lsi_bus_show(st);

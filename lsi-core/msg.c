@@ -11,13 +11,22 @@
  * The queue is a line of bytes, not a ring: the last message stays readable
  * after it was sent, for MESSAGE PARITY ERROR. If an initiator provokes more
  * answers than fit, its connection is dropped.
+ *
+ * What ends a connection without a message of farewell, as the standard has it:
+ * task management; a first message that names no unit and manages nothing; a
+ * second IDENTIFY for another unit. For the last two the target is DEAF: it
+ * throws the rest away. A message for the other direction only (pointers, wide
+ * residue, COMPLETE), and one for what targets of today no longer have, is
+ * refused, and the connection goes on.
  */
 #include "lsi-core/state.h"
 
 enum {
 	MSG_COMPLETE = 0x00,
 	MSG_EXTENDED = 0x01,
+	MSG_RESTORE = 0x03,
 	MSG_DISCONNECT = 0x04,
+	MSG_ERROR = 0x05,
 	MSG_ABORT = 0x06,
 	MSG_REJECT = 0x07,
 	MSG_NOP = 0x08,
@@ -30,10 +39,6 @@ enum {
 	MSG_ORDERED = 0x22,
 	MSG_IDENTIFY = 0x80,
 };
-
-#define EXT_SDTR   0x01u
-#define EXT_WDTR   0x03u
-#define MAX_OFFSET 31u
 
 static void queue(struct mp_lsi_nexus *n, const uint8_t *msg, unsigned int len, unsigned int flags)
 {
@@ -68,14 +73,29 @@ static void reject(struct mp_lsi_nexus *n)
 	mp_lsi_msg_queue(n, msg, sizeof(msg));
 }
 
-static void take_identify(struct mp_lsi_nexus *n, uint8_t b)
+/* The target has no more to say to this initiator, and to hear from it. */
+static void turn_deaf(struct mp_lsi_nexus *n)
 {
-	/* A reselecting task has said already which LUN this is about. */
-	if (n->task != MP_LSI_NO_TASK)
+	n->opened = MP_LSI_DEAF;
+	n->after = MP_LSI_ABORTED;
+	n->pos_in = n->n_in;
+}
+
+/* Again during a connection it may change the privilege to disconnect, not the unit. */
+static void take_identify(struct mp_lsi *c, uint8_t b)
+{
+	struct mp_lsi_nexus *n = &c->st->nexus;
+	uint8_t lun = b & 0x3f;
+
+	if ((n->identified || n->task != MP_LSI_NO_TASK) && lun != n->lun) {
+		turn_deaf(n);
 		return;
-	n->lun = b & 0x3f;
+	}
+	n->lun = lun;
 	n->can_disconnect = b >> 6 & 1;
 	n->identified = 1;
+	if (n->task < MP_LSI_FULL_TASK)
+		c->st->task[n->task].can_disconnect = n->can_disconnect;
 }
 
 static void take_tag(struct mp_lsi_nexus *n, const uint8_t *msg)
@@ -88,17 +108,63 @@ static void take_tag(struct mp_lsi_nexus *n, const uint8_t *msg)
 	n->tag = msg[1];
 }
 
-/* The target refuses to be refused, except that it then keeps the bus. */
+/*
+ * The last message was refused. An answer to a negotiation: that isn't agreed
+ * then. DISCONNECT, or SAVE DATA POINTER before it: the target keeps the bus.
+ * Others it needs no leave for.
+ */
 static void take_reject(struct mp_lsi *c)
 {
 	struct mp_lsi_nexus *n = &c->st->nexus;
 
+	if (n->pos_in > n->last_in + 2u && n->in[n->last_in] == MSG_EXTENDED)
+		mp_lsi_nego_refused(c->st, n->in[n->last_in + 2] & 0xff);
 	if (n->after != MP_LSI_DISCONNECT)
 		return;
 	n->after = MP_LSI_GO_ON;
 	n->pos_in = n->n_in;
 	if (n->task != MP_LSI_NO_TASK)
 		c->st->task[n->task].can_disconnect = 0;
+}
+
+static void take_disconnect(struct mp_lsi *c)
+{
+	struct mp_lsi_nexus *n = &c->st->nexus;
+
+	if (n->task == MP_LSI_NO_TASK || n->after != MP_LSI_GO_ON ||
+	    !c->st->task[n->task].can_disconnect)
+		reject(n);
+	else
+		mp_lsi_bus_disconnect(c);
+}
+
+/* The initiator lost something: the status is sent again, a command ends with sense data. */
+static void take_error(struct mp_lsi *c)
+{
+	static const uint8_t msg_restore[] = {MSG_RESTORE};
+	struct mp_lsi_nexus *n = &c->st->nexus;
+
+	if (n->task == MP_LSI_NO_TASK) {
+		reject(n);
+	} else if (c->st->task[n->task].state == MP_LSI_TASK_COMPLETE) {
+		c->st->task[n->task].state = MP_LSI_TASK_STATUS;
+		n->after = MP_LSI_GO_ON;
+		n->pos_in = n->n_in;
+		mp_lsi_msg_queue(n, msg_restore, sizeof(msg_restore));
+	} else {
+		n->pos_in = n->n_in;
+		n->after = MP_LSI_GO_ON;
+		mp_lsi_task_fail(c, MP_LSI_ASC_INITIATOR_SAID);
+	}
+}
+
+/* The last message again, if one was sent in the phase before. */
+static void take_parity(struct mp_lsi_nexus *n)
+{
+	if (n->pos_in > n->last_in)
+		n->pos_in = n->last_in;
+	else
+		reject(n);
 }
 
 static void abort_tag(struct mp_lsi *c)
@@ -113,6 +179,14 @@ static void abort_tag(struct mp_lsi *c)
 		mp_lsi_task_abort(c, i);
 }
 
+static void reset_target(struct mp_lsi *c)
+{
+	struct mp_lsi_state *st = c->st;
+
+	st->agreed[st->nexus.target] = (struct mp_lsi_agreement){0};
+	mp_lsi_task_abort_set(c, MP_LSI_TM_TARGET_RESET, true);
+}
+
 /* Task management ends the connection; what doesn't exist needs no ending. */
 static void manage(struct mp_lsi *c, uint8_t msg)
 {
@@ -121,7 +195,7 @@ static void manage(struct mp_lsi *c, uint8_t msg)
 	n->after = MP_LSI_ABORTED;
 	n->pos_in = n->n_in;
 	if (msg == MSG_TARGET_RESET)
-		mp_lsi_task_abort_set(c, MP_LSI_TM_TARGET_RESET, true);
+		reset_target(c);
 	else if (!n->identified)
 		return;
 	else if (msg == MSG_ABORT)
@@ -134,33 +208,20 @@ static void manage(struct mp_lsi *c, uint8_t msg)
 		abort_tag(c);
 }
 
-/* SDTR: agreed as asked. WDTR: narrow. Everything else: refused. */
-static void negotiate(struct mp_lsi_nexus *n, const uint8_t *msg)
-{
-	uint8_t answer[5] = {MSG_EXTENDED, msg[1], msg[2], 0, 0};
-
-	if (msg[1] == 3 && msg[2] == EXT_SDTR) {
-		answer[3] = msg[3];
-		answer[4] = msg[4] < MAX_OFFSET ? msg[4] : MAX_OFFSET;
-		mp_lsi_msg_queue(n, answer, 5);
-	} else if (msg[1] == 2 && msg[2] == EXT_WDTR) {
-		mp_lsi_msg_queue(n, answer, 4);
-	} else {
-		reject(n);
-	}
-}
-
 static void dispatch(struct mp_lsi *c, const uint8_t *msg)
 {
-	struct mp_lsi_state *st = c->st;
-	struct mp_lsi_nexus *n = &st->nexus;
+	struct mp_lsi_nexus *n = &c->st->nexus;
 
 	switch (msg[0]) {
 	case MSG_EXTENDED:
-		negotiate(n, msg);
+		if (!mp_lsi_nego_ask(c->st, msg))
+			reject(n);
 		break;
 	case MSG_DISCONNECT:
-		st->timer[MP_LSI_TIMER_LAZY].state = MP_LSI_TIMER_UP;
+		take_disconnect(c);
+		break;
+	case MSG_ERROR:
+		take_error(c);
 		break;
 	case MSG_REJECT:
 		take_reject(c);
@@ -168,7 +229,7 @@ static void dispatch(struct mp_lsi *c, const uint8_t *msg)
 	case MSG_NOP:
 		break;
 	case MSG_PARITY:
-		n->pos_in = n->last_in;
+		take_parity(n);
 		break;
 	case MSG_ABORT:
 	case MSG_TARGET_RESET:
@@ -182,11 +243,17 @@ static void dispatch(struct mp_lsi *c, const uint8_t *msg)
 		break;
 	default:
 		if (msg[0] >= MSG_IDENTIFY)
-			take_identify(n, msg[0]);
+			take_identify(c, msg[0]);
 		else
 			reject(n);
 		break;
 	}
+}
+
+/* A selected target must be told first for which unit this is, or be managed. */
+static bool may_open(uint8_t msg)
+{
+	return msg >= MSG_IDENTIFY || msg == MSG_ABORT || msg == MSG_TARGET_RESET || msg == MSG_NOP;
 }
 
 /* Bytes of the message that starts with @out; more than there is while unknown. */
@@ -202,6 +269,13 @@ void mp_lsi_msg_byte(struct mp_lsi *c, uint8_t b)
 	struct mp_lsi_nexus *n = &c->st->nexus;
 	unsigned int len;
 
+	if (n->opened == MP_LSI_SILENT) {
+		n->opened = MP_LSI_HEARD;
+		if (n->conn == MP_LSI_SELECTED && !may_open(b))
+			turn_deaf(n);
+	}
+	if (n->opened == MP_LSI_DEAF)
+		return;
 	if (n->skip_out) {
 		if (!--n->skip_out)
 			reject(n);

@@ -18,6 +18,10 @@
 
 #include <string.h>
 
+#define STATUS_CHECK_CONDITION 0x02u
+#define STATUS_TASK_SET_FULL   0x28u
+#define SENSE_ABORTED_COMMAND  0x0bu
+
 static bool is_used(const struct mp_lsi_state *st, unsigned int i)
 {
 	return st->used[i / 64] >> (i % 64) & 1;
@@ -85,6 +89,30 @@ static void hand_over(struct mp_lsi *c, unsigned int i, unsigned int cdb_len)
 	c->ops->command(c->opaque, i, &cmd);
 }
 
+/* A status that the target gives by itself: no unit behind it knows the command. */
+static void answer(struct mp_lsi_state *st, uint32_t key, uint8_t status)
+{
+	st->task[MP_LSI_FULL_TASK] =
+		(struct mp_lsi_task){.state = MP_LSI_TASK_STATUS, .status = status, .key = key};
+	st->nexus.task = MP_LSI_FULL_TASK;
+}
+
+void mp_lsi_task_fail(struct mp_lsi *c, uint8_t asc)
+{
+	struct mp_lsi_state *st = c->st;
+	struct mp_lsi_nexus *n = &st->nexus;
+	uint32_t key = mp_lsi_key(n->target, n->lun, n->attr != MP_LSI_UNTAGGED, n->tag);
+
+	if (n->task != MP_LSI_NO_TASK) {
+		key = st->task[n->task].key;
+		mp_lsi_task_abort(c, n->task);
+	}
+	answer(st, key, STATUS_CHECK_CONDITION);
+	if (c->ops->sense)
+		c->ops->sense(c->opaque, n->target, n->lun, st->reg[MP_LSI_R_SCID] & 0xf,
+			      SENSE_ABORTED_COMMAND << 8 | asc);
+}
+
 void mp_lsi_task_submit(struct mp_lsi *c, unsigned int cdb_len)
 {
 	struct mp_lsi_state *st = c->st;
@@ -94,16 +122,15 @@ void mp_lsi_task_submit(struct mp_lsi *c, unsigned int cdb_len)
 	unsigned int i = allocate(c);
 	uint8_t queued = st->task[i].queued;
 
+	if (mp_unlikely(i == MP_LSI_FULL_TASK)) {
+		answer(st, key, STATUS_TASK_SET_FULL);
+		return;
+	}
 	st->task[i] = (struct mp_lsi_task){.state = MP_LSI_TASK_RUNNING,
 					   .queued = queued,
 					   .can_disconnect = n->can_disconnect,
 					   .key = key};
 	n->task = (uint16_t)i;
-	if (i == MP_LSI_FULL_TASK) {
-		st->task[i].state = MP_LSI_TASK_STATUS;
-		st->task[i].status = 0x28; /* TASK SET FULL */
-		return;
-	}
 	hand_over(c, i, cdb_len);
 	if (mp_unlikely(twin != MP_LSI_NO_TASK))
 		abort_overlapped(c, key, i);

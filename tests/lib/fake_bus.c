@@ -161,6 +161,17 @@ static bool bus_task_busy(void *opaque, unsigned int task)
 	return task < 64 && b->busy_tasks >> task & 1;
 }
 
+static void bus_sense(void *opaque, unsigned int target, unsigned int lun, unsigned int initiator,
+		      unsigned int what)
+{
+	struct fake_bus *b = opaque;
+
+	(void)initiator;
+	b->sense = what;
+	b->sense_target = target;
+	b->sense_lun = lun;
+}
+
 static const struct mp_lsi_ops bus_ops = {
 	.dma = bus_dma,
 	.dma_written = bus_dma_written,
@@ -171,6 +182,7 @@ static const struct mp_lsi_ops bus_ops = {
 	.task_done = bus_task_done,
 	.tm = bus_tm,
 	.task_busy = bus_task_busy,
+	.sense = bus_sense,
 };
 
 /* Zeroed pages with a guard behind them: nothing is touched before it is used. */

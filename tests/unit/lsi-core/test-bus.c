@@ -149,19 +149,6 @@ static void test_identify_tag_and_command_make_a_tagged_command(void)
 	fake_bus_destroy(b);
 }
 
-static void test_messages_may_be_split_over_moves(void)
-{
-	struct fake_bus *b = fake_bus_create();
-
-	put_msg(b, "\xc0\x20\x05", 3);
-	FAKE_PROG(b, PROG, SEL_ATN, 0x0e000001, MSG, SET_ATN, 0x0e000001, MSG + 1, 0x0e000001,
-		  MSG + 2, COMMAND, STOP(1));
-	fake_go(b, PROG);
-	T_EQ(b->n_commands, 1);
-	T_EQ(b->task[b->last_task].cmd.tag, 5);
-	fake_bus_destroy(b);
-}
-
 static void test_lun_without_identify_comes_from_the_cdb(void)
 {
 	struct fake_bus *b = fake_bus_create();
@@ -170,79 +157,6 @@ static void test_lun_without_identify_comes_from_the_cdb(void)
 	FAKE_PROG(b, PROG, 0x40000000, 0, COMMAND, STOP(1));
 	fake_go(b, PROG);
 	T_EQ(b->task[b->last_task].cmd.lun, 2);
-	fake_bus_destroy(b);
-}
-
-static void expect_answer(const char *msg, size_t len, const char *answer, size_t answer_len)
-{
-	struct fake_bus *b = send(msg, len);
-
-	T_EQ(phase(b), MP_LSI_MSG_IN_PHASE);
-	FAKE_PROG(b, PROG, IN((uint32_t)answer_len), CLR_ACK, STOP(2));
-	fake_wr8(b, R(DMODE), DMODE_MAN);
-	fake_wr32(b, R(DSP), PROG);
-	fake_wr8(b, R(DCNTL), DCNTL_STD);
-	fake_run(b);
-	T_MEM_EQ(b->mem + BYTES, answer, answer_len);
-	T_EQ(phase(b), MP_LSI_COMMAND_PHASE);
-	fake_bus_destroy(b);
-}
-
-static void test_wide_request_is_answered_with_narrow(void)
-{
-	expect_answer("\xc0\x20\x05\x01\x02\x03\x01", 7, "\x01\x02\x03\x00", 4);
-}
-
-static void test_synchronous_request_is_echoed(void)
-{
-	expect_answer("\xc0\x01\x03\x01\x0a\x1f", 6, "\x01\x03\x01\x0a\x1f", 5);
-}
-
-static void test_synchronous_offset_is_bounded(void)
-{
-	expect_answer("\xc0\x01\x03\x01\x0a\xff", 6, "\x01\x03\x01\x0a\x1f", 5);
-}
-
-static void test_parallel_protocol_request_is_rejected(void)
-{
-	expect_answer("\xc0\x01\x06\x04\x09\x00\x1f\x01\x02", 9, "\x07", 1);
-}
-
-static void test_unknown_message_is_rejected(void)
-{
-	expect_answer("\xc0\x13", 2, "\x07", 1);
-}
-
-static void test_overlong_extended_message_is_swallowed_and_rejected(void)
-{
-	static const char msg[] = "\xc0\x01\x20.................................";
-
-	expect_answer(msg, 3 + 32, "\x07", 1);
-}
-
-static void test_flood_of_bad_messages_drops_the_connection(void)
-{
-	static char msg[200];
-	struct fake_bus *b;
-
-	memset(msg, 0x13, sizeof(msg));
-	b = send(msg, sizeof(msg));
-	/* Whatever answers still fit are sent, then the bus is free. */
-	T_OK(b->st->nexus.n_in <= MP_LSI_MSG_BYTES);
-	T_EQ(b->st->nexus.after, MP_LSI_ABORTED);
-	fake_bus_destroy(b);
-}
-
-static void test_message_parity_error_repeats_the_last_message(void)
-{
-	struct fake_bus *b = fake_bus_create();
-
-	put_msg(b, "\xc0\x01\x02\x03\x01\x09", 6);
-	FAKE_PROG(b, PROG, SEL_ATN, OUT(5), IN(4), SET_ATN, CLR_ACK, 0x0e000001, MSG + 5,
-		  0x0f000004, BYTES + 8, STOP(1));
-	fake_go(b, PROG);
-	T_EQ(fake_rd8(b, R(DSTAT)), DSTAT_DFE | DSTAT_SIR);
-	T_MEM_EQ(b->mem + BYTES + 8, "\x01\x02\x03\x00", 4);
 	fake_bus_destroy(b);
 }
 
@@ -351,48 +265,6 @@ static void test_abort_tag_in_a_reselection_frees_the_bus(void)
 	fake_bus_destroy(b);
 }
 
-static void test_abort_tag_twice_aborts_once(void)
-{
-	struct fake_bus *b = with_rre();
-
-	(void)put_aside(b, "\xc0\x20\x07", 3);
-	put_msg(b, "\xc0\x20\x07\x0d\x0d", 5);
-	FAKE_PROG(b, PROG, SEL_ATN, NO_SDU, OUT(5), W_DISC, STOP(1));
-	fake_go(b, PROG);
-	T_EQ(fake_rd8(b, R(DSTAT)), DSTAT_DFE | DSTAT_SIR);
-	T_EQ(b->n_tms, 1);
-	fake_bus_destroy(b);
-}
-
-static void expect_tm(const char *msg, size_t len, enum mp_lsi_tm tm, unsigned int lun)
-{
-	struct fake_bus *b = send(msg, len);
-
-	T_EQ(b->n_tms, 1);
-	T_EQ(b->tm[0].tm, tm);
-	T_EQ(b->tm[0].lun, lun);
-	T_EQ(fake_rd8(b, R(SCNTL1)) & SCNTL1_CON, 0);
-	T_EQ(fake_rd8(b, R(SIST0)), 0);
-	fake_bus_destroy(b);
-}
-
-static void test_task_management_messages_reach_the_target(void)
-{
-	expect_tm("\xc2\x06", 2, MP_LSI_TM_ABORT_TASK_SET, 2);
-	expect_tm("\xc2\x0e", 2, MP_LSI_TM_CLEAR_TASK_SET, 2);
-	expect_tm("\xc2\x17", 2, MP_LSI_TM_LUN_RESET, 2);
-	expect_tm("\x0c", 1, MP_LSI_TM_TARGET_RESET, 0);
-}
-
-static void test_bare_abort_affects_no_task(void)
-{
-	struct fake_bus *b = send("\x06", 1);
-
-	T_EQ(b->n_tms, 0);
-	T_EQ(fake_rd8(b, R(SCNTL1)) & SCNTL1_CON, 0);
-	fake_bus_destroy(b);
-}
-
 static void test_bus_free_with_sdu_set_is_unexpected(void)
 {
 	struct fake_bus *b = fake_bus_create();
@@ -402,21 +274,6 @@ static void test_bus_free_with_sdu_set_is_unexpected(void)
 	fake_go(b, PROG);
 	T_EQ(fake_rd8(b, R(SIST0)), SIST0_UDC);
 	T_EQ(fake_rd8(b, R(DSTAT)), DSTAT_DFE);
-	fake_bus_destroy(b);
-}
-
-static void test_reset_device_then_identify_then_abort_in_one_move(void)
-{
-	struct fake_bus *b = with_rre();
-
-	(void)put_aside(b, "\xc0\x20\x07", 3);
-	/* It used to abort through a pointer to the task that the reset had freed. */
-	put_msg(b, "\x0c\x80\x0d", 3);
-	FAKE_PROG(b, PROG, SEL_ATN, NO_SDU, OUT(3), W_DISC, STOP(1));
-	fake_go(b, PROG);
-	T_EQ(fake_rd8(b, R(DSTAT)), DSTAT_DFE | DSTAT_SIR);
-	T_EQ(b->n_tms, 1);
-	T_EQ(b->task[0].live, false);
 	fake_bus_destroy(b);
 }
 
@@ -511,20 +368,6 @@ static void test_set_atn_on_a_free_bus_opens_no_phase(void)
 	fake_bus_destroy(b);
 }
 
-static void test_rejected_disconnect_keeps_the_bus(void)
-{
-	struct fake_bus *b = with_rre();
-
-	put_msg(b, "\xc0\x07", 2);
-	fake_wr8(b, R(ISTAT0), ISTAT0_SIGP);
-	FAKE_PROG(b, PROG, SEL_ATN, OUT(1), COMMAND, IN(1), SET_ATN, CLR_ACK, 0x0e000001, MSG + 1,
-		  0x830b0000, PROG);
-	fake_go(b, PROG);
-	T_EQ(fake_rd8(b, R(SCNTL1)) & SCNTL1_CON, SCNTL1_CON);
-	T_EQ(b->st->nexus.phase, MP_LSI_NO_PHASE);
-	fake_bus_destroy(b);
-}
-
 static void test_peeking_the_bus_shows_the_offered_byte_or_zero(void)
 {
 	struct fake_bus *b = send("\xc0\x13", 2);
@@ -551,22 +394,6 @@ static void test_handshake_timer_fires_on_a_silent_target(void)
 	T_EQ(mp_lsi_deadline_ns(&b->chip), 126000);
 	mp_lsi_tick(&b->chip, 126000);
 	T_EQ(fake_rd8(b, R(SIST1)), SIST1_HTH);
-	fake_bus_destroy(b);
-}
-
-static void test_atn_between_messages_gets_message_out(void)
-{
-	struct fake_bus *b = with_rre();
-	unsigned int task = put_aside(b, "\xc0\x20\x07", 3);
-
-	fake_status(b, task, 0);
-	fake_wr8(b, R(ISTAT0), 0);
-	put_msg(b, "\x06", 1);
-	/* The tag message still waits when ATN goes up behind IDENTIFY. */
-	FAKE_PROG(b, PROG, 0x50000000, 0, IN(1), SET_ATN, CLR_ACK, NO_SDU, OUT(1), W_DISC, STOP(1));
-	fake_go(b, PROG);
-	T_EQ(fake_rd8(b, R(DSTAT)), DSTAT_DFE | DSTAT_SIR);
-	T_EQ(b->tm[0].tm, MP_LSI_TM_ABORT_TASK_SET);
 	fake_bus_destroy(b);
 }
 
@@ -675,14 +502,7 @@ T_MAIN(T_TEST(test_select_from_table_loads_parameters_and_connects),
        T_TEST(test_select_while_connected_jumps_and_keeps_the_connection),
        T_TEST(test_masked_selection_timeout_halts_without_the_line), T_TEST(test_own_id_times_out),
        T_TEST(test_identify_tag_and_command_make_a_tagged_command),
-       T_TEST(test_messages_may_be_split_over_moves),
        T_TEST(test_lun_without_identify_comes_from_the_cdb),
-       T_TEST(test_wide_request_is_answered_with_narrow),
-       T_TEST(test_synchronous_request_is_echoed), T_TEST(test_synchronous_offset_is_bounded),
-       T_TEST(test_parallel_protocol_request_is_rejected), T_TEST(test_unknown_message_is_rejected),
-       T_TEST(test_overlong_extended_message_is_swallowed_and_rejected),
-       T_TEST(test_flood_of_bad_messages_drops_the_connection),
-       T_TEST(test_message_parity_error_repeats_the_last_message),
        T_TEST(test_two_byte_message_in_leaves_the_last_byte_in_sidl),
        T_TEST(test_compatible_mode_leaves_the_id_bitmap_in_sfbr),
        T_TEST(test_reselection_waits_for_rre),
@@ -690,20 +510,15 @@ T_MAIN(T_TEST(test_select_from_table_loads_parameters_and_connects),
        T_TEST(test_reselection_interrupt_reaches_a_halted_engine),
        T_TEST(test_pending_interrupt_keeps_reselection_out),
        T_TEST(test_abort_tag_in_a_reselection_frees_the_bus),
-       T_TEST(test_abort_tag_twice_aborts_once),
-       T_TEST(test_task_management_messages_reach_the_target),
-       T_TEST(test_bare_abort_affects_no_task), T_TEST(test_bus_free_with_sdu_set_is_unexpected),
-       T_TEST(test_reset_device_then_identify_then_abort_in_one_move),
+       T_TEST(test_bus_free_with_sdu_set_is_unexpected),
        T_TEST(test_duplicate_tag_ends_the_older_tasks_of_the_lun),
        T_TEST(test_full_task_table_answers_task_set_full),
        T_TEST(test_index_of_an_aborted_io_is_not_given_away),
        T_TEST(test_software_reset_cancels_64_commands_silently),
        T_TEST(test_bus_reset_forgets_tasks_and_connection),
        T_TEST(test_set_atn_on_a_free_bus_opens_no_phase),
-       T_TEST(test_rejected_disconnect_keeps_the_bus),
        T_TEST(test_peeking_the_bus_shows_the_offered_byte_or_zero),
        T_TEST(test_handshake_timer_fires_on_a_silent_target),
-       T_TEST(test_atn_between_messages_gets_message_out),
        T_TEST(test_select_behind_command_complete_frees_the_bus_itself),
        T_TEST(test_phase_test_right_behind_a_command_waits_for_the_answer),
        T_TEST(test_int_behind_a_failed_selection_brings_the_timeout_too),
