@@ -14,9 +14,9 @@
  *
  * Data goes straight between the target's buffer and guest memory; no FIFO
  * holds bytes back, so DFIFO mirrors DBC and every driver's residual formula
- * comes out right. The bus is 8 bits wide (WDTR is answered with 0), so an
- * odd count leaves no byte in SWIDE or SODL, and MOVE and CHMOV differ only
- * in SCNTL2.CHM.
+ * comes out right. On a wide bus an odd count may leave a byte in SWIDE or
+ * SODL, and the next move begins with it: wide.c. Else MOVE and CHMOV differ
+ * only in SCNTL2.CHM.
  *
  * Leniency, where boot firmware relies on it: COMMAND swallows bytes behind
  * the CDB; STATUS takes one byte and is satisfied; MSG IN is satisfied by one
@@ -30,7 +30,6 @@
 
 #define BIT_INDIRECT (1u << 29)
 #define BIT_TABLE    (1u << 28)
-#define BIT_MOVE     (1u << 27)
 #define SELECTORS    0x16u
 #define SELECT_MMRS  0x10u
 
@@ -43,6 +42,7 @@ static unsigned int coded_phase(const struct mp_lsi_state *st)
 static void show_progress(struct mp_lsi_state *st)
 {
 	const struct mp_lsi_move *mv = &st->move;
+	uint32_t on_bus = mv->done + (uint32_t)mv->extra;
 	uint8_t *reg = st->reg;
 
 	mp_lsi_put(st, MP_LSI_R_DBC, (st->insn[0] & 0xff000000u) | mv->left);
@@ -52,8 +52,8 @@ static void show_progress(struct mp_lsi_state *st)
 	mp_lsi_put(st, MP_LSI_R_UA, (uint32_t)mv->addr);
 	mp_lsi_put(st, MP_LSI_R_ESA, mv->esa);
 	mp_lsi_put(st, MP_LSI_R_IA, st->ia);
-	mp_put_le16(reg + MP_LSI_R_SBC, (uint16_t)mv->done);
-	reg[MP_LSI_R_SBC + 2] = (uint8_t)(mv->done >> 16);
+	mp_put_le16(reg + MP_LSI_R_SBC, (uint16_t)on_bus);
+	reg[MP_LSI_R_SBC + 2] = (uint8_t)(on_bus >> 16);
 	reg[MP_LSI_R_DFIFO] = (uint8_t)mv->left;
 	reg[MP_LSI_R_CTEST5] = (uint8_t)((reg[MP_LSI_R_CTEST5] & ~3u) | (mv->left >> 8 & 3));
 }
@@ -156,7 +156,7 @@ static bool load_operand(struct mp_lsi *c)
 		mp_lsi_raise_dma(c, DSTAT_IID);
 		return false;
 	}
-	mp_lsi_flag(st, MP_LSI_R_SCNTL2, SCNTL2_CHM, !(insn & BIT_MOVE));
+	mp_lsi_flag(st, MP_LSI_R_SCNTL2, SCNTL2_CHM, !(insn & INSN_MOVE));
 	mp_lsi_flag(st, MP_LSI_R_CTEST2, CTEST2_DDIR, insn & 1u << 24);
 	st->move.started = 1;
 	return true;
@@ -180,7 +180,17 @@ static void moved(struct mp_lsi_state *st, uint32_t n)
 	st->move.done += n;
 }
 
-static bool push(struct mp_lsi *c, const void *from, uint32_t n)
+/* SIDL holds the last byte, or word, that came over the bus. */
+static void latch(struct mp_lsi_state *st, const uint8_t *p, uint32_t len)
+{
+	uint16_t word = p[len - 1];
+
+	if (mp_unlikely(st->move.wide && len > 1))
+		word = (uint16_t)(word << 8 | p[len - 2]);
+	mp_put_le16(st->reg + MP_LSI_R_SIDL, word);
+}
+
+bool mp_lsi_move_push(struct mp_lsi *c, const void *from, uint32_t n)
 {
 	struct mp_lsi_state *st = c->st;
 	const uint8_t *p = from;
@@ -194,7 +204,7 @@ static bool push(struct mp_lsi *c, const void *from, uint32_t n)
 		if (!to)
 			return false;
 		memcpy(to, p, len);
-		st->reg[MP_LSI_R_SIDL] = p[len - 1];
+		latch(st, p, len);
 		mp_lsi_mem_written(c, st->move.addr, len);
 		moved(st, len);
 		p += len;
@@ -203,7 +213,7 @@ static bool push(struct mp_lsi *c, const void *from, uint32_t n)
 	return true;
 }
 
-static bool pull(struct mp_lsi *c, void *to, uint32_t n)
+bool mp_lsi_move_pull(struct mp_lsi *c, void *to, uint32_t n)
 {
 	uint8_t *p = to;
 
@@ -226,31 +236,48 @@ static uint32_t min32(uint32_t a, uint32_t b)
 	return a < b ? a : b;
 }
 
-/* Data of one chunk, up to PIECE bytes; how many went in *n also on a fault. */
-static bool data_piece(struct mp_lsi *c, const struct mp_lsi_task *t, uint32_t *n)
+bool mp_lsi_move_bulk(struct mp_lsi *c, uint32_t from, uint32_t want, uint32_t *ret_n)
 {
 	struct mp_lsi_state *st = c->st;
-	uint32_t want = min32(min32(st->move.left, t->len - t->moved), PIECE);
+	const struct mp_lsi_task *t = &st->task[st->nexus.task];
 	uint32_t before = st->move.done;
 	bool ok = true;
 
+	want = min32(want, PIECE);
 	while (ok && st->move.done - before < want) {
 		uint32_t at = st->move.done - before, len = want - at;
-		void *buf = c->ops->task_buf(c->opaque, st->nexus.task, t->moved + at, &len);
+		void *buf = c->ops->task_buf(c->opaque, st->nexus.task, t->moved + from + at, &len);
 
-		ok = t->dir == MP_LSI_DATA_IN ? push(c, buf, len) : pull(c, buf, len);
+		ok = t->dir == MP_LSI_DATA_IN ? mp_lsi_move_push(c, buf, len)
+					      : mp_lsi_move_pull(c, buf, len);
 	}
-	*n = st->move.done - before;
+	*ret_n = st->move.done - before;
 	return ok;
+}
+
+/* Up to PIECE bytes of one chunk; in *n how many went over the bus, also on a fault. */
+static bool data_piece(struct mp_lsi *c, const struct mp_lsi_task *t, uint32_t *n)
+{
+	struct mp_lsi_move *mv = &c->st->move;
+	uint32_t rest = t->len - t->moved;
+
+	mv->wide = mp_lsi_bus_is_wide(c->st);
+	if (mp_likely(!((mv->left | rest) & mv->wide) &&
+		      !(c->st->reg[MP_LSI_R_SCNTL2] & (SCNTL2_WSS | SCNTL2_WSR))))
+		return mp_lsi_move_bulk(c, 0, min32(mv->left, rest), n);
+	return t->dir == MP_LSI_DATA_IN ? mp_lsi_wide_receive(c, rest, n)
+					: mp_lsi_wide_send(c, rest, n);
 }
 
 static bool move_data(struct mp_lsi *c)
 {
 	struct mp_lsi_state *st = c->st;
-	uint32_t n;
-	bool ok = data_piece(c, &st->task[st->nexus.task], &n);
+	const struct mp_lsi_task *t = &st->task[st->nexus.task];
+	uint32_t n = 0;
+	bool ok = data_piece(c, t, &n);
 
-	mp_lsi_put(st, MP_LSI_R_CSBC, mp_lsi_get(st, MP_LSI_R_CSBC) + n);
+	/* A word with a filler in it is two bytes all the same. */
+	mp_lsi_put(st, MP_LSI_R_CSBC, mp_lsi_get(st, MP_LSI_R_CSBC) + n + (n & st->move.wide));
 	st->cost += n / 4096;
 	mp_lsi_bus_data_moved(c, n);
 	if (ok && !st->move.left)
@@ -264,7 +291,7 @@ static bool move_command(struct mp_lsi *c)
 	struct mp_lsi_nexus *n = &st->nexus;
 	uint32_t take = min32(st->move.left, MP_LSI_CDB_MAX - n->n_cdb);
 
-	if (!pull(c, n->cdb + n->n_cdb, take))
+	if (!mp_lsi_move_pull(c, n->cdb + n->n_cdb, take))
 		return false;
 	n->n_cdb = (uint8_t)(n->n_cdb + take);
 	moved(st, st->move.left);
@@ -278,7 +305,7 @@ static bool move_msg_out(struct mp_lsi *c)
 	uint8_t buf[256];
 	uint32_t n = min32(st->move.left, sizeof(buf));
 
-	if (!pull(c, buf, n))
+	if (!mp_lsi_move_pull(c, buf, n))
 		return false;
 	for (uint32_t i = 0; i < n; i++)
 		mp_lsi_msg_byte(c, buf[i]);
@@ -291,7 +318,7 @@ static bool move_status(struct mp_lsi *c)
 {
 	struct mp_lsi_state *st = c->st;
 
-	if (!push(c, &st->task[st->nexus.task].status, 1))
+	if (!mp_lsi_move_push(c, &st->task[st->nexus.task].status, 1))
 		return false;
 	st->move.left = 0;
 	mp_lsi_bus_status_taken(c);
@@ -308,13 +335,32 @@ static bool move_msg_in(struct mp_lsi *c, bool *ret_end)
 	while (more && st->move.left) {
 		uint8_t b = (uint8_t)n->in[n->pos_in];
 
-		if (!push(c, &b, 1))
+		if (!mp_lsi_move_push(c, &b, 1))
 			return false;
 		mp_lsi_bus_msg_taken(c);
 		more = mp_lsi_bus_msg_more(n);
 	}
 	*ret_end = true;
 	return true;
+}
+
+/* A CHMOV IN that takes its first byte from SWIDE. */
+static bool begins_with_residue(const struct mp_lsi_state *st)
+{
+	return mp_unlikely(st->reg[MP_LSI_R_SCNTL2] & SCNTL2_WSR) && mp_lsi_bus_is_wide(st) &&
+	       !(st->insn[0] & INSN_MOVE) && coded_phase(st) == MP_LSI_DATA_IN_PHASE;
+}
+
+/* ... and needs no other: done without the bus, in whatever phase that is. */
+static enum mp_lsi_step move_residue(struct mp_lsi *c)
+{
+	struct mp_lsi_state *st = c->st;
+
+	if (!mp_lsi_wide_residue(c))
+		mp_lsi_raise_dma(c, DSTAT_BF);
+	show_progress(st);
+	st->move.started = 0;
+	return MP_LSI_DONE;
 }
 
 static enum mp_lsi_step mismatch(struct mp_lsi *c)
@@ -325,6 +371,9 @@ static enum mp_lsi_step mismatch(struct mp_lsi *c)
 	bool second;
 
 	show_progress(st);
+	/* For whom RBC is, the byte in SWIDE has arrived already. */
+	if (begins_with_residue(st))
+		mp_lsi_put(st, MP_LSI_R_RBC, mp_lsi_get(st, MP_LSI_R_RBC) - 1);
 	st->move.started = 0;
 	if (!(ccntl0 & CCNTL0_ENPMJ) || !(data || ccntl0 & CCNTL0_ENNDJ)) {
 		mp_lsi_raise_scsi(c, SIST0_MA, 0);
@@ -340,6 +389,9 @@ static enum mp_lsi_step move_piece(struct mp_lsi *c, enum mp_lsi_phase phase)
 	struct mp_lsi_state *st = c->st;
 	bool ok, end = false;
 
+	/* Only wide data keeps what waits in SODL. */
+	if (mp_unlikely(st->reg[MP_LSI_R_SCNTL2] & SCNTL2_WSS) && phase > MP_LSI_DATA_IN_PHASE)
+		mp_lsi_flag(st, MP_LSI_R_SCNTL2, SCNTL2_WSS, false);
 	if (phase <= MP_LSI_DATA_IN_PHASE)
 		ok = move_data(c);
 	else if (phase == MP_LSI_COMMAND_PHASE)
@@ -373,6 +425,8 @@ enum mp_lsi_step mp_lsi_insn_move(struct mp_lsi *c)
 	}
 	if (!st->move.started && (mp_lsi_take_sto(c) || !load_operand(c)))
 		return MP_LSI_DONE;
+	if (begins_with_residue(st) && st->move.left == 1)
+		return move_residue(c);
 	/* A further MSG IN move acknowledges the byte that the last one held. */
 	if (coded_phase(st) == MP_LSI_MSG_IN_PHASE)
 		mp_lsi_bus_clear_ack(c);
