@@ -18,6 +18,10 @@
  * SODL, and the next move begins with it: wide.c. Else MOVE and CHMOV differ
  * only in SCNTL2.CHM.
  *
+ * SCNTL1.AESP spoils the parity of all that the chip sends. The target throws
+ * such bytes away and asks again (messages, bus.c) or ends the command (CDB,
+ * data). What the chip receives always has good parity.
+ *
  * Leniency, where boot firmware relies on it: COMMAND swallows bytes behind
  * the CDB; STATUS takes one byte and is satisfied; MSG IN is satisfied by one
  * complete message.
@@ -269,6 +273,11 @@ static bool data_piece(struct mp_lsi *c, const struct mp_lsi_task *t, uint32_t *
 					: mp_lsi_wide_send(c, rest, n);
 }
 
+static bool has_bad_parity(const struct mp_lsi_state *st)
+{
+	return st->reg[MP_LSI_R_SCNTL1] & SCNTL1_AESP;
+}
+
 static bool move_data(struct mp_lsi *c)
 {
 	struct mp_lsi_state *st = c->st;
@@ -279,6 +288,11 @@ static bool move_data(struct mp_lsi *c)
 	/* A word with a filler in it is two bytes all the same. */
 	mp_lsi_put(st, MP_LSI_R_CSBC, mp_lsi_get(st, MP_LSI_R_CSBC) + n + (n & st->move.wide));
 	st->cost += n / 4096;
+	if (mp_unlikely(has_bad_parity(st)) && t->dir == MP_LSI_DATA_OUT) {
+		mp_lsi_task_fail(c, MP_LSI_ASC_PARITY);
+		mp_lsi_bus_choose(c);
+		return ok;
+	}
 	mp_lsi_bus_data_moved(c, n);
 	if (ok && !st->move.left)
 		mp_lsi_bus_block_end(c);
@@ -293,6 +307,7 @@ static bool move_command(struct mp_lsi *c)
 
 	if (!mp_lsi_move_pull(c, n->cdb + n->n_cdb, take))
 		return false;
+	n->bad |= has_bad_parity(st);
 	n->n_cdb = (uint8_t)(n->n_cdb + take);
 	moved(st, st->move.left);
 	mp_lsi_bus_cdb_end(c);
@@ -307,7 +322,8 @@ static bool move_msg_out(struct mp_lsi *c)
 
 	if (!mp_lsi_move_pull(c, buf, n))
 		return false;
-	for (uint32_t i = 0; i < n; i++)
+	st->nexus.bad |= has_bad_parity(st);
+	for (uint32_t i = 0; i < n && !st->nexus.bad; i++)
 		mp_lsi_msg_byte(c, buf[i]);
 	if (!st->move.left)
 		mp_lsi_bus_msg_out_end(c);
