@@ -218,12 +218,14 @@ void mp_lsi_bus_select(struct mp_lsi *c, unsigned int target, bool atn)
 {
 	struct mp_lsi_state *st = c->st;
 	bool own_id = (st->reg[MP_LSI_R_SCID] & 0xfu) == target;
+	bool reselects = st->reg[MP_LSI_R_SCNTL0] & SCNTL0_TRG;
 
 	mp_lsi_flag(st, MP_LSI_R_SCNTL1, SCNTL1_IARB, false);
 	mp_lsi_flag(st, MP_LSI_R_SSTAT0, SSTAT0_WOA, true);
 	if (st->owed)
 		st->owed--;
-	if (own_id || !c->ops->target_present(c->opaque, target)) {
+	/* In the target's role: there is no other initiator who would answer. */
+	if (own_id || reselects || !c->ops->target_present(c->opaque, target)) {
 		st->sto = 1;
 		return;
 	}
@@ -232,6 +234,36 @@ void mp_lsi_bus_select(struct mp_lsi *c, unsigned int target, bool atn)
 	st->nexus.atn = atn;
 	st->nexus.silent = !atn;
 	set_phase(st, MP_LSI_MSG_OUT_PHASE);
+}
+
+bool mp_lsi_bus_is_ours(struct mp_lsi *c)
+{
+	struct mp_lsi_state *st = c->st;
+
+	if (st->nexus.conn != MP_LSI_BUS_FREE && (st->nexus.stale || mp_lsi_bus_is_over(st)))
+		mp_lsi_bus_drop(c);
+	if (st->nexus.conn != MP_LSI_BUS_FREE)
+		return false;
+	return !(mp_lsi_bus_resel_first(c) && mp_lsi_bus_reselect(c));
+}
+
+/*
+ * Arbitration mode 0 ends here too: who has won, selects with SOCL, by hand, and
+ * that is not for us. A driver that needs the full sequence gets all of it.
+ */
+void mp_lsi_bus_start(struct mp_lsi *c)
+{
+	struct mp_lsi_state *st = c->st;
+	unsigned int scntl0 = st->reg[MP_LSI_R_SCNTL0];
+
+	if (st->reg[MP_LSI_R_SCNTL1] & (SCNTL1_RST | SCNTL1_CON) ||
+	    (scntl0 & SCNTL0_ARB) != SCNTL0_ARB || !mp_lsi_bus_is_ours(c))
+		return;
+	mp_lsi_bus_select(c, st->reg[MP_LSI_R_SDID], scntl0 & SCNTL0_WATN);
+	if (mp_lsi_take_sto(c))
+		return;
+	mp_lsi_raise_scsi(c, SIST0_CMP, 0);
+	mp_lsi_wake(c);
 }
 
 bool mp_lsi_bus_resel_wanted(const struct mp_lsi *c)

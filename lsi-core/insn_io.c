@@ -11,6 +11,13 @@
  * WAIT RESELECT looks at a reselection not yet consumed, then at SIGP, then at
  * waiting tasks, and parks. A parked engine with SIGP clear has seen every
  * doorbell: "owed" starts again at 0.
+ *
+ * With SCNTL0.TRG the chip is a target that nobody selects, because there is no
+ * other initiator. Its SELECT is RESELECT and times out; WAIT RESELECT is WAIT
+ * SELECT and ends by SIGP or by a reselection, at the alternate address; WAIT
+ * DISCONNECT is DISCONNECT and lets go of the signals; block moves need to be
+ * connected as a target and are illegal (insn_move.c). Programs do this only
+ * by mistake, and must not hang by it for ever without a word.
  */
 #include "lsi-core/state.h"
 
@@ -62,15 +69,9 @@ static bool load_destination(struct mp_lsi *c)
 	return true;
 }
 
-static bool bus_is_ours(struct mp_lsi *c)
+static bool is_target(const struct mp_lsi_state *st)
 {
-	struct mp_lsi_state *st = c->st;
-
-	if (st->nexus.conn != MP_LSI_BUS_FREE && (st->nexus.stale || mp_lsi_bus_is_over(st)))
-		mp_lsi_bus_drop(c);
-	if (st->nexus.conn != MP_LSI_BUS_FREE)
-		return false;
-	return !(mp_lsi_bus_resel_first(c) && mp_lsi_bus_reselect(c));
+	return st->reg[MP_LSI_R_SCNTL0] & SCNTL0_TRG;
 }
 
 enum mp_lsi_step mp_lsi_insn_select(struct mp_lsi *c)
@@ -85,10 +86,18 @@ enum mp_lsi_step mp_lsi_insn_select(struct mp_lsi *c)
 	}
 	if (st->reg[MP_LSI_R_SCNTL1] & SCNTL1_RST)
 		return MP_LSI_PARK;
-	if (bus_is_ours(c))
+	if (mp_lsi_bus_is_ours(c))
 		mp_lsi_bus_select(c, st->reg[MP_LSI_R_SDID], st->insn[0] & BIT_ATN);
 	else if (st->run == MP_LSI_RUNNING)
 		mp_lsi_put(st, MP_LSI_R_DSP, mp_lsi_get(st, MP_LSI_R_DNAD));
+	return MP_LSI_DONE;
+}
+
+/* In the target's role: lets go of all that it drives. */
+static enum mp_lsi_step disconnect(struct mp_lsi *c)
+{
+	mp_lsi_bus_set_atn(c, false);
+	mp_lsi_bus_clear_ack(c);
 	return MP_LSI_DONE;
 }
 
@@ -98,6 +107,8 @@ enum mp_lsi_step mp_lsi_insn_wait_disconnect(struct mp_lsi *c)
 
 	if (refuse_atn(c) || mp_lsi_take_sto(c))
 		return MP_LSI_DONE;
+	if (mp_unlikely(is_target(st)))
+		return disconnect(c);
 	if (mp_lsi_bus_is_over(st))
 		mp_lsi_bus_drop(c);
 	return st->nexus.conn == MP_LSI_BUS_FREE ? MP_LSI_DONE : MP_LSI_PARK;
@@ -108,6 +119,16 @@ static bool already_reselected(const struct mp_lsi_nexus *n)
 	return n->conn == MP_LSI_RESELECTED && n->phase == MP_LSI_MSG_IN_PHASE && !n->pos_in;
 }
 
+/* WAIT SELECT has waited for something else. */
+static enum mp_lsi_step reselected(struct mp_lsi *c)
+{
+	struct mp_lsi_state *st = c->st;
+
+	if (mp_unlikely(is_target(st)) && st->run == MP_LSI_RUNNING)
+		mp_lsi_put(st, MP_LSI_R_DSP, mp_lsi_get(st, MP_LSI_R_DNAD));
+	return MP_LSI_DONE;
+}
+
 enum mp_lsi_step mp_lsi_insn_wait_reselect(struct mp_lsi *c)
 {
 	struct mp_lsi_state *st = c->st;
@@ -116,18 +137,18 @@ enum mp_lsi_step mp_lsi_insn_wait_reselect(struct mp_lsi *c)
 		return MP_LSI_DONE;
 	mp_lsi_put(st, MP_LSI_R_DNAD, alternate(st));
 	if (already_reselected(&st->nexus))
-		return MP_LSI_DONE;
+		return reselected(c);
 	if (mp_lsi_bus_is_over(st))
 		mp_lsi_bus_drop(c);
 	if (mp_lsi_bus_resel_first(c) && mp_lsi_bus_reselect(c))
-		return MP_LSI_DONE;
+		return reselected(c);
 	if (st->reg[MP_LSI_R_ISTAT0] & ISTAT0_SIGP) {
 		mp_lsi_put(st, MP_LSI_R_DSP, mp_lsi_get(st, MP_LSI_R_DNAD));
 		return MP_LSI_DONE;
 	}
 	st->owed = 0;
 	if (mp_lsi_bus_resel_wanted(c) && mp_lsi_bus_reselect(c))
-		return MP_LSI_DONE;
+		return reselected(c);
 	return MP_LSI_PARK;
 }
 

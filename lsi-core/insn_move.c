@@ -156,7 +156,7 @@ static bool load_operand(struct mp_lsi *c)
 		ok = insn & BIT_INDIRECT ? load_indirect(c) : load_direct(c);
 	if (!ok)
 		return false;
-	if (!st->move.left) {
+	if (!st->move.left || mp_unlikely(st->reg[MP_LSI_R_SCNTL0] & SCNTL0_TRG)) {
 		mp_lsi_raise_dma(c, DSTAT_IID);
 		return false;
 	}

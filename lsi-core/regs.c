@@ -171,6 +171,10 @@ static void write_action(struct mp_lsi *c, unsigned int off, uint8_t was, uint8_
 	switch ((enum mp_lsi_action)reg_action[off]) {
 	case MP_LSI_A_PLAIN:
 		break;
+	case MP_LSI_A_SCNTL0:
+		if (v & SCNTL0_START)
+			mp_lsi_bus_start(c);
+		break;
 	case MP_LSI_A_SCNTL1:
 		write_scntl1(c, was, v);
 		break;

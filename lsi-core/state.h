@@ -35,6 +35,7 @@ enum mp_lsi_reg {
 /* What a write does beyond storing the bits of its mask. */
 enum mp_lsi_action {
 	MP_LSI_A_PLAIN,
+	MP_LSI_A_SCNTL0,
 	MP_LSI_A_SCNTL1,
 	MP_LSI_A_SCNTL2,
 	MP_LSI_A_WAKE,
@@ -50,6 +51,7 @@ enum mp_lsi_action {
 };
 
 /* Register bits. */
+#define SCNTL0_ARB    0xc0u
 #define SCNTL0_START  0x20u
 #define SCNTL0_WATN   0x10u
 #define SCNTL1_CON    0x10u
@@ -455,6 +457,8 @@ static inline bool mp_lsi_bus_is_wide(const struct mp_lsi_state *st)
 }
 /* The target gives the bus away at the next chance: DISCONNECT is queued. */
 void mp_lsi_bus_disconnect(struct mp_lsi *c);
+/* The bus is free for a selection: no connection is left, and no reselection's turn came. */
+bool mp_lsi_bus_is_ours(struct mp_lsi *c);
 /* SCNTL0.START: the CPU arbitrates and selects by itself. */
 void mp_lsi_bus_start(struct mp_lsi *c);
 /* All messages taken and the target is about to free the bus. */
