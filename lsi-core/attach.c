@@ -32,6 +32,7 @@ static void clear(struct mp_lsi_state *st)
 	st->nexus.task = MP_LSI_NO_TASK;
 	st->gpreg = 0x1f;
 	mp_lsi_show_gpio(st);
+	mp_lsi_show_config(st);
 }
 
 static void power_on(struct mp_lsi_state *st)
@@ -58,9 +59,9 @@ void mp_lsi_reset(struct mp_lsi *c)
 {
 	uint32_t was = mp_lsi_enter(c->st);
 
-	clear(c->st);
 	for (unsigned int i = 0; i < 3; i++)
 		c->st->bar[i] = UINT64_MAX;
+	clear(c->st);
 	c->ops->tm(c->opaque, MP_LSI_TM_CANCEL_ALL, 0, 0, 0);
 	mp_lsi_leave(c->st, was);
 }
@@ -159,6 +160,14 @@ static bool nexus_ok(const struct mp_lsi_state *st)
 	return messages_ok(n) && phase_ok(st);
 }
 
+static bool fifos_ok(const struct mp_lsi_state *st)
+{
+	for (unsigned int i = 0; i < MP_LSI_N_LANES; i++)
+		if (st->lane[i].head >= MP_LSI_LANE_BYTES || st->lane[i].n > MP_LSI_LANE_BYTES)
+			return false;
+	return st->words.head < MP_LSI_FIFO_WORDS && st->words.n <= MP_LSI_FIFO_WORDS;
+}
+
 static bool engine_ok(const struct mp_lsi_state *st)
 {
 	if (st->run > MP_LSI_RUNNING || st->parked > 1 || st->unfinished > 1 || st->carry > 1 ||
@@ -172,7 +181,7 @@ static bool engine_ok(const struct mp_lsi_state *st)
 	for (unsigned int id = 0; id < MP_LSI_N_TIMERS; id++)
 		if (st->timer[id].state > MP_LSI_TIMER_UP)
 			return false;
-	return true;
+	return fifos_ok(st);
 }
 
 int mp_lsi_attach(struct mp_lsi *c, void *state, const struct mp_lsi_ops *ops, void *opaque)

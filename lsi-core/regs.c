@@ -12,9 +12,10 @@
  * SCRIPTS: it changes state and at most marks the engine runnable; the loop is
  * mp_lsi_run(), so that a program which writes its own DSP can't recurse.
  *
- * Reads with an effect are four: DSTAT, SIST0 and SIST1 clear themselves,
- * CTEST2 clears SIGP. The second interrupt level moves up only at the end of
- * a CPU access, so that a 16-bit read of SIST is one event.
+ * Reads with an effect: DSTAT, SIST0 and SIST1 clear themselves, CTEST2 clears
+ * SIGP; CTEST6 and SODL empty a FIFO under test (selftest.c). The second
+ * interrupt level moves up only at the end of a CPU access, so that a 16-bit
+ * read of SIST is one event.
  */
 #include "lsi-core/state.h"
 
@@ -92,7 +93,7 @@ uint8_t mp_lsi_reg_read(struct mp_lsi *c, unsigned int off)
 		return v;
 	switch (off) {
 	case MP_LSI_R_DSTAT:
-		st->reg[off] = DSTAT_DFE;
+		st->reg[off] &= DSTAT_DFE;
 		mp_lsi_flag(st, MP_LSI_R_ISTAT0, ISTAT0_ABRT, false);
 		break;
 	case MP_LSI_R_CTEST2:
@@ -100,6 +101,9 @@ uint8_t mp_lsi_reg_read(struct mp_lsi *c, unsigned int off)
 			v |= CTEST2_SIGP;
 		mp_lsi_flag(st, MP_LSI_R_ISTAT0, ISTAT0_SIGP, false);
 		break;
+	case MP_LSI_R_CTEST6:
+	case MP_LSI_R_SODL:
+		return mp_lsi_test_read(c, off);
 	default: /* SIST0, SIST1 */
 		st->reg[off] = 0;
 		break;
@@ -113,6 +117,13 @@ void mp_lsi_show_gpio(struct mp_lsi_state *st)
 	unsigned int inputs = st->reg[MP_LSI_R_GPCNTL] & 0x1fu;
 
 	st->reg[MP_LSI_R_GPREG] = (uint8_t)(0x60u | inputs | (st->gpreg & ~inputs & 0x1fu));
+}
+
+/* CTEST2: in which spaces the registers are. */
+void mp_lsi_show_config(struct mp_lsi_state *st)
+{
+	mp_lsi_flag(st, MP_LSI_R_CTEST2, CTEST2_CIO, st->bar[MP_LSI_BAR_IO] != UINT64_MAX);
+	mp_lsi_flag(st, MP_LSI_R_CTEST2, CTEST2_CM, st->bar[MP_LSI_BAR_MMIO] != UINT64_MAX);
 }
 
 /* CTEST2.PCICIE: SCRATCHA and SCRATCHB show BAR1 and BAR2 while it is set. */
@@ -219,6 +230,9 @@ static void write_action(struct mp_lsi *c, unsigned int off, uint8_t was, uint8_
 	case MP_LSI_A_STIME1:
 		mp_lsi_timer_arm(st, MP_LSI_TIMER_GEN, v & 0xf);
 		break;
+	case MP_LSI_A_TEST:
+		mp_lsi_test_write(c, off, was, v);
+		break;
 	}
 }
 
@@ -250,6 +264,8 @@ void mp_lsi_write(struct mp_lsi *c, unsigned int off, unsigned int size, uint32_
 
 	for (unsigned int i = 0; i < size; i++)
 		mp_lsi_reg_write(c, (off + i) % MP_LSI_REG_BYTES, (uint8_t)(value >> 8 * i), false);
+	if (mp_unlikely(off <= MP_LSI_R_SODL && off + size > MP_LSI_R_SODL + 1))
+		mp_lsi_test_amend(c->st);
 	mp_lsi_leave(c->st, was);
 }
 
@@ -275,6 +291,7 @@ void mp_lsi_set_bar(struct mp_lsi *c, unsigned int bar, uint64_t addr)
 
 	mp_assert(bar < 3);
 	st->bar[bar] = addr;
+	mp_lsi_show_config(st);
 	if (st->reg[MP_LSI_R_CTEST2] & CTEST2_PCICIE)
 		show_bars(st, true);
 }

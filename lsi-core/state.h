@@ -48,6 +48,7 @@ enum mp_lsi_action {
 	MP_LSI_A_IRQ,
 	MP_LSI_A_STIME0,
 	MP_LSI_A_STIME1,
+	MP_LSI_A_TEST,
 };
 
 /* Register bits. */
@@ -87,7 +88,13 @@ enum mp_lsi_action {
 #define ISTAT1_SI     0x01u
 #define CTEST2_DDIR   0x80u
 #define CTEST2_SIGP   0x40u
+#define CTEST2_CIO    0x20u
+#define CTEST2_CM     0x10u
 #define CTEST2_PCICIE 0x08u
+#define CTEST3_CLF    0x04u
+#define CTEST4_SRTM   0x10u
+#define CTEST5_ADCK   0x80u
+#define CTEST5_BBCK   0x40u
 #define DMODE_SIOM    0x20u
 #define DMODE_DIOM    0x10u
 #define DMODE_MAN     0x01u
@@ -99,11 +106,16 @@ enum mp_lsi_action {
 #define SIST0_CMP     0x40u
 #define SIST0_SEL     0x20u
 #define SIST0_RSL     0x10u
+#define SIST0_SGE     0x08u
 #define SIST0_UDC     0x04u
 #define SIST0_RST     0x02u
 #define SIST1_STO     0x04u
 #define SIST1_GEN     0x02u
 #define SIST1_HTH     0x01u
+#define STEST3_STR    0x40u
+#define STEST3_TTM    0x04u
+#define STEST3_CSF    0x02u
+#define STEST3_STW    0x01u
 #define CCNTL0_ENPMJ  0x80u
 #define CCNTL0_PMJCTL 0x40u
 #define CCNTL0_ENNDJ  0x20u
@@ -236,6 +248,22 @@ struct mp_lsi_move {
 	int8_t extra; /* bytes on the bus, less bytes of memory: SBC */
 };
 
+#define MP_LSI_N_LANES    8u
+#define MP_LSI_LANE_BYTES 118u /* of 944 */
+#define MP_LSI_LANE_SMALL 14u /* of 112 */
+#define MP_LSI_FIFO_WORDS 31u
+
+/* The FIFOs as a test fills them (selftest.c). */
+struct mp_lsi_lane {
+	uint8_t head, n;
+	uint8_t byte[MP_LSI_LANE_BYTES];
+};
+
+struct mp_lsi_words {
+	uint8_t head, n;
+	uint16_t word[MP_LSI_FIFO_WORDS];
+};
+
 struct mp_lsi_state {
 	uint64_t magic;
 	uint32_t version;
@@ -278,7 +306,9 @@ struct mp_lsi_state {
 	uint64_t used[MP_LSI_MAX_TASKS / 64];
 	uint8_t ready[MP_LSI_MAX_TASKS];
 	struct mp_lsi_task task[MP_LSI_MAX_TASKS + 1];
-	uint32_t pad2;
+	uint32_t hidden[2]; /* behind DSA and TEMP */
+	struct mp_lsi_lane lane[MP_LSI_N_LANES];
+	struct mp_lsi_words words;
 
 	_Alignas(64) uint8_t reg[MP_LSI_REG_BYTES];
 	_Alignas(64) uint8_t ram[MP_LSI_RAM_BYTES];
@@ -330,6 +360,15 @@ extern const uint8_t mp_lsi_reg_reset[MP_LSI_REG_BYTES];
 uint8_t mp_lsi_reg_read(struct mp_lsi *c, unsigned int off);
 void mp_lsi_reg_write(struct mp_lsi *c, unsigned int off, uint8_t v, bool engine);
 void mp_lsi_show_gpio(struct mp_lsi_state *st);
+void mp_lsi_show_config(struct mp_lsi_state *st);
+
+/* ---- test modes (selftest.c) ----------------------------------------- */
+
+/* CTEST3..6, STEST3 or SODL was written; CTEST6 or SODL is read. */
+void mp_lsi_test_write(struct mp_lsi *c, unsigned int off, uint8_t was, uint8_t v);
+uint8_t mp_lsi_test_read(struct mp_lsi *c, unsigned int off);
+/* The access that loaded a word brought its high byte too. */
+void mp_lsi_test_amend(struct mp_lsi_state *st);
 
 /* ---- resets (attach.c) ----------------------------------------------- */
 

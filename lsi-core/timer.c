@@ -10,10 +10,12 @@
  * it, with SCNTL3's divisor at 4, where the silicon is slower than its table:
  * 1.74 times, which makes that driver find the 40 MHz of a real board.
  * HTH: connected and no byte moved for the period.
+ * STEST3.TTM shortens both to next to nothing, bus or no bus.
  */
 #include "lsi-core/state.h"
 
 #define LAZY_NS (200u * 1000u)
+#define TEST_NS 1000u
 
 static uint64_t period_ns(const struct mp_lsi_state *st, unsigned int code, bool scale)
 {
@@ -30,6 +32,8 @@ static uint64_t timer_ns(const struct mp_lsi_state *st, enum mp_lsi_timer_id id)
 {
 	unsigned int stime0 = st->reg[MP_LSI_R_STIME0], stime1 = st->reg[MP_LSI_R_STIME1];
 
+	if (id != MP_LSI_TIMER_LAZY && st->reg[MP_LSI_R_STEST3] & STEST3_TTM)
+		return TEST_NS;
 	if (id == MP_LSI_TIMER_GEN)
 		return period_ns(st, stime1 & 0xf, stime1 & 0x20);
 	if (id == MP_LSI_TIMER_HTH)
@@ -72,7 +76,8 @@ static void watch_handshakes(struct mp_lsi_state *st)
 
 static bool counts(const struct mp_lsi_state *st, enum mp_lsi_timer_id id)
 {
-	return id != MP_LSI_TIMER_HTH || st->nexus.conn != MP_LSI_BUS_FREE;
+	return id != MP_LSI_TIMER_HTH || st->nexus.conn != MP_LSI_BUS_FREE ||
+	       st->reg[MP_LSI_R_STEST3] & STEST3_TTM;
 }
 
 void mp_lsi_tick(struct mp_lsi *c, uint64_t now_ns)

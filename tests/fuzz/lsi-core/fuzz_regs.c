@@ -43,14 +43,22 @@ static uint8_t expected_read(const struct mp_lsi_state *st, unsigned int off)
 	return v;
 }
 
+/* What a test of the FIFOs reads is for the unit tests to say. */
+static bool in_fifo(unsigned int off)
+{
+	return off == MP_LSI_R_CTEST6 || off / 2 == MP_LSI_R_SODL / 2;
+}
+
 static void read_regs(struct fake_bus *b, struct input *in, unsigned int size)
 {
 	unsigned int off = take8(in);
-	uint32_t want = 0;
+	uint32_t want = 0, known = 0;
 
-	for (unsigned int i = 0; i < size; i++)
+	for (unsigned int i = 0; i < size; i++) {
 		want |= (uint32_t)expected_read(b->st, (off + i) % 256) << 8 * i;
-	mp_assert(mp_lsi_read(&b->chip, off, size) == want);
+		known |= in_fifo((off + i) % 256) ? 0 : 0xffu << 8 * i;
+	}
+	mp_assert(((mp_lsi_read(&b->chip, off, size) ^ want) & known) == 0);
 }
 
 static bool all_plain(unsigned int off, unsigned int size)
@@ -207,7 +215,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	/* Whatever was done to it: a software reset makes it work. */
 	fake_wr8(b, MP_LSI_R_ISTAT0, ISTAT0_SRST);
-	mp_assert(memcmp(b->st->reg, mp_lsi_reg_reset, 0x3b) == 0);
+	mp_assert(memcmp(b->st->reg, mp_lsi_reg_reset, MP_LSI_R_CTEST2) == 0);
 	mp_assert(!mp_lsi_irq_level(&b->chip) && !mp_lsi_runnable(&b->chip));
 	chip_check(b);
 	fake_bus_destroy(b);

@@ -251,7 +251,7 @@ static void test_store_sees_register_read_effects(void)
 	FAKE_PROG(b, PROG, 0xe01a0001, HOST + 2, STOP(0));
 	fake_wr8(b, R(ISTAT0), ISTAT0_SIGP);
 	fake_go(b, PROG);
-	T_EQ(fake_get32(b, HOST), 0x00510000);
+	T_EQ(fake_get32(b, HOST), 0x00710000);
 	T_EQ(fake_rd8(b, R(ISTAT0)) & ISTAT0_SIGP, 0);
 	fake_bus_destroy(b);
 }
