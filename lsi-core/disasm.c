@@ -100,6 +100,8 @@ static void jump_text(const uint32_t *insn, char *text, size_t len)
 		return;
 	}
 	at = put(text, len, 0, op == 3 && insn[0] & 1u << 20 ? "INTFLY" : verbs[op]);
+	if (op < 2 && insn[0] & 1u << 22)
+		at = put(text, len, at, "64");
 	snprintf(buf, sizeof(buf), " %s0x%x", insn[0] & 1u << 23 ? "REL " : "", insn[1]);
 	at = put(text, len, at, op == 2 ? "" : buf);
 	if (tests)
@@ -129,21 +131,27 @@ static void mem_text(const uint32_t *insn, char *text, size_t len)
 			 insn[0] & 1u << 28 ? "DSA + " : "", insn[1]);
 }
 
+static void illegal_text(const uint32_t *insn, char *text, size_t len)
+{
+	snprintf(text, len, "ILLEGAL 0x%08x 0x%08x", insn[0], insn[1]);
+}
+
+typedef void print_fn(const uint32_t *insn, char *text, size_t len);
+
+static print_fn *const print_table[32] = {
+#define INSN(first, last, run, print, name) [(first)...(last)] = print##_text,
+#include "lsi-core/insn.def"
+#undef INSN
+};
+
+static bool is_long(uint32_t insn)
+{
+	/* MEMORY MOVE, JUMP64 and CALL64. */
+	return insn >> 29 == 6 || (insn >> 28 == 8 && insn & 1u << 22);
+}
+
 unsigned int mp_lsi_disasm(const uint32_t insn[3], char *text, size_t text_len)
 {
-	unsigned int op = insn[0] >> 27;
-
-	if (op < 8)
-		move_text(insn, text, text_len);
-	else if (op < 13)
-		io_text(insn, text, text_len);
-	else if (op < 16)
-		alu_text(insn, text, text_len);
-	else if (op < 20)
-		jump_text(insn, text, text_len);
-	else if (op < 24)
-		snprintf(text, text_len, "ILLEGAL 0x%08x 0x%08x", insn[0], insn[1]);
-	else
-		mem_text(insn, text, text_len);
-	return op >= 24 && op < 28 ? 12 : 8;
+	print_table[insn[0] >> 27](insn, text, text_len);
+	return is_long(insn[0]) ? 12 : 8;
 }

@@ -29,20 +29,9 @@
 #include "lsi-core/state.h"
 
 static mp_lsi_insn_fn *const insn_table[32] = {
-	[0x00 ... 0x07] = mp_lsi_insn_move,
-	[0x08] = mp_lsi_insn_select,
-	[0x09] = mp_lsi_insn_wait_disconnect,
-	[0x0a] = mp_lsi_insn_wait_reselect,
-	[0x0b] = mp_lsi_insn_set,
-	[0x0c] = mp_lsi_insn_clear,
-	[0x0d ... 0x0f] = mp_lsi_insn_alu,
-	[0x10] = mp_lsi_insn_jump,
-	[0x11] = mp_lsi_insn_call,
-	[0x12] = mp_lsi_insn_return,
-	[0x13] = mp_lsi_insn_int,
-	[0x14 ... 0x17] = mp_lsi_insn_illegal,
-	[0x18 ... 0x1b] = mp_lsi_insn_memmove,
-	[0x1c ... 0x1f] = mp_lsi_insn_loadstore,
+#define INSN(first, last, run, print, name) [(first)...(last)] = mp_lsi_insn_##run,
+#include "lsi-core/insn.def"
+#undef INSN
 };
 
 /* The instruction under way, and its move, come to nothing. */
