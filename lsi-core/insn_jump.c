@@ -7,6 +7,10 @@
  *	phase, data	both selected: sense 1 acts if both hold, sense 0 if neither
  *	none		always true: sense 1 acts always, sense 0 is the NOP
  *
+ * Illegal: the carry beside another test, bit 22 (JUMP64) where there is no
+ * address to widen, and waiting for a phase in the target role, where there is
+ * nobody to choose one.
+ *
  * With the wait bit the instruction first waits for a REQ. Without it the
  * phase test compares the phase latched last - except right after a command
  * has gone out and the target hasn't answered: then the latch still says
@@ -15,14 +19,15 @@
  */
 #include "lsi-core/state.h"
 
-#define BIT_JUMP64   (1u << 22)
-#define BIT_RELATIVE (1u << 23)
-#define BIT_CARRY    (1u << 21)
-#define BIT_FLY      (1u << 20)
-#define BIT_SENSE    (1u << 19)
-#define BIT_DATA     (1u << 18)
-#define BIT_PHASE    (1u << 17)
-#define BIT_WAIT     (1u << 16)
+#define BIT_NO_TARGET (1u << 28) /* of the opcode: RETURN, INT */
+#define BIT_JUMP64    (1u << 22)
+#define BIT_RELATIVE  (1u << 23)
+#define BIT_CARRY     (1u << 21)
+#define BIT_FLY       (1u << 20)
+#define BIT_SENSE     (1u << 19)
+#define BIT_DATA      (1u << 18)
+#define BIT_PHASE     (1u << 17)
+#define BIT_WAIT      (1u << 16)
 
 enum verdict { ACT, PASS, WAIT, STOPPED };
 
@@ -58,12 +63,21 @@ static bool must_wait(const struct mp_lsi_state *st, uint32_t insn)
 	return insn & BIT_PHASE && st->nexus.fresh && st->nexus.phase == MP_LSI_NO_PHASE;
 }
 
+static bool is_illegal(const struct mp_lsi_state *st, uint32_t insn)
+{
+	if (insn & BIT_CARRY && insn & (BIT_DATA | BIT_PHASE))
+		return true;
+	if (insn & BIT_JUMP64 && insn & BIT_NO_TARGET)
+		return true;
+	return insn & BIT_WAIT && st->reg[MP_LSI_R_SCNTL0] & SCNTL0_TRG;
+}
+
 static enum verdict judge(struct mp_lsi *c)
 {
 	struct mp_lsi_state *st = c->st;
 	uint32_t insn = st->insn[0];
 
-	if (mp_unlikely(insn & BIT_CARRY && insn & (BIT_DATA | BIT_PHASE))) {
+	if (insn & (BIT_CARRY | BIT_JUMP64 | BIT_WAIT) && mp_unlikely(is_illegal(st, insn))) {
 		mp_lsi_raise_dma(c, DSTAT_IID);
 		return STOPPED;
 	}

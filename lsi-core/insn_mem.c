@@ -152,14 +152,24 @@ static bool move_registers(struct mp_lsi *c)
 	return true;
 }
 
+/* Bytes in front of our registers, if a range of @n from @addr would run into them. */
+static uint32_t before_regs(const struct mp_lsi_state *st, uint64_t addr, uint32_t n)
+{
+	uint64_t gap = st->bar[MP_LSI_BAR_MMIO] - addr;
+
+	return addr < st->bar[MP_LSI_BAR_MMIO] && gap < n ? (uint32_t)gap : n;
+}
+
 /* A piece between two ranges that hold no registers. */
 static bool move_memory(struct mp_lsi *c)
 {
 	struct mp_lsi_state *st = c->st;
 	uint32_t n = st->move.left < PIECE ? st->move.left : PIECE;
-	const void *from = mp_lsi_mem(c, st->move.addr, &n, false);
+	const void *from;
 	void *to;
 
+	n = before_regs(st, st->move.dst, before_regs(st, st->move.addr, n));
+	from = mp_lsi_mem(c, st->move.addr, &n, false);
 	if (!from)
 		return false;
 	to = mp_lsi_mem(c, st->move.dst, &n, true);
