@@ -45,23 +45,36 @@ static void on_complete(void *opaque, unsigned int task)
 
 const struct mp_scsi_ops hba_ops = {.xfer = on_xfer, .complete = on_complete};
 
-void hba_init(struct fake_hba *h, uint64_t size_bytes, size_t pool_len)
+static void make_bus(struct fake_hba *h, const struct mp_scsi_ops *ops,
+		     struct mp_scsi_disk_cfg disk)
 {
-	struct mp_scsi_bus_cfg cfg = {.ops = &hba_ops, .opaque = h, .tasks = h->tasks};
-	struct mp_scsi_disk_cfg disk = {.logical_bytes = 512};
+	struct mp_scsi_bus_cfg cfg = {.ops = ops,
+				      .opaque = h,
+				      .tasks = h->tasks,
+				      .n_tasks = HBA_TASKS,
+				      .pool = h->pool,
+				      .pool_len = h->pool_len};
 
-	memset(h, 0, sizeof(*h));
-	fake_blk_init(&h->blk, size_bytes);
-	h->pool_len = pool_len;
-	h->pool = aligned_alloc(4096, pool_len);
-	cfg.n_tasks = HBA_TASKS;
-	cfg.pool = h->pool;
-	cfg.pool_len = pool_len;
 	mp_assert(mp_scsi_bus_create(&cfg, &h->bus) == 0);
 	disk.blk = &h->blk;
 	mp_assert(mp_scsi_disk_add(h->bus, &disk) == 0);
 	h->initiator = 7;
 	hba_sense(h);
+}
+
+void hba_init(struct fake_hba *h, uint64_t size_bytes, size_t pool_len)
+{
+	memset(h, 0, sizeof(*h));
+	fake_blk_init(&h->blk, size_bytes);
+	h->pool_len = pool_len;
+	h->pool = aligned_alloc(4096, pool_len);
+	make_bus(h, &hba_ops, (struct mp_scsi_disk_cfg){.logical_bytes = 512});
+}
+
+void hba_remake(struct fake_hba *h, const struct mp_scsi_ops *ops, struct mp_scsi_disk_cfg disk)
+{
+	mp_scsi_bus_destroy(h->bus);
+	make_bus(h, ops, disk);
 }
 
 void hba_fini(struct fake_hba *h)

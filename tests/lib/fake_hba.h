@@ -34,6 +34,8 @@ extern const struct mp_scsi_ops hba_ops; /* with a struct fake_hba as opaque */
 
 /** hba_init() - target 0, LUN 0: a disk of @size_bytes, initiator 7's first unit attention taken */
 void hba_init(struct fake_hba *h, uint64_t size_bytes, size_t pool_len);
+/** hba_remake() - the bus anew, with other upcalls and @disk (its blk: the fake's) */
+void hba_remake(struct fake_hba *h, const struct mp_scsi_ops *ops, struct mp_scsi_disk_cfg disk);
 void hba_fini(struct fake_hba *h);
 
 /** hba_give() - the initiator's memory for the next command of task @i */

@@ -45,21 +45,10 @@ static const struct mp_scsi_ops counting_ops = {
 static void setup(enum mp_scsi_on_error rerror, enum mp_scsi_on_error werror)
 {
 	struct mp_scsi_disk_cfg disk = {.logical_bytes = 512, .rerror = rerror, .werror = werror};
-	struct mp_scsi_bus_cfg cfg;
 
 	hba_init(&h, 1 << 20, 1 << 20);
-	mp_scsi_bus_destroy(h.bus);
-	cfg = (struct mp_scsi_bus_cfg){.ops = &counting_ops,
-				       .opaque = &h,
-				       .tasks = h.tasks,
-				       .n_tasks = HBA_TASKS,
-				       .pool = h.pool,
-				       .pool_len = h.pool_len};
-	mp_assert(mp_scsi_bus_create(&cfg, &h.bus) == 0);
-	disk.blk = &h.blk;
-	mp_assert(mp_scsi_disk_add(h.bus, &disk) == 0);
+	hba_remake(&h, &counting_ops, disk);
 	bus = h.bus;
-	hba_sense(&h);
 	n_paused = 0;
 }
 
