@@ -102,23 +102,6 @@ static bool task_busy(void *opaque, unsigned int task)
 	return d->tasks[task].state != MP_SCSI_FREE;
 }
 
-static bool is_live(const struct mp_scsi_task *t)
-{
-	return t->state != MP_SCSI_FREE && t->state != MP_SCSI_ABORTING;
-}
-
-/* The tasks of one logical unit; with one initiator "abort" and "clear" are the same. */
-static void abort_set(struct mp_device *d, unsigned int target, unsigned int lun)
-{
-	const struct mp_scsi_task *t;
-
-	for (unsigned int i = 0; i < MP_SCSI_MAX_TASKS; i++) {
-		t = &d->tasks[i];
-		if (is_live(t) && t->target == target && t->lun == lun)
-			mp_scsi_abort_task(d->bus, i);
-	}
-}
-
 static void tm(void *opaque, enum mp_lsi_tm tm, unsigned int target, unsigned int lun,
 	       unsigned int task)
 {
@@ -128,12 +111,15 @@ static void tm(void *opaque, enum mp_lsi_tm tm, unsigned int target, unsigned in
 	case MP_LSI_TM_ABORT_TASK:
 		mp_scsi_abort_task(d->bus, task);
 		break;
+	/* The chip forgets the tasks of a unit whatever its own id was when it sent them. */
 	case MP_LSI_TM_ABORT_TASK_SET:
+		mp_scsi_manage(d->bus, MP_SCSI_TM_ABORT_TASK_SET, MP_SCSI_EVERYBODY, target, lun);
+		break;
 	case MP_LSI_TM_CLEAR_TASK_SET:
-		abort_set(d, target, lun);
+		mp_scsi_manage(d->bus, MP_SCSI_TM_CLEAR_TASK_SET, MP_SCSI_EVERYBODY, target, lun);
 		break;
 	case MP_LSI_TM_LUN_RESET:
-		mp_scsi_reset(d->bus, MP_SCSI_RESET_LUN, target, lun);
+		mp_scsi_manage(d->bus, MP_SCSI_TM_LUN_RESET, MP_SCSI_EVERYBODY, target, lun);
 		break;
 	case MP_LSI_TM_TARGET_RESET:
 		mp_scsi_reset(d->bus, MP_SCSI_RESET_TARGET, target, 0);

@@ -109,6 +109,11 @@ struct mp_scsi_control {
 
 extern const struct mp_scsi_control mp_control_default;
 
+struct mp_scsi_taskset {
+	struct mp_scsi_queue dormant; /* wait for their turn, oldest first */
+	unsigned int n_active, n_ordered, n_head; /* active ones: all, and by kind */
+};
+
 struct mp_scsi_lun {
 	struct mp_scsi_lun *next;
 	uint8_t target, lun;
@@ -135,9 +140,10 @@ struct mp_scsi_lun {
 	uint16_t has_sense; /* bit n: sense[n] waits for REQUEST SENSE */
 	struct mp_scsi_sense sense[MP_INITIATORS];
 	struct mp_scsi_cd cd; /* of a CD-ROM */
-	/* The task set. */
-	struct mp_scsi_queue dormant; /* wait for their turn, oldest first */
-	unsigned int n_active, n_active_ordered, n_active_head, n_aborting;
+	/* The task sets: the first is everybody's, or each initiator has its own (TST). */
+	struct mp_scsi_taskset sets[MP_INITIATORS];
+	uint16_t waiting; /* bit n: sets[n] has dormant tasks */
+	unsigned int n_aborting; /* tasks that end as soon as their block request has */
 	uint16_t tag_count[MP_TAG_SLOTS]; /* tasks that hold a tag with that low byte */
 	/* Seldom looked at. */
 	struct mp_scsi_mode mode;
@@ -150,6 +156,14 @@ static inline uint8_t mp_lun_peripheral(const struct mp_scsi_lun *lun)
 		return 0x7f;
 	return lun->type == MP_SCSI_CDROM ? 0x05 : 0x00;
 }
+
+/* What becomes of a task that must end before its work has. */
+enum mp_scsi_doom {
+	MP_DOOM_NONE,
+	MP_DOOM_FORGET, /* nobody knows it any more (ABORTING) */
+	MP_DOOM_SILENT, /* the adapter is to forget it */
+	MP_DOOM_TELL, /* TASK ABORTED */
+};
 
 /* The half of a task that is ours: pointers, so not in the adapter's state. */
 struct mp_scsi_side {
@@ -165,7 +179,9 @@ struct mp_scsi_side {
 	uint32_t cursor; /* handler's own */
 	uint32_t n_moved; /* of the last transfer */
 	bool cut_short; /* the initiator moved less than was offered */
-	bool active, holds_tag;
+	uint8_t doom; /* enum mp_scsi_doom */
+	struct mp_scsi_taskset *set; /* while dormant or active */
+	bool dormant, active, ordered, holds_tag;
 };
 
 struct mp_scsi_bus {
@@ -205,7 +221,7 @@ void mp_taskset_drop_tag(struct mp_scsi_side *s);
 /** mp_taskset_enter() - Return: true: it is active now; false: it is dormant */
 bool mp_taskset_enter(struct mp_scsi_side *s);
 void mp_taskset_leave(struct mp_scsi_side *s);
-/** mp_taskset_next() - the dormant task whose turn has come, made active; NULL none */
+/** mp_taskset_next() - a dormant task whose turn has come, made active; NULL none */
 struct mp_scsi_side *mp_taskset_next(struct mp_scsi_lun *lun);
 
 /* task.c: the verbs */
@@ -238,17 +254,28 @@ void mp_task_good(struct mp_scsi_side *s);
 void mp_task_fail(struct mp_scsi_side *s, struct mp_scsi_sense sense);
 void mp_task_bad_field(struct mp_scsi_side *s, unsigned int byte, unsigned int bit);
 void mp_task_end(struct mp_scsi_side *s, uint8_t status);
+/** mp_task_perish() - end a doomed task whose time has come */
+void mp_task_perish(struct mp_scsi_side *s);
 
 /* errors.c */
 /** mp_error_happened() - the block request of @s has failed: report, keep or ignore that */
 void mp_error_happened(struct mp_scsi_side *s);
 
 /* target.c */
+/** mp_bus_lun() - the unit there, or the stand-in for none */
+struct mp_scsi_lun *mp_bus_lun(struct mp_scsi_bus *bus, unsigned int target, unsigned int lun);
 /** mp_bus_admit() - a command has arrived: its tag, its turn */
 void mp_bus_admit(struct mp_scsi_side *s);
 void mp_bus_begin(struct mp_scsi_side *s);
 void mp_bus_pump(struct mp_scsi_bus *bus);
+
+/* manage.c */
+/** mp_bus_forget() - the task is FREE, and what it had goes to others */
 void mp_bus_forget(struct mp_scsi_side *s);
+/** mp_manage_end() - end @s with @status, and with it all older tasks of @initiators (bits) there */
+void mp_manage_end(struct mp_scsi_side *s, uint8_t status, uint16_t initiators);
+/** mp_manage_sharers() - bits of those who share the task set of @initiator */
+uint16_t mp_manage_sharers(const struct mp_scsi_lun *lun, unsigned int initiator);
 
 /* unit.c */
 /** mp_lun_add() - make @lun, allocated and filled in, part of the bus */

@@ -81,6 +81,12 @@ struct mp_scsi_ops {
 	void (*xfer)(void *opaque, unsigned int task);
 	/* task is in STATUS. */
 	void (*complete)(void *opaque, unsigned int task);
+	/*
+	 * The bus has ended the task, now FREE, and no status is due: after an
+	 * overlapped command, by QERR, or by another initiator. May be NULL:
+	 * then complete() comes, with TASK ABORTED.
+	 */
+	void (*aborted)(void *opaque, unsigned int task);
 	/* The bus has paused itself after an error (MP_SCSI_ON_ERROR_STOP). May be NULL. */
 	void (*paused)(void *opaque);
 };
@@ -201,6 +207,26 @@ void mp_scsi_free(struct mp_scsi_bus *bus, unsigned int task);
  */
 void mp_scsi_abort_task(struct mp_scsi_bus *bus, unsigned int task);
 
+enum mp_scsi_tm {
+	MP_SCSI_TM_ABORT_TASK_SET, /* the initiator's tasks */
+	MP_SCSI_TM_CLEAR_TASK_SET, /* all tasks, where initiators share a task set */
+	MP_SCSI_TM_LUN_RESET,
+};
+
+#define MP_SCSI_EVERYBODY 0xffu
+
+/**
+ * mp_scsi_manage() - a task management function of @initiator
+ *
+ * Its own tasks in the unit are forgotten at once, as by mp_scsi_abort_task().
+ * The others' that are concerned end with TASK ABORTED or in silence and with a
+ * unit attention, as the control mode page has it (TAS). MP_SCSI_EVERYBODY: the
+ * adapter has forgotten the tasks of all initiators. For single tasks see
+ * mp_scsi_abort_task(), for wider resets mp_scsi_reset().
+ */
+void mp_scsi_manage(struct mp_scsi_bus *bus, enum mp_scsi_tm tm, unsigned int initiator,
+		    unsigned int target, unsigned int lun);
+
 enum mp_scsi_reset {
 	MP_SCSI_RESET_LUN,
 	MP_SCSI_RESET_TARGET,
@@ -208,7 +234,7 @@ enum mp_scsi_reset {
 	MP_SCSI_RESET_POWER
 };
 
-/** mp_scsi_reset() - abort all tasks of the scope and raise the unit attention that belongs to it */
+/** mp_scsi_reset() - forget all tasks of the scope and raise the unit attention that belongs to it */
 void mp_scsi_reset(struct mp_scsi_bus *bus, enum mp_scsi_reset kind, unsigned int target,
 		   unsigned int lun);
 

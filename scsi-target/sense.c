@@ -68,6 +68,11 @@ struct mp_scsi_sense mp_sense_cdb_field(unsigned int byte, unsigned int bit)
 	return s;
 }
 
+struct mp_scsi_sense mp_sense_overlapped_tag(uint8_t tag)
+{
+	return (struct mp_scsi_sense){.key = 0xb, .asc = 0x4d, .ascq = tag};
+}
+
 struct mp_scsi_sense mp_sense_param_field(unsigned int byte)
 {
 	struct mp_scsi_sense s = mp_sense_invalid_field_param;

@@ -64,6 +64,8 @@ extern const struct mp_scsi_sense mp_sense_overlapped;
 
 /** mp_sense_cdb_field() - ILLEGAL REQUEST that points at @byte of the CDB, @bit of it (8: all) */
 struct mp_scsi_sense mp_sense_cdb_field(unsigned int byte, unsigned int bit);
+/** mp_sense_overlapped_tag() - two commands with @tag */
+struct mp_scsi_sense mp_sense_overlapped_tag(uint8_t tag);
 /** mp_sense_param_field() - the same for @byte of the parameter data */
 struct mp_scsi_sense mp_sense_param_field(unsigned int byte);
 

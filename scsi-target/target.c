@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The bus: units, admission of commands, abort and reset.
+ * The bus: its units, and the admission of commands.
  *
  * A command is looked at twice. On arrival, against its nexus: is the tag in
  * use, is it its turn? When its turn comes, against the unit, in the order
@@ -11,8 +11,7 @@
  * A unit that isn't there is a real object too (bus->absent), so that INQUIRY
  * and REPORT LUNS can answer for it and no code asks "is there a unit".
  *
- * An aborted task is gone for the adapter at once. If its block request is in
- * flight its slot and buffer stay ours (ABORTING) until that has ended.
+ * How tasks end before their time is manage.c's business.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -85,13 +84,13 @@ bool mp_scsi_target_present(const struct mp_scsi_bus *bus, unsigned int target)
 	return false;
 }
 
-static struct mp_scsi_lun *find_lun(struct mp_scsi_bus *bus, const struct mp_scsi_task *t)
+struct mp_scsi_lun *mp_bus_lun(struct mp_scsi_bus *bus, unsigned int target, unsigned int lun)
 {
-	struct mp_scsi_lun *lun = NULL;
+	struct mp_scsi_lun *found = NULL;
 
-	if (t->target < MP_SCSI_MAX_TARGETS && t->lun < MP_SCSI_MAX_LUNS)
-		lun = bus->by_id[t->target][t->lun];
-	return lun ? lun : &bus->absent;
+	if (target < MP_SCSI_MAX_TARGETS && lun < MP_SCSI_MAX_LUNS)
+		found = bus->by_id[target][lun];
+	return found ? found : &bus->absent;
 }
 
 /* What the unit has against the command; false: nothing. */
@@ -186,6 +185,18 @@ static void clear_private(struct mp_scsi_bus *bus, struct mp_scsi_side *s)
 	t->order = bus->order++;
 	s->cursor = 0;
 	s->cut_short = false;
+	s->doom = MP_DOOM_NONE;
+}
+
+/* Initiator and unit disagree on what is queued: all that the initiator has here ends. */
+static void overlapped(struct mp_scsi_side *s)
+{
+	struct mp_scsi_sense sense = mp_sense_overlapped;
+
+	if (s->t->attr != MP_SCSI_UNTAGGED)
+		sense = mp_sense_overlapped_tag((uint8_t)s->t->tag);
+	mp_lun_keep_sense(s->lun, s->t->initiator, &sense);
+	mp_manage_end(s, MP_SCSI_CHECK_CONDITION, (uint16_t)(1u << s->t->initiator));
 }
 
 void mp_bus_admit(struct mp_scsi_side *s)
@@ -196,7 +207,7 @@ void mp_bus_admit(struct mp_scsi_side *s)
 	if (s->lun->absent) {
 		mp_bus_begin(s); /* no unit, no task set */
 	} else if (mp_unlikely(mp_taskset_has_duplicate(s))) {
-		mp_task_fail(s, mp_sense_overlapped);
+		overlapped(s);
 	} else {
 		mp_taskset_hold_tag(s);
 		if (mp_taskset_enter(s))
@@ -211,7 +222,7 @@ void mp_scsi_submit(struct mp_scsi_bus *bus, unsigned int task)
 	mp_assert(s->t->state == MP_SCSI_FREE && s->t->initiator < MP_INITIATORS);
 	clear_private(bus, s);
 	bus->counters.n_commands++;
-	s->lun = find_lun(bus, s->t);
+	s->lun = mp_bus_lun(bus, s->t->target, s->t->lun);
 	/* Here and not when its turn comes: what was queued before the error
 	 * must not lose the sense data that the initiator is about to fetch. */
 	if (s->t->cdb[0] != OPCODE_REQUEST_SENSE)
@@ -229,103 +240,6 @@ void mp_scsi_free(struct mp_scsi_bus *bus, unsigned int task)
 	mp_assert(s->t->state == MP_SCSI_STATUS);
 	mp_taskset_drop_tag(s);
 	s->t->state = MP_SCSI_FREE;
-}
-
-void mp_bus_forget(struct mp_scsi_side *s)
-{
-	mp_task_drop_buffer(s);
-	mp_taskset_leave(s);
-	mp_taskset_drop_tag(s);
-	s->t->state = MP_SCSI_FREE;
-	mp_bus_pump(s->bus);
-}
-
-void mp_scsi_abort_task(struct mp_scsi_bus *bus, unsigned int task)
-{
-	struct mp_scsi_side *s = side_of(bus, task);
-
-	switch (s->t->state) {
-	case MP_SCSI_FREE:
-	case MP_SCSI_ABORTING:
-		return;
-	case MP_SCSI_MEDIUM:
-		/* The buffer stays: the kernel may still write to it. */
-		mp_taskset_leave(s);
-		mp_taskset_drop_tag(s);
-		s->lun->n_aborting++;
-		s->t->state = MP_SCSI_ABORTING;
-		mp_blk_cancel(&s->req);
-		return;
-	default:
-		if (s->queue && s->queue != &s->lun->dormant)
-			mp_queue_remove(s);
-		mp_bus_forget(s);
-	}
-}
-
-static bool in_scope(const struct mp_scsi_task *t, enum mp_scsi_reset kind, unsigned int target,
-		     unsigned int lun)
-{
-	switch (kind) {
-	case MP_SCSI_RESET_LUN:
-		return t->target == target && t->lun == lun;
-	case MP_SCSI_RESET_TARGET:
-		return t->target == target;
-	default:
-		return true;
-	}
-}
-
-static enum mp_scsi_ua ua_of(enum mp_scsi_reset kind)
-{
-	switch (kind) {
-	case MP_SCSI_RESET_LUN:
-		return MP_UA_LUN_RESET;
-	case MP_SCSI_RESET_TARGET:
-		return MP_UA_TARGET_RESET;
-	case MP_SCSI_RESET_BUS:
-		return MP_UA_BUS_RESET;
-	default:
-		return MP_UA_POWER_ON;
-	}
-}
-
-/*
- * Nothing may start in the middle: what an abort gives back would go to a task
- * that is aborted next. So the pump is held, and runs once at the end.
- */
-static void abort_scope(struct mp_scsi_bus *bus, enum mp_scsi_reset kind, unsigned int target,
-			unsigned int lun)
-{
-	bool was_pumping = bus->pumping;
-
-	bus->pumping = true;
-	for (unsigned int i = 0; i < bus->n_tasks; i++)
-		if (in_scope(bus->sides[i].t, kind, target, lun))
-			mp_scsi_abort_task(bus, i);
-	bus->pumping = was_pumping;
-	mp_bus_pump(bus);
-}
-
-void mp_scsi_reset(struct mp_scsi_bus *bus, enum mp_scsi_reset kind, unsigned int target,
-		   unsigned int lun)
-{
-	struct mp_scsi_task scope;
-
-	abort_scope(bus, kind, target, lun);
-	for (struct mp_scsi_lun *l = bus->luns; l; l = l->next) {
-		scope.target = l->target;
-		scope.lun = l->lun;
-		if (!in_scope(&scope, kind, target, lun))
-			continue;
-		mp_lun_reset(l);
-		mp_lun_attention(l, ua_of(kind), MP_NOBODY);
-	}
-}
-
-void mp_scsi_cancel_all(struct mp_scsi_bus *bus)
-{
-	abort_scope(bus, MP_SCSI_RESET_BUS, 0, 0);
 }
 
 unsigned int mp_scsi_bus_n_busy(const struct mp_scsi_bus *bus)

@@ -8,6 +8,9 @@
  *	                        +--xfer--> XFER --moved--> (handler)
  *	                        +--end---> STATUS --free--> FREE
  *
+ * A task that somebody else ends (manage.c) is doomed: what it waits for comes
+ * back here and finds that out.
+ *
  * A task holds at most one run of pages and keeps it until it ends: what has
  * started never waits for a second one. Who finds no room waits, oldest first;
  * tasks that hold the bus have their own queue, and pages in reserve.
@@ -110,10 +113,37 @@ void mp_task_good(struct mp_scsi_side *s)
 		mp_task_end(s, MP_SCSI_GOOD);
 }
 
+void mp_task_perish(struct mp_scsi_side *s)
+{
+	struct mp_scsi_bus *bus = s->bus;
+
+	if (s->doom == MP_DOOM_FORGET) {
+		mp_bus_forget(s);
+	} else if (s->doom == MP_DOOM_SILENT && bus->ops->aborted) {
+		mp_bus_forget(s);
+		bus->ops->aborted(bus->opaque, mp_task_index(s));
+	} else {
+		mp_task_end(s, MP_SCSI_TASK_ABORTED);
+	}
+}
+
+/* Whose tasks end with one that has failed (QERR). */
+static uint16_t condemned(const struct mp_scsi_side *s)
+{
+	switch (s->lun->control.qerr) {
+	case 1:
+		return mp_manage_sharers(s->lun, s->t->initiator);
+	case 3:
+		return (uint16_t)(1u << s->t->initiator);
+	default:
+		return 0;
+	}
+}
+
 void mp_task_fail(struct mp_scsi_side *s, struct mp_scsi_sense sense)
 {
 	mp_lun_keep_sense(s->lun, s->t->initiator, &sense);
-	mp_task_end(s, MP_SCSI_CHECK_CONDITION);
+	mp_manage_end(s, MP_SCSI_CHECK_CONDITION, condemned(s));
 }
 
 void mp_task_bad_field(struct mp_scsi_side *s, unsigned int byte, unsigned int bit)
@@ -121,19 +151,25 @@ void mp_task_bad_field(struct mp_scsi_side *s, unsigned int byte, unsigned int b
 	mp_task_fail(s, mp_sense_cdb_field(byte, bit));
 }
 
+static void io_ended_badly(struct mp_scsi_side *s)
+{
+	if (!s->doom) {
+		mp_error_happened(s);
+		return;
+	}
+	s->lun->n_aborting--;
+	mp_task_perish(s);
+}
+
 static void io_done(struct mp_blk_req *req)
 {
 	struct mp_scsi_side *s = req->opaque;
 
 	s->bus->n_busy--;
-	if (s->t->state == MP_SCSI_ABORTING) {
-		s->lun->n_aborting--;
-		mp_bus_forget(s);
-	} else if (mp_unlikely(req->result < 0)) {
-		mp_error_happened(s);
-	} else {
+	if (mp_unlikely(req->result < 0 || s->doom))
+		io_ended_badly(s);
+	else
 		s->next(s);
-	}
 }
 
 void mp_task_issue(struct mp_scsi_side *s)
@@ -210,6 +246,10 @@ void mp_scsi_moved(struct mp_scsi_bus *bus, unsigned int task, uint32_t n_bytes,
 	mp_assert(task < bus->n_tasks);
 	s = &bus->sides[task];
 	mp_assert(s->t->state == MP_SCSI_XFER && n_bytes <= s->t->buf_len);
+	if (mp_unlikely(s->doom)) {
+		mp_task_perish(s);
+		return;
+	}
 	s->n_moved = n_bytes;
 	s->t->xfer_done += n_bytes;
 	/* All that the command has to move has moved: what the initiator wants more

@@ -181,10 +181,7 @@ static void test_tag_in_use_is_an_overlapped_command(void)
 	h.tasks[3].state = MP_SCSI_FREE;
 	mp_scsi_submit(h.bus, 3);
 	T_EQ(h.slots[3].status, MP_SCSI_CHECK_CONDITION);
-	T_EQ(sense_of(3), 0x0b4e00);
-	/* The one that held the tag goes on. */
-	fake_blk_finish(&h.blk, 0, 0);
-	T_EQ(h.slots[1].status, MP_SCSI_GOOD);
+	T_EQ(sense_of(3), 0x0b4d01);
 	hba_fini(&h);
 }
 
@@ -194,6 +191,33 @@ static void test_second_untagged_task_is_an_overlapped_command(void)
 	start(1, MP_SCSI_UNTAGGED, read1, 10);
 	start(2, MP_SCSI_UNTAGGED, read1, 10);
 	T_EQ(h.slots[2].status, MP_SCSI_CHECK_CONDITION);
+	T_EQ(sense_of(2), 0x0b4e00);
+	hba_fini(&h);
+}
+
+static void test_overlap_ends_all_that_the_initiator_has_there(void)
+{
+	setup(1 << 20);
+	start(1, MP_SCSI_UNTAGGED, read1, 10);
+	start(3, MP_SCSI_SIMPLE, read1, 10);
+	start(4, MP_SCSI_ORDERED, read1, 10);
+	h.initiator = 6;
+	start(5, MP_SCSI_ORDERED, inquiry, 6);
+	start(6, MP_SCSI_ORDERED, read1, 10);
+	h.initiator = 7;
+	start(2, MP_SCSI_UNTAGGED, read1, 10);
+	/* What waits ends at once, what the medium works on when it has. */
+	T_EQ(h.slots[4].status, MP_SCSI_TASK_ABORTED);
+	T_EQ(h.slots[3].status, -1);
+	T_EQ(h.blk.n_cancels, 2);
+	fake_blk_finish(&h.blk, 0, -ECANCELED);
+	fake_blk_finish(&h.blk, 0, 0);
+	T_EQ(h.slots[1].status, MP_SCSI_TASK_ABORTED);
+	T_EQ(h.slots[3].status, MP_SCSI_TASK_ABORTED);
+	T_EQ(h.slots[1].n_moved + h.slots[3].n_moved, 0);
+	/* Another initiator's go on. */
+	T_EQ(h.slots[5].status, MP_SCSI_GOOD);
+	T_EQ(h.slots[6].status, MP_SCSI_CHECK_CONDITION); /* power on */
 	hba_fini(&h);
 }
 
@@ -424,6 +448,7 @@ T_MAIN(T_TEST(test_each_reset_has_its_unit_attention),
        T_TEST(test_task_that_holds_the_bus_passes_tasks_that_need_it),
        T_TEST(test_tag_in_use_is_an_overlapped_command),
        T_TEST(test_second_untagged_task_is_an_overlapped_command),
+       T_TEST(test_overlap_ends_all_that_the_initiator_has_there),
        T_TEST(test_tag_is_free_after_free_and_after_abort),
        T_TEST(test_abort_of_a_free_task_does_nothing),
        T_TEST(test_abort_while_it_waits_for_its_turn), T_TEST(test_abort_while_the_medium_works),
