@@ -22,6 +22,8 @@
  * who asks first gets them. Resets unlock the tray and leave it where it is,
  * so an installer that ejected its disc doesn't boot from it again.
  */
+#include "scsi-target/cdrom.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
