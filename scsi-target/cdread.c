@@ -11,8 +11,9 @@
  * them, are refused instead of being made up. A block of another type (audio,
  * mode 2) is not what the track holds: "illegal mode for this track".
  *
- * The tray may be opened between two chunks. So s->cursor keeps the
- * generation of the disc with which the command began.
+ * The tray may be opened between two chunks, or while the bus is paused after
+ * an error. So s->cursor keeps the generation of the disc with which the
+ * command began, and each block request looks at it (mp_task_issue()).
  */
 #include "base/bytes.h"
 #include "base/err.h"
@@ -47,10 +48,15 @@ static void loaded(struct mp_scsi_side *s)
 
 static void chunk(struct mp_scsi_side *s)
 {
+	mp_task_io(s, MP_BLK_READ, 0, mp_disk_chunk(s), loaded);
+}
+
+bool mp_cd_same_disc(struct mp_scsi_side *s)
+{
 	if (mp_likely(s->cursor == s->lun->cd.generation))
-		mp_task_io(s, MP_BLK_READ, 0, mp_disk_chunk(s), loaded);
-	else
-		mp_task_fail(s, s->lun->blk ? mp_sense_medium_changed : mp_cd_no_medium(s->lun));
+		return true;
+	mp_task_fail(s, s->lun->blk ? mp_sense_medium_changed : mp_cd_no_medium(s->lun));
+	return false;
 }
 
 /* Of task->lba and n_blocks, which are within the medium. */

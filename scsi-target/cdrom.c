@@ -14,7 +14,7 @@
  * or by force; only an initiator's lock keeps either from it, never force.
  *
  * Whoever opens the tray while a command reads wins. The command has noted the
- * generation that it began with, and fails at its next step (cdread.c).
+ * generation that it began with, and fails at its next block request.
  *
  * A change is told in two ways, as MMC-6 wants it: by unit attention, to each
  * initiator, for a medium that is new; and by events, which somebody has to
@@ -114,6 +114,7 @@ static void fill_lun(struct mp_scsi_lun *lun, const struct mp_scsi_cd_cfg *cfg)
 	mp_lun_pad(lun->revision, sizeof(lun->revision), cfg->revision, "0.1");
 	memcpy(lun->serial, cfg->serial, sizeof(lun->serial) - 1);
 	lun->wwn = cfg->wwn;
+	lun->rerror = (uint8_t)cfg->rerror;
 }
 
 int mp_scsi_cd_add(struct mp_scsi_bus *bus, const struct mp_scsi_cd_cfg *cfg)
@@ -121,7 +122,7 @@ int mp_scsi_cd_add(struct mp_scsi_bus *bus, const struct mp_scsi_cd_cfg *cfg)
 	struct mp_scsi_lun *lun;
 
 	if (cfg->target >= MP_SCSI_MAX_TARGETS || cfg->lun >= MP_SCSI_MAX_LUNS ||
-	    (cfg->blk && !disc_ok(cfg->blk)))
+	    (cfg->blk && !disc_ok(cfg->blk)) || cfg->rerror >= MP_SCSI_ON_ERROR_ENOSPC)
 		return mp_err_origin(-EINVAL);
 	if (bus->by_id[cfg->target][cfg->lun])
 		return mp_err_origin(-EEXIST);

@@ -40,6 +40,8 @@ struct mp_scsi_sense mp_cd_no_medium(const struct mp_scsi_lun *lun);
 /** mp_cd_reset() - what a reset does: the tray is unlocked, and stays where it is */
 void mp_cd_reset(struct mp_scsi_lun *lun);
 
+/** mp_cd_same_disc() - as when the command began (s->cursor)? false: the task has failed */
+bool mp_cd_same_disc(struct mp_scsi_side *s);
 void mp_cd_open_tray(struct mp_scsi_lun *lun);
 void mp_cd_close_tray(struct mp_scsi_lun *lun);
 

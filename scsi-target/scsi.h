@@ -137,6 +137,7 @@ struct mp_scsi_cd_cfg {
 	char vendor[9], product[17], revision[5]; /* "" : "mpring", "mpring CD-ROM", version */
 	char serial[37]; /* "" : none */
 	uint64_t wwn; /* NAA; 0: none */
+	enum mp_scsi_on_error rerror; /* of reads of the disc; not ENOSPC */
 };
 
 /**

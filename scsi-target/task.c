@@ -181,6 +181,8 @@ void mp_task_issue(struct mp_scsi_side *s)
 		mp_queue_push(&bus->kept, s);
 		return;
 	}
+	if (mp_unlikely(s->lun->type == MP_SCSI_CDROM) && !mp_cd_same_disc(s))
+		return;
 	s->t->state = MP_SCSI_MEDIUM;
 	bus->n_busy++;
 	mp_blk_submit(s->lun->blk, &s->req);

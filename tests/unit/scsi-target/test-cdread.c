@@ -206,6 +206,68 @@ static void test_read_never_mixes_two_discs(void)
 	hba_fini(&h);
 }
 
+/* A drive at target 4 that stops at an error, with a failed read that is kept. */
+static void stop_at_a_read(struct mp_blk *disc, uint8_t *data)
+{
+	static const uint8_t read10[10] = {0x28, 0, 0, 0, 0, 90, 0, 0, 1, 0};
+	struct mp_scsi_cd_cfg cfg = {.target = 4, .blk = disc, .rerror = MP_SCSI_ON_ERROR_STOP};
+
+	T_EQ(mp_scsi_cd_add(h.bus, &cfg), 0);
+	h.tasks[0].target = 4;
+	hba_sense(&h);
+	hba_give(&h, 0, data, 2048);
+	hba_start(&h, 0, read10, 10);
+	fake_blk_finish(disc, 0, -EIO);
+	T_OK(mp_scsi_is_paused(h.bus));
+}
+
+static void test_stopped_read_goes_on_when_the_disc_is_the_same(void)
+{
+	uint8_t data[2048];
+
+	setup();
+	stop_at_a_read(&h.blk, data);
+	T_OK(!mp_scsi_uses(h.bus, &h.blk));
+	mp_scsi_continue(h.bus);
+	fake_blk_finish(&h.blk, 0, 0);
+	T_EQ(h.slots[0].status, MP_SCSI_GOOD);
+	T_MEM_EQ(data, h.blk.data + 90 * 2048, 2048);
+	mp_scsi_free(h.bus, 0);
+	hba_fini(&h);
+}
+
+static void test_stopped_read_fails_when_the_disc_is_another(void)
+{
+	uint8_t data[2048];
+	struct mp_blk small;
+
+	setup();
+	fake_blk_init(&small, 10 * 2048); /* the block that was read isn't on it */
+	stop_at_a_read(&h.blk, data);
+	T_EQ(mp_scsi_cd_change(h.bus, 4, 0, &small), 0);
+	mp_scsi_continue(h.bus);
+	T_EQ(h.slots[0].status, MP_SCSI_CHECK_CONDITION);
+	mp_scsi_free(h.bus, 0);
+	T_EQ(hba_sense(&h), 0x062800);
+	T_EQ(mp_scsi_cd_change(h.bus, 4, 0, NULL), 0);
+	fake_blk_fini(&small);
+	hba_fini(&h);
+}
+
+static void test_stopped_read_fails_when_the_disc_is_gone(void)
+{
+	uint8_t data[2048];
+
+	setup();
+	stop_at_a_read(&h.blk, data);
+	T_EQ(mp_scsi_cd_eject_request(h.bus, 4, 0), 0);
+	mp_scsi_continue(h.bus);
+	T_EQ(h.slots[0].status, MP_SCSI_CHECK_CONDITION);
+	mp_scsi_free(h.bus, 0);
+	T_EQ(hba_sense(&h), 0x023a02);
+	hba_fini(&h);
+}
+
 static void test_aborted_read_still_uses_the_disc(void)
 {
 	static uint8_t data[DISC_BYTES];
@@ -227,4 +289,8 @@ T_MAIN(T_TEST(test_each_read_moves_blocks_of_2048_bytes), T_TEST(test_long_read_
        T_TEST(test_read_cd_makes_nothing_up), T_TEST(test_read_cd_msf_begins_two_seconds_early),
        T_TEST(test_read_cd_msf_refuses_impossible_addresses),
        T_TEST(test_disc_taken_out_ends_a_read_at_the_next_chunk),
-       T_TEST(test_read_never_mixes_two_discs), T_TEST(test_aborted_read_still_uses_the_disc))
+       T_TEST(test_read_never_mixes_two_discs),
+       T_TEST(test_stopped_read_goes_on_when_the_disc_is_the_same),
+       T_TEST(test_stopped_read_fails_when_the_disc_is_another),
+       T_TEST(test_stopped_read_fails_when_the_disc_is_gone),
+       T_TEST(test_aborted_read_still_uses_the_disc))
