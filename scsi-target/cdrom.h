@@ -50,6 +50,12 @@ static inline bool mp_cd_is_dvd_size(uint64_t n_blocks)
 	return n_blocks > MP_CD_LAST_CD_LBA + 1;
 }
 
+/* cdmode.c: default values, into zeros; headers are the caller's */
+void mp_cd_put_parameters(const struct mp_scsi_lun *lun, uint8_t *out);
+void mp_cd_put_audio(const struct mp_scsi_lun *lun, uint8_t *out);
+void mp_cd_put_timeouts(const struct mp_scsi_lun *lun, uint8_t *out);
+void mp_cd_put_capabilities(const struct mp_scsi_lun *lun, uint8_t *out);
+
 /* Commands: cdread.c, toc.c, mmc.c */
 void mp_cmd_cd_read(struct mp_scsi_side *s);
 void mp_cmd_cd_verify(struct mp_scsi_side *s);

@@ -370,6 +370,69 @@ static void test_speed_can_be_set(void)
 	hba_fini(&h);
 }
 
+static void test_mode_pages_are_those_of_a_drive(void)
+{
+	uint8_t data[255];
+	uint64_t pages = 0;
+
+	setup(DISC_BYTES);
+	T_EQ(RUN(data, 255, 0x5a, 0, 0x3f, 0, 0, 0, 0, 0, 255, 0), MP_SCSI_GOOD);
+	T_EQ(mp_get_be16(data), h.slots[0].n_moved - 2);
+	T_EQ(mp_get_be16(data + 6), 0); /* no block descriptor */
+	T_EQ(data[3], 0);
+	for (unsigned int at = 8; at < h.slots[0].n_moved; at += 2u + data[at + 1])
+		pages = pages * 64 + (data[at] & 0x3f);
+	T_EQ(pages, ((((0x01ull * 64 + 0x0d) * 64 + 0x0e) * 64 + 0x1a) * 64 + 0x1d) * 64 + 0x2a);
+	hba_fini(&h);
+}
+
+static void test_capabilities_tell_the_lock(void)
+{
+	static const uint8_t golden[16] = {0x2a, 30,   0x3b, 0, 0, 0,  0x29, 0,
+					   0x21, 0x13, 0,    0, 0, 64, 0x21, 0x13};
+	uint8_t data[64];
+
+	setup(DISC_BYTES);
+	T_EQ(RUN(data, 64, 0x1a, 0, 0x2a, 0, 64, 0), MP_SCSI_GOOD);
+	T_EQ(h.slots[0].n_moved, 4 + 32);
+	T_MEM_EQ(data + 4, golden, 16);
+	T_EQ(RUN(NULL, 0, 0x1e, 0, 0, 0, 1, 0), MP_SCSI_GOOD);
+	T_EQ(RUN(data, 64, 0x1a, 0, 0x2a, 0, 64, 0), MP_SCSI_GOOD);
+	T_EQ(data[4 + 6], 0x2b);
+	hba_fini(&h);
+}
+
+static void test_mode_pages_are_there_without_a_disc(void)
+{
+	uint8_t data[64];
+
+	setup(0);
+	T_EQ(RUN(data, 64, 0x1a, 8, 0x2a, 0, 64, 0), MP_SCSI_GOOD);
+	hba_fini(&h);
+}
+
+static void test_volume_can_be_set(void)
+{
+	uint8_t page[4 + 16] = {0, 0, 0, 0, 0x0e, 14, 4, 0, 0, 0, 0, 0, 1, 0x80, 2, 0x80};
+	uint8_t data[20];
+
+	setup(DISC_BYTES);
+	T_EQ(RUN(page, 20, 0x15, 0x10, 0, 0, 20, 0), MP_SCSI_GOOD);
+	T_EQ(RUN(data, 20, 0x1a, 0, 0x0e, 0, 20, 0), MP_SCSI_GOOD);
+	T_EQ(data[4 + 9], 0x80);
+	hba_fini(&h);
+}
+
+static void test_pages_of_disks_are_refused(void)
+{
+	uint8_t data[64];
+
+	setup(DISC_BYTES);
+	T_EQ(RUN(data, 64, 0x1a, 0, 0x04, 0, 64, 0), MP_SCSI_CHECK_CONDITION);
+	T_OK(cd_refused_at(&h, 2, 5));
+	hba_fini(&h);
+}
+
 static void test_format_capacity_is_that_of_the_disc(void)
 {
 	static const uint8_t golden[12] = {0, 0, 0, 8, 0, 0, 0x03, 0xe8, 2, 0, 8, 0};
@@ -405,4 +468,6 @@ T_MAIN(T_TEST(test_toc_has_a_track_and_the_lead_out),
        T_TEST(test_configuration_passes_a_unit_attention_by),
        T_TEST(test_serial_number_is_a_feature), T_TEST(test_performance_is_the_same_everywhere),
        T_TEST(test_speed_can_be_set), T_TEST(test_format_capacity_is_that_of_the_disc),
-       T_TEST(test_audio_is_not_played))
+       T_TEST(test_audio_is_not_played), T_TEST(test_mode_pages_are_those_of_a_drive),
+       T_TEST(test_capabilities_tell_the_lock), T_TEST(test_mode_pages_are_there_without_a_disc),
+       T_TEST(test_volume_can_be_set), T_TEST(test_pages_of_disks_are_refused))
