@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Any commands, any data, in any order with completions, failures, aborts and
- * resets. The input is a list of steps: one byte that says what, then what it
- * needs. The disk behind the target asserts that no request leaves it; in the
- * end every task that wasn't aborted must have a status, and no page may be
- * lent any more.
+ * Any commands of two initiators, any data, in any order with completions,
+ * failures, aborts and resets; to two disks, of which one stops the bus at an
+ * error, and to a CD-ROM whose operator changes the disc. The input is a list
+ * of steps: one byte that says what, then what it needs. The media behind the
+ * targets assert that no request leaves them; in the end every task that wasn't
+ * aborted must have a status, and no page may be lent any more.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -19,11 +20,20 @@
 #define POOL_BYTES (128u << 10)
 #define N_SLOTS    16u
 #define DATA_BYTES 4096u
+#define CD_TARGET  2u
+#define N_DISCS    2u
+#define N_MEDIA    (1 + N_DISCS)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct input {
 	const uint8_t *at, *end;
+};
+
+struct world {
+	struct fake_hba h;
+	struct mp_blk disc[N_DISCS];
+	uint8_t memory[N_SLOTS][DATA_BYTES];
 };
 
 static uint8_t byte(struct input *in)
@@ -40,23 +50,32 @@ static void bytes(struct input *in, uint8_t *out, size_t n)
 	in->at += take;
 }
 
-/* slot, flags, CDB; then 32 bytes that the initiator's memory is made of */
-static void submit(struct fake_hba *h, uint8_t memory[N_SLOTS][DATA_BYTES], struct input *in)
+static void address(struct mp_scsi_task *t, unsigned int flags)
 {
-	unsigned int slot = byte(in) % N_SLOTS, flags = byte(in);
+	static const uint8_t target[4] = {0, 0, CD_TARGET, 1}, lun[4] = {0, 0, 1, 65};
+
+	t->target = target[flags >> 4 & 3];
+	t->lun = lun[flags >> 6];
+	t->fast = (flags & 0x04) != 0;
+}
+
+/* slot and initiator, flags, CDB; then 32 bytes that the initiator's memory is made of */
+static void submit(struct world *w, struct input *in)
+{
+	unsigned int who = byte(in), slot = who % N_SLOTS, flags = byte(in);
 	uint8_t cdb[MP_SCSI_CDB_MAX], pattern[32];
 	size_t cdb_len = 1 + byte(in) % MP_SCSI_CDB_MAX;
+	struct fake_hba *h = &w->h;
 
 	bytes(in, cdb, cdb_len);
 	bytes(in, pattern, sizeof(pattern));
 	if (h->tasks[slot].state != MP_SCSI_FREE)
 		return;
 	for (size_t i = 0; i < DATA_BYTES; i += sizeof(pattern))
-		memcpy(memory[slot] + i, pattern, sizeof(pattern));
-	h->tasks[slot].target = (flags & 0x30) == 0x30 ? 1 : 0;
-	h->tasks[slot].lun = (flags & 0xc0) == 0xc0 ? 65 : 0;
-	h->tasks[slot].fast = (flags & 0x04) != 0;
-	hba_give(h, slot, memory[slot], flags & 0x08 ? DATA_BYTES : pattern[31] * 16u);
+		memcpy(w->memory[slot] + i, pattern, sizeof(pattern));
+	address(&h->tasks[slot], flags);
+	h->initiator = who & 0x80 ? 6 : 7;
+	hba_give(h, slot, w->memory[slot], flags & 0x08 ? DATA_BYTES : pattern[31] * 16u);
 	hba_start_tagged(h, slot, flags & 0x03, cdb, cdb_len);
 }
 
@@ -73,7 +92,56 @@ static void move_one(struct fake_hba *h, unsigned int slot)
 		hba_move(h, slot);
 }
 
-static void step(struct fake_hba *h, uint8_t memory[N_SLOTS][DATA_BYTES], struct input *in)
+static struct mp_blk *medium(struct world *w, unsigned int i)
+{
+	return i == 0 ? &w->h.blk : &w->disc[i - 1];
+}
+
+static void finish_one(struct world *w, unsigned int which, int result)
+{
+	for (unsigned int i = 0; i < N_MEDIA; i++) {
+		struct mp_blk *b = medium(w, i);
+
+		if (b->n_reqs == 0)
+			continue;
+		fake_blk_finish(b, which % b->n_reqs, result);
+		return;
+	}
+}
+
+static void operate(struct world *w, unsigned int what)
+{
+	struct mp_scsi_bus *bus = w->h.bus;
+
+	switch (what % 8) {
+	case 0:
+		mp_scsi_reset(bus, what / 8, 0, 0);
+		break;
+	case 1:
+		mp_scsi_continue(bus);
+		break;
+	case 2:
+		mp_scsi_pause(bus);
+		break;
+	case 3:
+		mp_scsi_cd_change(bus, CD_TARGET, 0, &w->disc[what / 8 % N_DISCS]);
+		break;
+	case 4:
+		mp_scsi_cd_change(bus, CD_TARGET, 0, NULL);
+		break;
+	case 5:
+		mp_scsi_cd_eject_request(bus, CD_TARGET, 0);
+		break;
+	case 6:
+		mp_scsi_cd_close_tray(bus, CD_TARGET, 0);
+		break;
+	default:
+		mp_scsi_reset(bus, what / 8, CD_TARGET, 0);
+	}
+	free_finished(&w->h);
+}
+
+static void step(struct world *w, struct input *in)
 {
 	uint8_t what = byte(in);
 
@@ -81,58 +149,84 @@ static void step(struct fake_hba *h, uint8_t memory[N_SLOTS][DATA_BYTES], struct
 	case 0:
 	case 1:
 	case 2:
-		submit(h, memory, in);
+		submit(w, in);
 		break;
 	case 3:
-		if (h->blk.n_reqs)
-			fake_blk_finish(&h->blk, what / 8u % h->blk.n_reqs, 0);
+		finish_one(w, what / 8, 0);
 		break;
 	case 4:
-		if (h->blk.n_reqs)
-			fake_blk_finish(&h->blk, what / 8u % h->blk.n_reqs, -(int)byte(in) - 1);
+		finish_one(w, what / 8, -(int)byte(in) - 1);
 		break;
 	case 5:
-		move_one(h, what / 8 % N_SLOTS);
+		move_one(&w->h, what / 8 % N_SLOTS);
 		break;
 	case 6:
-		mp_scsi_abort_task(h->bus, what / 8 % N_SLOTS);
+		mp_scsi_abort_task(w->h.bus, what / 8 % N_SLOTS);
 		break;
 	default:
-		if (what / 8 % 8 == 0)
-			mp_scsi_reset(h->bus, what / 64u, 0, 0);
-		free_finished(h);
+		operate(w, what / 8);
 	}
 }
 
-static bool go_on(struct fake_hba *h)
+static bool go_on(struct world *w)
 {
-	bool any = h->blk.n_reqs > 0;
+	bool any = mp_scsi_is_paused(w->h.bus);
 
-	fake_blk_finish_all(&h->blk);
+	mp_scsi_continue(w->h.bus);
+	for (unsigned int i = 0; i < N_MEDIA; i++) {
+		any = any || medium(w, i)->n_reqs > 0;
+		fake_blk_finish_all(medium(w, i));
+	}
 	for (unsigned int i = 0; i < N_SLOTS; i++) {
-		any = any || h->tasks[i].state == MP_SCSI_XFER;
-		move_one(h, i);
+		any = any || w->h.tasks[i].state == MP_SCSI_XFER;
+		move_one(&w->h, i);
 	}
 	return any;
 }
 
+static void build(struct world *w)
+{
+	struct mp_scsi_disk_cfg disk = {.lun = 1,
+					.logical_bytes = 4096,
+					.removable = true,
+					.rerror = MP_SCSI_ON_ERROR_STOP,
+					.werror = MP_SCSI_ON_ERROR_ENOSPC};
+	struct mp_scsi_cd_cfg cd = {.target = CD_TARGET, .rerror = MP_SCSI_ON_ERROR_STOP};
+
+	hba_init(&w->h, DISK_BYTES, POOL_BYTES);
+	fake_blk_init(&w->disc[0], DISK_BYTES + 1536);
+	fake_blk_init(&w->disc[1], 20 * 2048);
+	disk.blk = &w->h.blk;
+	cd.blk = &w->disc[0];
+	mp_assert(mp_scsi_disk_add(w->h.bus, &disk) == 0);
+	mp_assert(mp_scsi_cd_add(w->h.bus, &cd) == 0);
+}
+
+static void check_and_fini(struct world *w)
+{
+	for (unsigned int i = 0; i < N_SLOTS; i++)
+		mp_assert(w->h.tasks[i].state == MP_SCSI_FREE);
+	mp_assert(mp_buffers_n_used(&w->h.bus->buffers, POOL_BYTES) == 0);
+	for (unsigned int i = 0; i < N_MEDIA; i++)
+		mp_assert(!mp_scsi_uses(w->h.bus, medium(w, i)));
+	hba_fini(&w->h);
+	for (unsigned int i = 0; i < N_DISCS; i++)
+		fake_blk_fini(&w->disc[i]);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static uint8_t memory[N_SLOTS][DATA_BYTES];
-	static struct fake_hba h;
+	static struct world w;
 	struct input in = {data, data + size};
 
-	hba_init(&h, DISK_BYTES, POOL_BYTES);
-	h.hold_xfers = byte(&in) & 1;
-	h.blk.can_discard = byte(&in) & 1;
+	build(&w);
+	w.h.hold_xfers = byte(&in) & 1;
+	w.h.blk.can_discard = byte(&in) & 1;
 	while (in.at < in.end)
-		step(&h, memory, &in);
-	while (go_on(&h))
+		step(&w, &in);
+	while (go_on(&w))
 		continue;
-	free_finished(&h);
-	for (unsigned int i = 0; i < N_SLOTS; i++)
-		mp_assert(h.tasks[i].state == MP_SCSI_FREE);
-	mp_assert(mp_buffers_n_used(&h.bus->buffers, POOL_BYTES) == 0);
-	hba_fini(&h);
+	free_finished(&w.h);
+	check_and_fini(&w);
 	return 0;
 }
