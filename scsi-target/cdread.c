@@ -63,7 +63,6 @@ bool mp_cd_same_disc(struct mp_scsi_side *s)
 static void begin(struct mp_scsi_side *s)
 {
 	s->cursor = s->lun->cd.generation;
-	s->cut_short = false;
 	s->t->xfer_len = s->t->n_blocks * MP_CD_BLOCK_BYTES;
 	if (s->t->n_blocks == 0)
 		mp_task_good(s);

@@ -130,9 +130,7 @@ int mp_scsi_cd_add(struct mp_scsi_bus *bus, const struct mp_scsi_cd_cfg *cfg)
 	if (!lun)
 		return mp_err_origin(-ENOMEM);
 	fill_lun(lun, cfg);
-	/* It was there when the power came on: nobody changed anything. */
-	memset(lun->ua, 0, sizeof(lun->ua));
-	lun->cd.events = 0;
+	lun->cd.events = 0; /* it was there when the power came on: nobody changed anything */
 	mp_lun_add(bus, lun);
 	return 0;
 }

@@ -250,6 +250,27 @@ static void test_locked_tray_stays_shut_for_every_initiator(void)
 	teardown();
 }
 
+static void test_open_tray_can_be_opened_though_it_is_locked(void)
+{
+	setup(DISC_BYTES);
+	T_EQ(EJECT(), MP_SCSI_GOOD);
+	T_EQ(LOCK(), MP_SCSI_GOOD);
+	T_EQ(EJECT(), MP_SCSI_GOOD);
+	teardown();
+}
+
+static void test_events_of_a_disc_that_is_gone_are_forgotten(void)
+{
+	setup(DISC_BYTES);
+	T_EQ(LOCK(), MP_SCSI_GOOD);
+	T_EQ(mp_scsi_cd_eject_request(h.bus, CD_TARGET, 0), 1);
+	T_EQ(mp_scsi_cd_change(h.bus, CD_TARGET, 0, &other), 0);
+	T_EQ(mp_scsi_cd_change(h.bus, CD_TARGET, 0, NULL), 0);
+	T_EQ(cd_event(&h), REMOVED | DOOR_OPEN);
+	T_EQ(cd_event(&h), NOTHING | DOOR_OPEN);
+	teardown();
+}
+
 static void test_locked_empty_drive_is_not_ready_to_eject(void)
 {
 	setup(0);
@@ -411,6 +432,8 @@ T_MAIN(T_TEST(test_inquiry_tells_a_removable_cdrom), T_TEST(test_pages_about_dis
        T_TEST(test_each_initiator_is_told_of_a_change),
        T_TEST(test_taking_the_disc_out_leaves_the_tray_open),
        T_TEST(test_locked_tray_stays_shut_for_every_initiator),
+       T_TEST(test_open_tray_can_be_opened_though_it_is_locked),
+       T_TEST(test_events_of_a_disc_that_is_gone_are_forgotten),
        T_TEST(test_locked_empty_drive_is_not_ready_to_eject),
        T_TEST(test_button_opens_an_unlocked_tray),
        T_TEST(test_button_of_a_locked_tray_is_passed_on),
