@@ -177,6 +177,7 @@ struct mp_scsi_side {
 	struct mp_scsi_queue *queue; /* that it waits in; NULL */
 	uint32_t want_pages; /* of a task that waits for a buffer */
 	uint32_t cursor; /* handler's own */
+	uint32_t io_off; /* mp_task_io() works so far behind the start of the buffer */
 	uint32_t n_moved; /* of the last transfer */
 	bool cut_short; /* the initiator moved less than was offered */
 	uint8_t doom; /* enum mp_scsi_doom */
@@ -237,7 +238,7 @@ static inline unsigned int mp_task_index(const struct mp_scsi_side *s)
 
 void mp_task_buffer(struct mp_scsi_side *s, uint64_t bytes, void (*next)(struct mp_scsi_side *));
 void mp_task_drop_buffer(struct mp_scsi_side *s);
-/** mp_task_io() - the next @n_blocks from task->lba; data at the start of its buffer */
+/** mp_task_io() - the next @n_blocks from task->lba; data at io_off in its buffer */
 void mp_task_io(struct mp_scsi_side *s, enum mp_blk_op op, uint32_t flags, uint32_t n_blocks,
 		void (*next)(struct mp_scsi_side *));
 /** mp_task_range_io() - DISCARD or WRITE_ZEROES of all that is left of the range */
@@ -354,15 +355,31 @@ void mp_cmd_seek(struct mp_scsi_side *s);
 void mp_cmd_unmap(struct mp_scsi_side *s);
 void mp_cmd_write_same(struct mp_scsi_side *s);
 
-/* disk.c, for provision.c */
-/** mp_disk_range() - LBA and length from the CDB into the task; checked; false: the task has failed */
+/* disk.c, for the other files about the medium */
+/** mp_disk_parse() - LBA and length from the CDB into the task */
+void mp_disk_parse(struct mp_scsi_task *t);
+/** mp_disk_range() - the same, checked, and no protection information; false: the task has failed */
 bool mp_disk_range(struct mp_scsi_side *s);
 bool mp_disk_range_ok(const struct mp_scsi_lun *lun, uint64_t lba, uint64_t n_blocks);
 /** mp_disk_chunk() - how many blocks come next: what is left, at most a chunk */
 uint32_t mp_disk_chunk(const struct mp_scsi_side *s);
 void mp_disk_advance(struct mp_scsi_side *s);
+/** mp_disk_take_fua() - remember the CDB's FUA bit for mp_disk_fua() */
+void mp_disk_take_fua(struct mp_scsi_side *s);
+/** mp_disk_write_through() - as if the CDB had FUA */
+void mp_disk_write_through(struct mp_scsi_side *s);
 /** mp_disk_fua() - flags of a write that must be durable: asked for, or no write cache */
 uint32_t mp_disk_fua(const struct mp_scsi_side *s);
+
+/* verify.c, for compare.c */
+/** mp_verify_differs() - end the task: byte @at of @n compared ones, at task->lba, differs */
+void mp_verify_differs(struct mp_scsi_side *s, size_t at);
+/** mp_verify_first_difference() - Return: index of the first byte that differs; @n: none */
+size_t mp_verify_first_difference(const uint8_t *a, const uint8_t *b, size_t n);
+/** mp_verify_half() - buffer for as much of the range as fits twice, then @next */
+void mp_verify_half(struct mp_scsi_side *s, void (*next)(struct mp_scsi_side *));
+/** mp_verify_chunk() - how many blocks come next: what is left, at most half a buffer */
+uint32_t mp_verify_chunk(const struct mp_scsi_side *s);
 
 #define MP_DISK_MAX_SAME_BYTES  (1ull << 30) /* WRITE SAME */
 #define MP_DISK_MAX_UNMAP_BYTES (1ull << 32)

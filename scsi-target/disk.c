@@ -8,7 +8,6 @@
  *
  *	READ    [ medium -> buffer -> initiator ]  until n_blocks is 0
  *	WRITE   [ initiator -> buffer -> medium ]
- *	VERIFY  [ medium -> buffer ]
  *
  * What was written in this way before an error or an abort stays written, as
  * on any disk. A write whose data didn't come in full is not written at all
@@ -26,7 +25,7 @@
 #define OP_FLAG_FUA 0x01u
 
 /* Group of the opcode: where LBA and length are. */
-static void parse_range(struct mp_scsi_task *t)
+void mp_disk_parse(struct mp_scsi_task *t)
 {
 	const uint8_t *cdb = t->cdb;
 
@@ -54,19 +53,6 @@ bool mp_disk_range_ok(const struct mp_scsi_lun *lun, uint64_t lba, uint64_t n_bl
 	return n_blocks <= lun->n_blocks && lba <= lun->n_blocks - n_blocks;
 }
 
-bool mp_disk_range(struct mp_scsi_side *s)
-{
-	struct mp_scsi_sense sense = mp_sense_lba_range;
-
-	parse_range(s->t);
-	if (mp_likely(mp_disk_range_ok(s->lun, s->t->lba, s->t->n_blocks)))
-		return true;
-	sense.has_info = true;
-	sense.info = s->t->lba < s->lun->n_blocks ? s->lun->n_blocks : s->t->lba;
-	mp_task_fail(s, sense);
-	return false;
-}
-
 /*
  * Bits 7:5 of byte 1 ask for protection information, which we don't have. But
  * in SCSI-2 they are the LUN, and initiators of that age set them.
@@ -78,6 +64,21 @@ static bool protection_ok(struct mp_scsi_side *s)
 	if (s->t->cdb[0] >> 5 == 0 || bits == 0 || bits == s->t->lun)
 		return true;
 	mp_task_bad_field(s, 1, 7);
+	return false;
+}
+
+bool mp_disk_range(struct mp_scsi_side *s)
+{
+	struct mp_scsi_sense sense = mp_sense_lba_range;
+
+	if (!protection_ok(s))
+		return false;
+	mp_disk_parse(s->t);
+	if (mp_likely(mp_disk_range_ok(s->lun, s->t->lba, s->t->n_blocks)))
+		return true;
+	sense.has_info = true;
+	sense.info = s->t->lba < s->lun->n_blocks ? s->lun->n_blocks : s->t->lba;
+	mp_task_fail(s, sense);
 	return false;
 }
 
@@ -94,6 +95,17 @@ void mp_disk_advance(struct mp_scsi_side *s)
 
 	s->t->lba += n;
 	s->t->n_blocks -= n;
+}
+
+void mp_disk_write_through(struct mp_scsi_side *s)
+{
+	s->t->op_flags |= OP_FLAG_FUA;
+}
+
+void mp_disk_take_fua(struct mp_scsi_side *s)
+{
+	if (s->t->cdb[0] >> 5 != 0 && (s->t->cdb[1] & FUA_BIT))
+		mp_disk_write_through(s);
 }
 
 uint32_t mp_disk_fua(const struct mp_scsi_side *s)
@@ -136,7 +148,7 @@ static void read_moved(struct mp_scsi_side *s)
 
 void mp_cmd_read(struct mp_scsi_side *s)
 {
-	if (protection_ok(s) && mp_disk_range(s))
+	if (mp_disk_range(s))
 		begin_range(s, read_chunk);
 }
 
@@ -171,45 +183,9 @@ static void write_done(struct mp_scsi_side *s)
 
 void mp_cmd_write(struct mp_scsi_side *s)
 {
-	if (s->t->cdb[0] >> 5 != 0 && (s->t->cdb[1] & FUA_BIT))
-		s->t->op_flags |= OP_FLAG_FUA;
-	if (protection_ok(s) && mp_disk_range(s))
+	mp_disk_take_fua(s);
+	if (mp_disk_range(s))
 		begin_range(s, write_chunk);
-}
-
-/* Written through to the medium: that is what can be verified from here. */
-void mp_cmd_write_verify(struct mp_scsi_side *s)
-{
-	s->t->op_flags |= OP_FLAG_FUA;
-	if (s->t->cdb[1] & 0x06)
-		mp_task_bad_field(s, 1, 2);
-	else if (protection_ok(s) && mp_disk_range(s))
-		begin_range(s, write_chunk);
-}
-
-static void verify_loaded(struct mp_scsi_side *s);
-
-static void verify_chunk(struct mp_scsi_side *s)
-{
-	mp_task_io(s, MP_BLK_READ, 0, mp_disk_chunk(s), verify_loaded);
-}
-
-static void verify_loaded(struct mp_scsi_side *s)
-{
-	mp_disk_advance(s);
-	if (s->t->n_blocks == 0)
-		mp_task_good(s);
-	else
-		verify_chunk(s);
-}
-
-void mp_cmd_verify(struct mp_scsi_side *s)
-{
-	/* BYTCHK: no comparison with data of the initiator. */
-	if (s->t->cdb[1] & 0x06)
-		mp_task_bad_field(s, 1, 2);
-	else if (protection_ok(s) && mp_disk_range(s))
-		begin_range(s, verify_chunk);
 }
 
 /* The whole cache, whatever range was named: SBC-3 allows more than was asked. */
@@ -221,7 +197,7 @@ void mp_cmd_sync_cache(struct mp_scsi_side *s)
 
 void mp_cmd_seek(struct mp_scsi_side *s)
 {
-	parse_range(s->t);
+	mp_disk_parse(s->t);
 	if (s->t->lba < s->lun->n_blocks)
 		mp_task_good(s);
 	else

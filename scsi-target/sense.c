@@ -56,6 +56,7 @@ const struct mp_scsi_sense mp_sense_no_space = {0x7, 0x27, 0x07, 0, 0, false, 0}
 const struct mp_scsi_sense mp_sense_aborted = {0xb, 0x00, 0x00, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_data_phase = {0xb, 0x4b, 0x00, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_overlapped = {0xb, 0x4e, 0x00, 0, 0, false, 0};
+const struct mp_scsi_sense mp_sense_miscompare = {0xe, 0x1d, 0x00, 0, 0, false, 0};
 
 struct mp_scsi_sense mp_sense_cdb_field(unsigned int byte, unsigned int bit)
 {

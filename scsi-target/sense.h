@@ -61,6 +61,7 @@ extern const struct mp_scsi_sense mp_sense_no_space;
 extern const struct mp_scsi_sense mp_sense_aborted;
 extern const struct mp_scsi_sense mp_sense_data_phase;
 extern const struct mp_scsi_sense mp_sense_overlapped;
+extern const struct mp_scsi_sense mp_sense_miscompare;
 
 /** mp_sense_cdb_field() - ILLEGAL REQUEST that points at @byte of the CDB, @bit of it (8: all) */
 struct mp_scsi_sense mp_sense_cdb_field(unsigned int byte, unsigned int bit);

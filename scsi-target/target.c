@@ -184,6 +184,7 @@ static void clear_private(struct mp_scsi_bus *bus, struct mp_scsi_side *s)
 	t->xfer_done = 0;
 	t->order = bus->order++;
 	s->cursor = 0;
+	s->io_off = 0;
 	s->cut_short = false;
 	s->doom = MP_DOOM_NONE;
 }

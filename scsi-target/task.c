@@ -203,7 +203,7 @@ void mp_task_io(struct mp_scsi_side *s, enum mp_blk_op op, uint32_t flags, uint3
 	s->req.flags = flags;
 	s->req.offset = s->t->lba * s->lun->logical_bytes;
 	s->req.len = (uint64_t)n_blocks * s->lun->logical_bytes;
-	s->req.buf = mp_task_buf(s);
+	s->req.buf = mp_task_buf(s) + s->io_off;
 	submit(s, next);
 }
 

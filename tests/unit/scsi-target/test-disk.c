@@ -219,27 +219,6 @@ static void test_synchronize_cache_flushes(void)
 	hba_fini(&h);
 }
 
-static void test_verify_reads_without_moving_data(void)
-{
-	setup();
-	T_EQ(RUN(NULL, 0, 0x2f, 0, 0, 0, 0, 0, 0, 1, 0, 0), MP_SCSI_GOOD);
-	T_EQ(h.blk.n_op[MP_BLK_READ], 2);
-	T_EQ(h.slots[0].n_moved, 0);
-	T_EQ(RUN(NULL, 0, 0x2f, 2, 0, 0, 0, 0, 0, 0, 1, 0), MP_SCSI_CHECK_CONDITION);
-	T_EQ(hba_sense(&h), 0x052400);
-	hba_fini(&h);
-}
-
-static void test_write_and_verify_is_durable(void)
-{
-	uint8_t data[512];
-
-	setup();
-	T_EQ(RUN(data, 512, 0x2e, 0, 0, 0, 0, 0, 0, 0, 1, 0), MP_SCSI_GOOD);
-	T_EQ(h.blk.n_fua, 1);
-	hba_fini(&h);
-}
-
 static void test_stopped_unit_flushes_and_is_not_ready_until_started(void)
 {
 	uint8_t data[512];
@@ -290,7 +269,6 @@ T_MAIN(T_TEST(test_read6_of_length_zero_reads_256_blocks),
        T_TEST(test_write_that_gets_too_little_data_writes_nothing),
        T_TEST(test_read_of_which_too_little_is_taken_is_good),
        T_TEST(test_read_only_disk_is_write_protected), T_TEST(test_synchronize_cache_flushes),
-       T_TEST(test_verify_reads_without_moving_data), T_TEST(test_write_and_verify_is_durable),
        T_TEST(test_stopped_unit_flushes_and_is_not_ready_until_started),
        T_TEST(test_read_capacity10_tells_last_block_and_size),
        T_TEST(test_read_capacity16_tells_provisioning))
