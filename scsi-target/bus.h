@@ -144,6 +144,9 @@ struct mp_scsi_lun {
 	struct mp_scsi_taskset sets[MP_INITIATORS];
 	uint16_t waiting; /* bit n: sets[n] has dormant tasks */
 	unsigned int n_aborting; /* tasks that end as soon as their block request has */
+	/* Ranges of blocks that are held by one task, see range.c. */
+	struct mp_scsi_queue range_waiters; /* oldest first */
+	unsigned int n_holds; /* ranges that are held, and who waits; 0: nobody looks */
 	uint16_t tag_count[MP_TAG_SLOTS]; /* tasks that hold a tag with that low byte */
 	/* Seldom looked at. */
 	struct mp_scsi_mode mode;
@@ -183,6 +186,8 @@ struct mp_scsi_side {
 	uint8_t doom; /* enum mp_scsi_doom */
 	struct mp_scsi_taskset *set; /* while dormant or active */
 	bool dormant, active, ordered, holds_tag;
+	bool wants_range, has_range; /* from hold_lba on, hold_n blocks */
+	uint64_t hold_lba, hold_n;
 };
 
 struct mp_scsi_bus {
@@ -202,7 +207,7 @@ struct mp_scsi_bus {
 	struct mp_scsi_lun *luns;
 	struct mp_scsi_lun absent;
 	const struct mp_scsi_op *ops_of[MP_SCSI_N_TYPES][256];
-	unsigned int n_dormant, n_busy;
+	unsigned int n_dormant, n_range_waits, n_busy;
 	uint64_t order;
 	bool pumping, again;
 	struct mp_scsi_counters counters;
@@ -224,6 +229,18 @@ bool mp_taskset_enter(struct mp_scsi_side *s);
 void mp_taskset_leave(struct mp_scsi_side *s);
 /** mp_taskset_next() - a dormant task whose turn has come, made active; NULL none */
 struct mp_scsi_side *mp_taskset_next(struct mp_scsi_lun *lun);
+
+/* range.c: blocks that one task has for itself */
+/** mp_range_hold() - @next when no other request in the next @n_blocks is in flight or can start */
+void mp_range_hold(struct mp_scsi_side *s, uint64_t n_blocks, void (*next)(struct mp_scsi_side *));
+/** mp_range_drop() - let others at what @s holds; nothing if it holds nothing */
+void mp_range_drop(struct mp_scsi_side *s);
+/** mp_range_forget() - @s waits for nothing any more, and holds nothing */
+void mp_range_forget(struct mp_scsi_side *s);
+/** mp_range_detains() - Return: true: the request of @s waits for a range; mp_task_issue() follows */
+bool mp_range_detains(struct mp_scsi_side *s);
+/** mp_range_pump() - let those go on whose range is free now */
+void mp_range_pump(struct mp_scsi_bus *bus);
 
 /* task.c: the verbs */
 static inline uint8_t *mp_task_buf(const struct mp_scsi_side *s)
@@ -352,6 +369,9 @@ void mp_cmd_write_verify(struct mp_scsi_side *s);
 void mp_cmd_verify(struct mp_scsi_side *s);
 void mp_cmd_sync_cache(struct mp_scsi_side *s);
 void mp_cmd_seek(struct mp_scsi_side *s);
+void mp_cmd_compare_write(struct mp_scsi_side *s);
+void mp_cmd_orwrite(struct mp_scsi_side *s);
+void mp_cmd_write_atomic(struct mp_scsi_side *s);
 void mp_cmd_unmap(struct mp_scsi_side *s);
 void mp_cmd_write_same(struct mp_scsi_side *s);
 
@@ -384,5 +404,8 @@ uint32_t mp_verify_chunk(const struct mp_scsi_side *s);
 #define MP_DISK_MAX_SAME_BYTES  (1ull << 30) /* WRITE SAME */
 #define MP_DISK_MAX_UNMAP_BYTES (1ull << 32)
 #define MP_DISK_MAX_UNMAP_DESC  255u
+/* Each fits into the chunk of the smallest pool: thrice, and once. */
+#define MP_DISK_MAX_COMPARE_BYTES (8u << 10) /* COMPARE AND WRITE; in blocks in VPD page B0 */
+#define MP_DISK_MAX_ATOMIC_BYTES  (32u << 10) /* WRITE ATOMIC */
 
 #endif

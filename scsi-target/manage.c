@@ -50,11 +50,13 @@ void mp_bus_forget(struct mp_scsi_side *s)
 	mp_taskset_leave(s);
 	mp_taskset_drop_tag(s);
 	s->t->state = MP_SCSI_FREE;
+	mp_range_drop(s);
 	mp_bus_pump(s->bus);
 }
 
 static void leave_queue(struct mp_scsi_side *s)
 {
+	mp_range_forget(s);
 	if (s->queue && !s->dormant)
 		mp_queue_remove(s);
 }

@@ -87,6 +87,8 @@ void mp_bus_pump(struct mp_scsi_bus *bus)
 		bus->again = false;
 		give_buffers_to(&bus->wait_fast);
 		give_buffers_to(&bus->wait);
+		if (bus->n_range_waits)
+			mp_range_pump(bus);
 		if (bus->n_dormant && !bus->paused)
 			give_turns(bus);
 	}
@@ -101,6 +103,7 @@ void mp_task_end(struct mp_scsi_side *s, uint8_t status)
 	mp_taskset_leave(s);
 	s->t->status = status;
 	s->t->state = MP_SCSI_STATUS;
+	mp_range_drop(s);
 	bus->ops->complete(bus->opaque, mp_task_index(s));
 	mp_bus_pump(bus);
 }
@@ -164,12 +167,16 @@ static void io_ended_badly(struct mp_scsi_side *s)
 static void io_done(struct mp_blk_req *req)
 {
 	struct mp_scsi_side *s = req->opaque;
+	struct mp_scsi_bus *bus = s->bus;
 
-	s->bus->n_busy--;
+	bus->n_busy--;
 	if (mp_unlikely(req->result < 0 || s->doom))
 		io_ended_badly(s);
 	else
 		s->next(s);
+	/* It may have gone on without ending; but its request has ended. */
+	if (mp_unlikely(bus->n_range_waits))
+		mp_bus_pump(bus);
 }
 
 void mp_task_issue(struct mp_scsi_side *s)
@@ -182,6 +189,8 @@ void mp_task_issue(struct mp_scsi_side *s)
 		return;
 	}
 	if (mp_unlikely(s->lun->type == MP_SCSI_CDROM) && !mp_cd_same_disc(s))
+		return;
+	if (mp_unlikely(s->lun->n_holds && mp_range_detains(s)))
 		return;
 	s->t->state = MP_SCSI_MEDIUM;
 	bus->n_busy++;
