@@ -95,11 +95,16 @@ static bool range_ok(const struct mp_blk *b, const struct mp_blk_req *req)
 	return req->len <= b->size_bytes && req->offset <= b->size_bytes - req->len;
 }
 
+static bool changes_medium(enum mp_blk_op op)
+{
+	return op == MP_BLK_WRITE || op == MP_BLK_DISCARD || op == MP_BLK_WRITE_ZEROES;
+}
+
 static int check(const struct mp_blk *b, const struct mp_blk_req *req)
 {
-	if ((unsigned int)req->op > MP_BLK_WRITE_ZEROES || !range_ok(b, req))
+	if ((unsigned int)req->op >= MP_BLK_N_OPS || !range_ok(b, req))
 		return mp_err_origin(-EINVAL);
-	if (b->read_only && req->op != MP_BLK_READ && req->op != MP_BLK_FLUSH)
+	if (mp_unlikely(b->read_only) && changes_medium(req->op))
 		return mp_err_origin(-EROFS);
 	return 0;
 }
@@ -263,6 +268,7 @@ int mp_blk_open(struct mp_blk_engine *e, const struct mp_blk_open *how, struct m
 	b->read_only = how->read_only;
 	b->no_flush = how->no_flush;
 	b->discard = how->discard;
+	b->direct = how->cache_direct;
 	r = open_driver(b, how, ret_error, error_len);
 	if (r < 0)
 		return mp_err_trace(r);
@@ -305,4 +311,27 @@ bool mp_blk_read_only(const struct mp_blk *b)
 bool mp_blk_can_discard(const struct mp_blk *b)
 {
 	return b->discard && !b->read_only;
+}
+
+bool mp_blk_has_cache(const struct mp_blk *b)
+{
+	return !b->direct;
+}
+
+int mp_blk_refresh_size(struct mp_blk *b)
+{
+	int64_t now;
+
+	if (!b->driver->measure)
+		return 0;
+	now = b->driver->measure(b);
+	if (now < 0)
+		return mp_err_origin((int)now);
+	now -= now % b->block_bytes;
+	if (now == 0)
+		return mp_err_origin(-ENOMEDIUM);
+	if ((uint64_t)now == b->size_bytes)
+		return 0;
+	b->size_bytes = (uint64_t)now;
+	return 1;
 }

@@ -25,10 +25,19 @@ enum mp_blk_op {
 	MP_BLK_FLUSH,
 	MP_BLK_DISCARD,
 	MP_BLK_WRITE_ZEROES,
+	MP_BLK_PREFETCH, /* into the host's cache; a hint */
+	MP_BLK_STATUS, /* what is at offset? buf is a struct mp_blk_extent */
+	MP_BLK_N_OPS,
 };
 
 #define MP_BLK_FUA   (1u << 0) /* WRITE, WRITE_ZEROES: durable when done */
 #define MP_BLK_UNMAP (1u << 1) /* WRITE_ZEROES: the range may be deallocated */
+
+/* From the request's offset on, len bytes (at most the request's) are alike. */
+struct mp_blk_extent {
+	uint64_t len;
+	bool is_hole; /* has no space of its own, reads as zeros; false: has, or nobody knows */
+};
 
 struct mp_blk;
 struct mp_blk_engine;
@@ -40,7 +49,7 @@ struct mp_blk_req {
 	uint32_t flags;
 	uint64_t offset; /* bytes */
 	uint64_t len; /* bytes; 0 for FLUSH */
-	void *buf; /* READ, WRITE: len bytes; fastest inside the engine's pool */
+	void *buf; /* READ, WRITE: len bytes; fastest inside the engine's pool; STATUS: see there */
 	void (*done)(struct mp_blk_req *req);
 	void *opaque;
 	/* By the back end. */
@@ -133,8 +142,18 @@ uint64_t mp_blk_size_bytes(const struct mp_blk *b);
 uint32_t mp_blk_block_bytes(const struct mp_blk *b);
 /** mp_blk_read_only() - what writes completes with -EROFS */
 bool mp_blk_read_only(const struct mp_blk *b);
-/** mp_blk_can_discard() - does DISCARD reach the medium? */
+/** mp_blk_can_discard() - does DISCARD reach the medium? What it took away reads as zeros */
 bool mp_blk_can_discard(const struct mp_blk *b);
+/** mp_blk_has_cache() - does the host keep what was read or prefetched? */
+bool mp_blk_has_cache(const struct mp_blk *b);
+
+/**
+ * mp_blk_refresh_size() - look again how large the medium is
+ *
+ * Return: 1 it has changed, and mp_blk_size_bytes() with it; 0 it hasn't; negative
+ * errno: -ENOMEDIUM nothing is left. Context: polling core; one system call.
+ */
+int mp_blk_refresh_size(struct mp_blk *b);
 
 /** mp_blk_submit() - queue @req; wrong offset, length or op completes with -EINVAL at the next poll */
 void mp_blk_submit(struct mp_blk *b, struct mp_blk_req *req);

@@ -29,6 +29,8 @@ struct mp_blk_engine_ops {
 	void (*detach)(struct mp_blk_engine *e, struct mp_blk *b);
 	/* Run the next step of @req; its result arrives in poll(). */
 	void (*start)(struct mp_blk_engine *e, struct mp_blk_req *req);
+	/* The same for a step that the kernel does only while its caller waits. */
+	void (*help)(struct mp_blk_engine *e, struct mp_blk_req *req);
 	void (*cancel)(struct mp_blk_engine *e, struct mp_blk_req *req);
 	unsigned int (*poll)(struct mp_blk_engine *e);
 	int (*wait)(struct mp_blk_engine *e, uint64_t timeout_ns);
@@ -48,6 +50,8 @@ struct mp_blk_engine {
 
 struct mp_blk_driver {
 	void (*submit)(struct mp_blk *b, struct mp_blk_req *req);
+	/* Size of the medium now, or negative errno; NULL: it never changes. */
+	int64_t (*measure)(const struct mp_blk *b);
 };
 
 struct mp_blk {
@@ -57,7 +61,7 @@ struct mp_blk {
 	uint32_t block_bytes;
 	int fd; /* raw; -1 otherwise */
 	int slot; /* in the engine's registered file table; -1: none */
-	bool read_only, no_flush, discard;
+	bool read_only, no_flush, discard, direct;
 	/* Learned: the file system refused that way of zeroing or discarding. */
 	bool no_punch_hole, no_zero_range;
 };
@@ -67,6 +71,8 @@ enum mp_blk_call {
 	MP_BLK_CALL_WRITE,
 	MP_BLK_CALL_SYNC, /* fdatasync */
 	MP_BLK_CALL_FALLOCATE,
+	MP_BLK_CALL_ADVISE, /* posix_fadvise(WILLNEED) */
+	MP_BLK_CALL_SEEK, /* mp_raw_seek() */
 };
 
 /* One system call. */
@@ -80,6 +86,9 @@ struct mp_blk_step {
 
 /** mp_raw_step() - which call comes next; reads only @req and what never changes of its disk */
 void mp_raw_step(const struct mp_blk_req *req, struct mp_blk_step *ret_step);
+
+/** mp_raw_seek() - fill in the extent at step->buf; Return: 0; negative errno; may block */
+int mp_raw_seek(int fd, const struct mp_blk_step *step);
 
 /**
  * mp_raw_advance() - take the result of a step: bytes moved, 0, or negative errno
@@ -101,6 +110,8 @@ bool mp_blk_list_remove(struct mp_blk_list *l, struct mp_blk_req *req);
 
 int mp_uring_create(const struct mp_blk_engine_cfg *cfg, struct mp_blk_engine **ret_e);
 int mp_threads_create(const struct mp_blk_engine_cfg *cfg, struct mp_blk_engine **ret_e);
+/** mp_threads_event_fd() - readable when requests have ended; for an engine that has this one inside */
+int mp_threads_event_fd(const struct mp_blk_engine *e);
 
 int mp_raw_open(struct mp_blk *b, const struct mp_blk_open *how, char *ret_error, size_t error_len);
 int mp_null_open(struct mp_blk *b, const struct mp_blk_open *how, char *ret_error,

@@ -17,6 +17,8 @@ static void null_submit(struct mp_blk *b, struct mp_blk_req *req)
 	(void)b;
 	if (req->op == MP_BLK_READ)
 		memset(req->buf, 0, req->len);
+	if (req->op == MP_BLK_STATUS)
+		*(struct mp_blk_extent *)req->buf = (struct mp_blk_extent){req->len, true};
 	mp_blk_end_later(req, 0);
 }
 

@@ -11,6 +11,9 @@
  *	WRITE_ZEROES   PHASE_PUNCH (if it may unmap) -> PHASE_ZERO -> PHASE_PAGES,
  *	               each only if the file system refuses the one before;
  *	               then PHASE_SYNC if FUA
+ *	PREFETCH       PHASE_ADVISE
+ *	STATUS         PHASE_SEEK, with the engine's help: no kernel does it in
+ *	               the background
  *
  * What a file system has refused once is remembered in the disk. On block
  * devices the kernel turns fallocate() into discard and write-zeroes, so files
@@ -37,7 +40,7 @@
 #define MAX_STEP_BYTES (1ull << 30)
 #define ZEROS_BYTES    65536u
 
-enum { PHASE_IO, PHASE_SYNC, PHASE_PUNCH, PHASE_ZERO, PHASE_PAGES };
+enum { PHASE_IO, PHASE_SYNC, PHASE_PUNCH, PHASE_ZERO, PHASE_PAGES, PHASE_ADVISE, PHASE_SEEK };
 
 static const uint8_t zeros[ZEROS_BYTES] __attribute__((aligned(4096)));
 
@@ -84,12 +87,42 @@ void mp_raw_step(const struct mp_blk_req *req, struct mp_blk_step *ret_step)
 	case PHASE_PAGES:
 		pages_step(req, &st);
 		break;
+	case PHASE_ADVISE:
+		st.call = MP_BLK_CALL_ADVISE;
+		st.len = min_u64(st.len, MAX_STEP_BYTES);
+		break;
+	case PHASE_SEEK:
+		st.call = MP_BLK_CALL_SEEK;
+		st.buf = req->buf;
+		break;
 	default:
 		st.call = MP_BLK_CALL_FALLOCATE;
 		st.mode = FALLOC_FL_KEEP_SIZE |
 			  (req->phase == PHASE_PUNCH ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE);
 	}
 	*ret_step = st;
+}
+
+/*
+ * Runs in a thread that takes no signals, so nothing is interrupted.
+ * A hole has no end where no data follows (ENXIO). A file system or a device
+ * that can't tell (EINVAL) has no holes.
+ */
+int mp_raw_seek(int fd, const struct mp_blk_step *step)
+{
+	struct mp_blk_extent *extent = step->buf;
+	off_t at = (off_t)step->offset, end = at + (off_t)step->len;
+	off_t next = lseek(fd, at, SEEK_DATA);
+
+	extent->is_hole = next > at || (next < 0 && errno == ENXIO);
+	if (next == at)
+		next = lseek(fd, at, SEEK_HOLE);
+	if (next < 0 && errno != ENXIO && errno != EINVAL && errno != EOPNOTSUPP)
+		return -errno;
+	if (next <= at || next > end)
+		next = end;
+	extent->len = (uint64_t)(next - at);
+	return 0;
 }
 
 static uint32_t zero_phase(const struct mp_blk *b, uint32_t flags)
@@ -146,12 +179,14 @@ bool mp_raw_advance(struct mp_blk_req *req, int res)
 
 	if (mp_unlikely(res == -EINTR || res == -EAGAIN))
 		return false;
+	if (mp_unlikely(res < 0 && req->phase == PHASE_ADVISE))
+		return ended(req, 0);
 	if (mp_unlikely(res < 0))
 		return is_fallocate && is_unsupported(res) ? unsupported(req)
 							   : ended(req, mp_err_origin(res));
 	if (is_fallocate)
 		return fallocate_done(req);
-	if (req->phase == PHASE_SYNC)
+	if (req->phase != PHASE_IO && req->phase != PHASE_PAGES)
 		return ended(req, 0);
 	return moved(req, res);
 }
@@ -163,9 +198,22 @@ static bool nothing_to_do(const struct mp_blk *b, const struct mp_blk_req *req)
 		return b->no_flush || b->read_only;
 	case MP_BLK_DISCARD:
 		return req->len == 0 || !b->discard || b->no_punch_hole;
+	case MP_BLK_PREFETCH:
+		return req->len == 0 || b->direct;
 	default:
 		return req->len == 0;
 	}
+}
+
+/* Without thin provisioning nobody punches holes, and nobody is here to look for them. */
+static void status_submit(struct mp_blk *b, struct mp_blk_req *req)
+{
+	*(struct mp_blk_extent *)req->buf = (struct mp_blk_extent){req->len, false};
+	req->phase = PHASE_SEEK;
+	if (b->discard && req->len > 0)
+		b->engine->ops->help(b->engine, req);
+	else
+		mp_blk_end_later(req, 0);
 }
 
 static void raw_submit(struct mp_blk *b, struct mp_blk_req *req)
@@ -184,14 +232,29 @@ static void raw_submit(struct mp_blk *b, struct mp_blk_req *req)
 	case MP_BLK_WRITE_ZEROES:
 		req->phase = zero_phase(b, req->flags);
 		break;
+	case MP_BLK_PREFETCH:
+		req->phase = PHASE_ADVISE;
+		break;
+	case MP_BLK_STATUS:
+		status_submit(b, req);
+		return;
 	default:
 		req->phase = PHASE_IO;
 	}
 	b->engine->ops->start(b->engine, req);
 }
 
+/* Devices have an end too; and this call is among those that the sandbox leaves us. */
+static int64_t raw_measure(const struct mp_blk *b)
+{
+	off_t end = lseek(b->fd, 0, SEEK_END);
+
+	return end < 0 ? -errno : (int64_t)end;
+}
+
 static const struct mp_blk_driver raw_driver = {
 	.submit = raw_submit,
+	.measure = raw_measure,
 };
 
 /* Where opening a disk goes wrong, the user reads why and what to do. */

@@ -71,6 +71,10 @@ static int run_step(const struct mp_blk_req *req)
 	case MP_BLK_CALL_SYNC:
 		n = fdatasync(fd);
 		break;
+	case MP_BLK_CALL_ADVISE:
+		return -posix_fadvise(fd, (off_t)st.offset, (off_t)st.len, POSIX_FADV_WILLNEED);
+	case MP_BLK_CALL_SEEK:
+		return mp_raw_seek(fd, &st);
 	default:
 		n = fallocate(fd, st.mode, (off_t)st.offset, (off_t)st.len);
 	}
@@ -243,6 +247,7 @@ static const struct mp_blk_engine_ops threads_ops = {
 	.attach = threads_attach,
 	.detach = threads_detach,
 	.start = threads_start,
+	.help = threads_start,
 	.cancel = threads_cancel,
 	.poll = threads_poll,
 	.wait = threads_wait,
@@ -262,6 +267,11 @@ static int spawn(struct threads *t, unsigned int n)
 	}
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return mp_err_origin(-r);
+}
+
+int mp_threads_event_fd(const struct mp_blk_engine *e)
+{
+	return ((const struct threads *)e)->event_fd;
 }
 
 int mp_threads_create(const struct mp_blk_engine_cfg *cfg, struct mp_blk_engine **ret_e)

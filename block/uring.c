@@ -13,6 +13,11 @@
  * read takes the count without a system call of its own, and its completion
  * says that the pair must be armed again, which the next wait() does.
  *
+ * What the kernel can only do while somebody waits (where are a file's holes?)
+ * goes to a helper: an engine of one thread, inside of this one. It has an
+ * eventfd too, armed in the same way while it has something to do. It starts
+ * with the first disk that may ask such a thing, before the sandbox closes.
+ *
  * An entry's user_data is the address of its request; two small numbers mark
  * what isn't a request.
  */
@@ -27,6 +32,7 @@
 
 #define TAG_WAKE   1u
 #define TAG_IGNORE 2u
+#define TAG_HELPER 3u
 #define REAP_BATCH 64u
 
 static struct mp_uring *to_uring(struct mp_blk_engine *e)
@@ -76,6 +82,9 @@ static void prep(const struct mp_uring *u, struct io_uring_sqe *sqe, struct mp_b
 	case MP_BLK_CALL_FALLOCATE:
 		io_uring_prep_fallocate(sqe, fd, st.mode, (off_t)st.offset, (off_t)st.len);
 		break;
+	case MP_BLK_CALL_ADVISE:
+		io_uring_prep_fadvise(sqe, fd, st.offset, (off_t)st.len, POSIX_FADV_WILLNEED);
+		break;
 	default:
 		prep_rw(u, sqe, &st, fd);
 	}
@@ -95,6 +104,22 @@ static void uring_start(struct mp_blk_engine *e, struct mp_blk_req *req)
 		mp_blk_list_push(&u->overflow, req);
 }
 
+static void uring_help(struct mp_blk_engine *e, struct mp_blk_req *req)
+{
+	struct mp_uring *u = to_uring(e);
+
+	u->n_helped++;
+	u->helper->ops->start(u->helper, req);
+}
+
+static unsigned int poll_helper(struct mp_uring *u)
+{
+	unsigned int n = u->helper->ops->poll(u->helper);
+
+	u->n_helped -= n;
+	return n;
+}
+
 static void start_overflow(struct mp_uring *u)
 {
 	while (u->overflow.head && io_uring_sq_space_left(&u->ring) > 0) {
@@ -109,6 +134,8 @@ static void uring_cancel(struct mp_blk_engine *e, struct mp_blk_req *req)
 	struct mp_uring *u = to_uring(e);
 	struct io_uring_sqe *sqe;
 
+	if (req->op == MP_BLK_STATUS)
+		return; /* short, and its thread may be at it */
 	if (mp_blk_list_remove(&u->overflow, req)) {
 		mp_blk_end_later(req, -ECANCELED);
 		return;
@@ -137,8 +164,10 @@ static void end_one(struct mp_uring *u, uint64_t tag, int res)
 	struct mp_blk_req *req;
 
 	if (tag == TAG_WAKE)
-		u->wake_armed = false;
-	if (tag == TAG_WAKE || tag == TAG_IGNORE)
+		u->wake.armed = false;
+	if (tag == TAG_HELPER)
+		u->helper_wake.armed = false;
+	if (tag <= TAG_HELPER)
 		return;
 	req = (struct mp_blk_req *)(uintptr_t)tag;
 	if (mp_raw_advance(req, res))
@@ -170,6 +199,7 @@ static unsigned int reap(struct mp_uring *u)
 static unsigned int uring_poll(struct mp_blk_engine *e)
 {
 	struct mp_uring *u = to_uring(e);
+	unsigned int n = mp_unlikely(u->n_helped > 0) ? poll_helper(u) : 0;
 
 	if (mp_unlikely(u->overflow.head != NULL))
 		start_overflow(u);
@@ -178,32 +208,51 @@ static unsigned int uring_poll(struct mp_blk_engine *e)
 		/* EAGAIN, EBUSY: the entries stay and go with the next poll. */
 		io_uring_submit_and_get_events(&u->ring);
 	}
-	return io_uring_cq_ready(&u->ring) > 0 ? reap(u) : 0;
+	return n + (io_uring_cq_ready(&u->ring) > 0 ? reap(u) : 0);
 }
 
+/* An alarm's file, as an entry names it, and the tag of its completion. */
+struct bell {
+	int fd;
+	uint64_t tag;
+};
+
 /* Return: false: no room for the pair, so sleeping would be deaf. */
-static bool arm_wake(struct mp_uring *u)
+static bool arm(struct mp_uring *u, struct mp_uring_alarm *alarm, struct bell bell)
 {
 	struct io_uring_sqe *poll_sqe, *read_sqe;
-	int fd = u->fixed_files ? MP_URING_WAKE_SLOT : u->base.wake_fd;
 	unsigned int fixed = u->fixed_files ? IOSQE_FIXED_FILE : 0;
 
-	if (u->wake_armed || u->base.wake_fd < 0)
+	if (alarm->armed)
 		return true;
 	if (io_uring_sq_space_left(&u->ring) < 2)
 		io_uring_submit(&u->ring);
 	if (io_uring_sq_space_left(&u->ring) < 2)
 		return false;
 	poll_sqe = io_uring_get_sqe(&u->ring);
-	io_uring_prep_poll_add(poll_sqe, fd, POLLIN);
+	io_uring_prep_poll_add(poll_sqe, bell.fd, POLLIN);
 	poll_sqe->flags |= (uint8_t)(fixed | IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS);
 	io_uring_sqe_set_data64(poll_sqe, TAG_IGNORE);
 	read_sqe = io_uring_get_sqe(&u->ring);
-	io_uring_prep_read(read_sqe, fd, &u->wake_count, sizeof(u->wake_count), 0);
+	io_uring_prep_read(read_sqe, bell.fd, &alarm->count, sizeof(alarm->count), 0);
 	read_sqe->flags |= (uint8_t)fixed;
-	io_uring_sqe_set_data64(read_sqe, TAG_WAKE);
-	u->wake_armed = true;
+	io_uring_sqe_set_data64(read_sqe, bell.tag);
+	alarm->armed = true;
 	return true;
+}
+
+static bool arm_alarms(struct mp_uring *u)
+{
+	struct bell wake = {u->fixed_files ? MP_URING_WAKE_SLOT : u->base.wake_fd, TAG_WAKE};
+	struct bell help = {MP_URING_HELPER_SLOT, TAG_HELPER};
+
+	if (u->base.wake_fd >= 0 && !arm(u, &u->wake, wake))
+		return false;
+	if (mp_likely(u->n_helped == 0))
+		return true;
+	if (!u->fixed_files)
+		help.fd = mp_threads_event_fd(u->helper);
+	return arm(u, &u->helper_wake, help);
 }
 
 static int uring_wait(struct mp_blk_engine *e, uint64_t timeout_ns)
@@ -215,7 +264,7 @@ static int uring_wait(struct mp_blk_engine *e, uint64_t timeout_ns)
 	int r;
 
 	start_overflow(u);
-	if (!arm_wake(u) || io_uring_cq_ready(&u->ring) > 0)
+	if (!arm_alarms(u) || io_uring_cq_ready(&u->ring) > 0)
 		return 0;
 	e->n_enters++;
 	r = io_uring_submit_and_wait_timeout(&u->ring, &cqe, 1,
@@ -227,14 +276,26 @@ static int uring_wait(struct mp_blk_engine *e, uint64_t timeout_ns)
 	return r < 0 ? mp_err_trace(r) : 0;
 }
 
+static int start_helper(struct mp_uring *u)
+{
+	struct mp_blk_engine_cfg cfg = {.n_threads = 1, .wake_fd = -1};
+	int r = mp_threads_create(&cfg, &u->helper);
+
+	if (r >= 0 && u->fixed_files)
+		r = mp_uring_set_file(u, MP_URING_HELPER_SLOT, mp_threads_event_fd(u->helper));
+	return mp_err_trace(r);
+}
+
 static int uring_attach(struct mp_blk_engine *e, struct mp_blk *b)
 {
 	struct mp_uring *u = to_uring(e);
-	int r;
+	int r = b->discard && !u->helper ? start_helper(u) : 0;
 
+	if (r < 0)
+		return mp_err_trace(r);
 	if (!u->fixed_files)
 		return 0;
-	for (int slot = MP_URING_WAKE_SLOT + 1; slot < (int)MP_URING_FILE_SLOTS; slot++) {
+	for (int slot = MP_URING_HELPER_SLOT + 1; slot < (int)MP_URING_FILE_SLOTS; slot++) {
 		if (u->slot_used[slot])
 			continue;
 		r = mp_uring_set_file(u, slot, b->fd);
@@ -259,6 +320,8 @@ static void uring_destroy(struct mp_blk_engine *e)
 {
 	struct mp_uring *u = to_uring(e);
 
+	if (u->helper)
+		u->helper->ops->destroy(u->helper);
 	io_uring_queue_exit(&u->ring);
 	free(u);
 }
@@ -268,6 +331,7 @@ static const struct mp_blk_engine_ops uring_ops = {
 	.attach = uring_attach,
 	.detach = uring_detach,
 	.start = uring_start,
+	.help = uring_help,
 	.cancel = uring_cancel,
 	.poll = uring_poll,
 	.wait = uring_wait,

@@ -7,9 +7,16 @@
 
 #include "block/engine.h"
 
-/* Slot 0 of the registered files is the wake_fd, disks follow. */
-#define MP_URING_WAKE_SLOT  0
-#define MP_URING_FILE_SLOTS (1u + MP_BLK_MAX_DISKS)
+/* The first slots of the registered files are eventfds, disks follow. */
+#define MP_URING_WAKE_SLOT   0
+#define MP_URING_HELPER_SLOT 1
+#define MP_URING_FILE_SLOTS  (2u + MP_BLK_MAX_DISKS)
+
+/* An eventfd that ends our sleep. */
+struct mp_uring_alarm {
+	bool armed;
+	uint64_t count; /* the armed read lands here */
+};
 
 struct mp_uring {
 	struct mp_blk_engine base;
@@ -17,8 +24,10 @@ struct mp_uring {
 	struct mp_blk_list overflow; /* found no room in the submission queue; oldest first */
 	bool fixed_buf; /* the pool is registered as buffer 0 */
 	bool fixed_files; /* the table is there */
-	bool wake_armed;
-	uint64_t wake_count; /* the armed read of wake_fd lands here */
+	struct mp_uring_alarm wake, helper_wake;
+	/* One thread for calls that io_uring doesn't have; NULL until a disk may need it. */
+	struct mp_blk_engine *helper;
+	unsigned int n_helped; /* requests that it has */
 	bool slot_used[MP_URING_FILE_SLOTS];
 };
 

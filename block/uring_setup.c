@@ -38,8 +38,9 @@ static const unsigned int flag_sets[] = {
 #define N_FLAG_SETS (sizeof(flag_sets) / sizeof(flag_sets[0]))
 
 static const uint8_t allowed_ops[] = {
-	IORING_OP_READ,  IORING_OP_WRITE,     IORING_OP_READ_FIXED, IORING_OP_WRITE_FIXED,
-	IORING_OP_FSYNC, IORING_OP_FALLOCATE, IORING_OP_POLL_ADD,   IORING_OP_ASYNC_CANCEL,
+	IORING_OP_READ,        IORING_OP_WRITE,        IORING_OP_READ_FIXED,
+	IORING_OP_WRITE_FIXED, IORING_OP_FSYNC,        IORING_OP_FALLOCATE,
+	IORING_OP_POLL_ADD,    IORING_OP_ASYNC_CANCEL, IORING_OP_FADVISE,
 };
 
 #define N_OPS (sizeof(allowed_ops))

@@ -22,6 +22,16 @@ void fake_blk_fini(struct mp_blk *b)
 	b->data = NULL;
 }
 
+static void find_extent(const struct mp_blk *b, const struct mp_blk_req *req)
+{
+	struct mp_blk_extent *extent = req->buf;
+	uint64_t left = b->extent_bytes ? b->extent_bytes - req->offset % b->extent_bytes
+					: req->len;
+
+	extent->is_hole = b->extent_bytes && req->offset / b->extent_bytes % 2;
+	extent->len = left < req->len ? left : req->len;
+}
+
 static void carry_out(struct mp_blk *b, const struct mp_blk_req *req)
 {
 	uint8_t *at = b->data + req->offset;
@@ -34,6 +44,10 @@ static void carry_out(struct mp_blk *b, const struct mp_blk_req *req)
 		memcpy(at, req->buf, req->len);
 		break;
 	case MP_BLK_FLUSH:
+	case MP_BLK_PREFETCH:
+		break;
+	case MP_BLK_STATUS:
+		find_extent(b, req);
 		break;
 	default:
 		memset(at, 0, req->len);
@@ -80,13 +94,27 @@ bool mp_blk_can_discard(const struct mp_blk *b)
 	return b->can_discard;
 }
 
+bool mp_blk_has_cache(const struct mp_blk *b)
+{
+	return !b->no_cache;
+}
+
+int mp_blk_refresh_size(struct mp_blk *b)
+{
+	if (b->new_size_bytes == 0 || b->new_size_bytes == b->size_bytes)
+		return 0;
+	b->size_bytes = b->new_size_bytes;
+	return 1;
+}
+
 void mp_blk_submit(struct mp_blk *b, struct mp_blk_req *req)
 {
 	/* The target must not lean on our checks: here they are assertions. */
 	mp_assert(!req->busy && b->n_reqs < FAKE_BLK_MAX_REQS);
 	mp_assert(req->offset <= b->size_bytes && req->len <= b->size_bytes - req->offset);
 	mp_assert((req->offset | req->len) % b->block_bytes == 0);
-	mp_assert(!b->read_only || req->op == MP_BLK_READ || req->op == MP_BLK_FLUSH);
+	mp_assert(!b->read_only || (req->op != MP_BLK_WRITE && req->op != MP_BLK_DISCARD &&
+				    req->op != MP_BLK_WRITE_ZEROES));
 	req->busy = true;
 	req->blk = b;
 	req->moved = 0;

@@ -15,11 +15,14 @@ struct mp_blk {
 	uint8_t *data;
 	uint64_t size_bytes;
 	uint32_t block_bytes;
-	bool read_only, can_discard;
+	bool read_only, can_discard, no_cache;
+	uint64_t new_size_bytes; /* what mp_blk_refresh_size() will find; 0: as before */
+	uint64_t
+		extent_bytes; /* what MP_BLK_STATUS sees: data, hole, data ... of that size; 0: all data */
 	struct mp_blk_req *reqs[FAKE_BLK_MAX_REQS]; /* waiting, oldest first */
 	unsigned int n_reqs;
 	/* What was asked, since the start. */
-	unsigned int n_op[MP_BLK_WRITE_ZEROES + 1], n_fua, n_unmap, n_cancels;
+	unsigned int n_op[MP_BLK_N_OPS], n_fua, n_unmap, n_cancels;
 };
 
 /** fake_blk_init() - zeroed disk of @size_bytes, sectors of 512 */

@@ -26,7 +26,7 @@ static struct {
 	size_t most_bytes; /* a transfer moves at most so much; 0: no limit */
 	int interrupts; /* so many transfers fail with EINTR first */
 	bool no_punch, no_zero;
-	int sync_errno;
+	int sync_errno, seek_errno;
 	int init_errno[8]; /* one a call; 0: works */
 	unsigned int n_inits, n_punches, n_zeros, n_syncs, n_writes;
 	bool no_register;
@@ -43,6 +43,8 @@ ssize_t __real_pread64(int fd, void *buf, size_t n, off_t off);
 ssize_t __wrap_pread64(int fd, void *buf, size_t n, off_t off);
 ssize_t __real_pwritev64v2(int fd, const struct iovec *iov, int n, off_t off, int flags);
 ssize_t __wrap_pwritev64v2(int fd, const struct iovec *iov, int n, off_t off, int flags);
+off_t __real_lseek64(int fd, off_t off, int whence);
+off_t __wrap_lseek64(int fd, off_t off, int whence);
 int __real_fdatasync(int fd);
 int __wrap_fdatasync(int fd);
 int __real_fallocate64(int fd, int mode, off_t off, off_t len);
@@ -81,6 +83,12 @@ ssize_t __wrap_pwritev64v2(int fd, const struct iovec *iov, int n, off_t off, in
 
 	k.n_writes++;
 	return interrupted() ? -1 : __real_pwritev64v2(fd, &less, n, off, flags);
+}
+
+off_t __wrap_lseek64(int fd, off_t off, int whence)
+{
+	errno = k.seek_errno;
+	return k.seek_errno ? -1 : __real_lseek64(fd, off, whence);
 }
 
 int __wrap_fdatasync(int fd)
@@ -268,6 +276,34 @@ static void test_failed_flush_is_reported(void)
 	teardown();
 }
 
+static int status(struct mp_blk_extent *ret_extent)
+{
+	uint8_t *buf = x.buf;
+	int r = run(MP_BLK_STATUS, 0, 4096, 8192);
+
+	memcpy(ret_extent, buf, sizeof(*ret_extent));
+	return r;
+}
+
+static void test_file_system_without_holes_is_all_data(void)
+{
+	struct mp_blk_extent extent;
+
+	setup();
+	k.seek_errno = EINVAL;
+	T_EQ(status(&extent), 0);
+	T_OK(!extent.is_hole);
+	T_EQ(extent.len, 8192);
+	k.seek_errno = ENXIO; /* no data from there on */
+	T_EQ(status(&extent), 0);
+	T_OK(extent.is_hole);
+	T_EQ(extent.len, 8192);
+	k.seek_errno = EIO;
+	T_EQ(status(&extent), -EIO);
+	T_EQ(mp_blk_refresh_size(x.disk), -EIO);
+	teardown();
+}
+
 static void test_older_kernels_get_a_ring_with_fewer_flags(void)
 {
 	struct mp_blk_engine_cfg cfg = {.aio = MP_BLK_AIO_AUTO, .wake_fd = -1};
@@ -327,6 +363,7 @@ static void test_ring_works_without_registered_files_and_buffers(void)
 	T_EQ(mp_blk_engine_wait(x.engine, UINT64_MAX), 0);
 	mp_blk_engine_poll(x.engine);
 	T_EQ(mp_blk_engine_wait(x.engine, 1000000), -ETIME);
+	T_EQ(run(MP_BLK_STATUS, 0, 4096, 8192), 0);
 	teardown();
 	close(cfg.wake_fd);
 }
@@ -335,7 +372,7 @@ T_MAIN(T_TEST(test_short_transfers_are_continued), T_TEST(test_interrupted_calls
        T_TEST(test_write_zeroes_takes_the_next_way_when_one_is_refused),
        T_TEST(test_write_zeroes_without_unmap_never_punches),
        T_TEST(test_refused_discard_is_a_success_and_not_tried_again),
-       T_TEST(test_failed_flush_is_reported),
+       T_TEST(test_failed_flush_is_reported), T_TEST(test_file_system_without_holes_is_all_data),
        T_TEST(test_older_kernels_get_a_ring_with_fewer_flags),
        T_TEST(test_refused_io_uring_means_threads),
        T_TEST(test_ring_works_without_registered_files_and_buffers))

@@ -124,6 +124,116 @@ static void test_threads_read_back(void)
 	check_write_then_read(MP_BLK_AIO_THREADS, NULL);
 }
 
+/* 64 KiB of data in the middle of a sparse file: hole, data, hole. */
+static void check_status(enum mp_blk_aio aio)
+{
+	struct mp_blk_extent extent;
+
+	setup(aio, (struct mp_blk_open){.discard = true});
+	T_EQ(run(MP_BLK_WRITE, 0, 1 << 18, 1 << 16, x.pool), 0);
+	T_EQ(run(MP_BLK_STATUS, 0, 0, DISK_BYTES, &extent), 0);
+	if (!extent.is_hole) {
+		teardown();
+		t_skip("this file system shows no holes");
+	}
+	T_EQ(extent.len, 1 << 18);
+	T_EQ(run(MP_BLK_STATUS, 0, 4096, 8192, &extent), 0);
+	T_OK(extent.is_hole);
+	T_EQ(extent.len, 8192);
+	T_EQ(run(MP_BLK_STATUS, 0, (1 << 18) + 4096, DISK_BYTES / 2, &extent), 0);
+	T_OK(!extent.is_hole);
+	T_EQ(extent.len, (1 << 16) - 4096);
+	T_EQ(run(MP_BLK_STATUS, 0, DISK_BYTES / 2, DISK_BYTES / 2, &extent), 0);
+	T_OK(extent.is_hole);
+	T_EQ(extent.len, DISK_BYTES / 2);
+	T_EQ(run(MP_BLK_DISCARD, 0, 1 << 18, 1 << 16, NULL), 0);
+	T_EQ(run(MP_BLK_STATUS, 0, 1 << 18, 1 << 16, &extent), 0);
+	T_OK(extent.is_hole);
+	teardown();
+}
+
+static void test_uring_status_tells_holes_from_data(void)
+{
+	check_status(MP_BLK_AIO_URING);
+}
+
+static void test_threads_status_tells_holes_from_data(void)
+{
+	check_status(MP_BLK_AIO_THREADS);
+}
+
+/* Nobody else may be asking: the sleep must end by this alone. */
+static void test_uring_sleeps_until_a_status_is_there(void)
+{
+	struct mp_blk_extent extent = {0};
+	unsigned int n_done = 0, n_waits = 0;
+	struct mp_blk_req req = {.op = MP_BLK_STATUS,
+				 .len = DISK_BYTES,
+				 .buf = &extent,
+				 .done = count_done,
+				 .opaque = &n_done};
+
+	setup(MP_BLK_AIO_URING, (struct mp_blk_open){.discard = true});
+	mp_blk_submit(x.disk, &req);
+	mp_blk_cancel(&req);
+	mp_blk_engine_poll(x.engine);
+	while (n_done == 0 && ++n_waits < 4) {
+		T_EQ(mp_blk_engine_wait(x.engine, 10 * MP_NS_PER_SEC), 0);
+		mp_blk_engine_poll(x.engine);
+	}
+	T_EQ(n_done, 1);
+	T_EQ(req.result, 0);
+	T_EQ(mp_blk_engine_n_inflight(x.engine), 0);
+	teardown();
+}
+
+static void test_status_without_discard_is_all_data(void)
+{
+	struct mp_blk_extent extent;
+
+	setup(MP_BLK_AIO_AUTO, (struct mp_blk_open){0});
+	T_EQ(run(MP_BLK_STATUS, 0, 512, DISK_BYTES - 512, &extent), 0);
+	T_OK(!extent.is_hole);
+	T_EQ(extent.len, DISK_BYTES - 512);
+	teardown();
+}
+
+static void check_prefetch(enum mp_blk_aio aio)
+{
+	setup(aio, (struct mp_blk_open){.read_only = true});
+	T_OK(mp_blk_has_cache(x.disk));
+	T_EQ(run(MP_BLK_PREFETCH, 0, 0, DISK_BYTES, NULL), 0);
+	T_EQ(run(MP_BLK_PREFETCH, 0, 512, 0, NULL), 0);
+	T_EQ(run(MP_BLK_PREFETCH, 0, DISK_BYTES, 512, NULL), -EINVAL);
+	teardown();
+}
+
+static void test_uring_prefetches(void)
+{
+	check_prefetch(MP_BLK_AIO_URING);
+}
+
+static void test_threads_prefetch(void)
+{
+	check_prefetch(MP_BLK_AIO_THREADS);
+}
+
+static void test_size_follows_the_file_when_it_is_asked_for(void)
+{
+	setup(MP_BLK_AIO_AUTO, (struct mp_blk_open){0});
+	T_EQ(mp_blk_refresh_size(x.disk), 0);
+	T_OK(truncate(x.path, 2 * DISK_BYTES + 100) == 0);
+	T_EQ(mp_blk_size_bytes(x.disk), DISK_BYTES);
+	T_EQ(mp_blk_refresh_size(x.disk), 1);
+	T_EQ(mp_blk_size_bytes(x.disk), 2 * DISK_BYTES);
+	T_EQ(run(MP_BLK_READ, 0, 2 * DISK_BYTES - 512, 512, x.pool), 0);
+	T_OK(truncate(x.path, 100) == 0);
+	T_EQ(mp_blk_refresh_size(x.disk), -ENOMEDIUM);
+	T_EQ(mp_blk_size_bytes(x.disk), 2 * DISK_BYTES);
+	T_EQ(run(MP_BLK_READ, 0, 4096, 512, x.pool), -EIO);
+	teardown();
+}
+
 static void check_bad_requests(enum mp_blk_aio aio)
 {
 	setup(aio, (struct mp_blk_open){0});
@@ -451,7 +561,12 @@ static void test_destroy_waits_for_what_is_in_flight(void)
 	close(x.wake_fd);
 }
 
-T_MAIN(T_TEST(test_uring_reads_back_through_the_pool),
+T_MAIN(T_TEST(test_uring_status_tells_holes_from_data),
+       T_TEST(test_threads_status_tells_holes_from_data),
+       T_TEST(test_uring_sleeps_until_a_status_is_there),
+       T_TEST(test_status_without_discard_is_all_data), T_TEST(test_uring_prefetches),
+       T_TEST(test_threads_prefetch), T_TEST(test_size_follows_the_file_when_it_is_asked_for),
+       T_TEST(test_uring_reads_back_through_the_pool),
        T_TEST(test_uring_reads_back_outside_the_pool), T_TEST(test_threads_read_back),
        T_TEST(test_uring_refuses_bad_requests_at_the_next_poll),
        T_TEST(test_threads_refuse_bad_requests_at_the_next_poll),
