@@ -113,15 +113,15 @@ int mp_raw_seek(int fd, const struct mp_blk_step *step)
 	struct mp_blk_extent *extent = step->buf;
 	off_t at = (off_t)step->offset, end = at + (off_t)step->len;
 	off_t next = lseek(fd, at, SEEK_DATA);
+	bool is_hole = next > at || (next < 0 && errno == ENXIO);
 
-	extent->is_hole = next > at || (next < 0 && errno == ENXIO);
 	if (next == at)
 		next = lseek(fd, at, SEEK_HOLE);
 	if (next < 0 && errno != ENXIO && errno != EINVAL && errno != EOPNOTSUPP)
 		return -errno;
 	if (next <= at || next > end)
 		next = end;
-	extent->len = (uint64_t)(next - at);
+	*extent = (struct mp_blk_extent){(uint64_t)(next - at), is_hole};
 	return 0;
 }
 

@@ -369,11 +369,14 @@ void mp_cmd_write_verify(struct mp_scsi_side *s);
 void mp_cmd_verify(struct mp_scsi_side *s);
 void mp_cmd_sync_cache(struct mp_scsi_side *s);
 void mp_cmd_seek(struct mp_scsi_side *s);
+void mp_cmd_prefetch(struct mp_scsi_side *s);
+void mp_cmd_read_defects(struct mp_scsi_side *s);
 void mp_cmd_compare_write(struct mp_scsi_side *s);
 void mp_cmd_orwrite(struct mp_scsi_side *s);
 void mp_cmd_write_atomic(struct mp_scsi_side *s);
 void mp_cmd_unmap(struct mp_scsi_side *s);
 void mp_cmd_write_same(struct mp_scsi_side *s);
+void mp_cmd_get_lba_status(struct mp_scsi_side *s);
 
 /* disk.c, for the other files about the medium */
 /** mp_disk_parse() - LBA and length from the CDB into the task */
@@ -401,9 +404,10 @@ void mp_verify_half(struct mp_scsi_side *s, void (*next)(struct mp_scsi_side *))
 /** mp_verify_chunk() - how many blocks come next: what is left, at most half a buffer */
 uint32_t mp_verify_chunk(const struct mp_scsi_side *s);
 
-#define MP_DISK_MAX_SAME_BYTES  (1ull << 30) /* WRITE SAME */
-#define MP_DISK_MAX_UNMAP_BYTES (1ull << 32)
-#define MP_DISK_MAX_UNMAP_DESC  255u
+#define MP_DISK_MAX_SAME_BYTES     (1ull << 30) /* WRITE SAME */
+#define MP_DISK_MAX_UNMAP_BYTES    (1ull << 32)
+#define MP_DISK_MAX_UNMAP_DESC     255u
+#define MP_DISK_MAX_PREFETCH_BYTES (64ull << 20)
 /* Each fits into the chunk of the smallest pool: thrice, and once. */
 #define MP_DISK_MAX_COMPARE_BYTES (8u << 10) /* COMPARE AND WRITE; in blocks in VPD page B0 */
 #define MP_DISK_MAX_ATOMIC_BYTES  (32u << 10) /* WRITE ATOMIC */

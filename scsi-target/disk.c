@@ -17,6 +17,8 @@
  * There is only one cache, the host's, and it is never stale, so it changes
  * nothing. DPO is a hint.
  */
+#include <errno.h>
+
 #include "base/bytes.h"
 #include "base/err.h"
 #include "scsi-target/bus.h"
@@ -195,6 +197,50 @@ void mp_cmd_sync_cache(struct mp_scsi_side *s)
 		mp_task_flush(s, mp_task_good);
 }
 
+static void prefetched(struct mp_scsi_side *s)
+{
+	mp_task_end(s, MP_SCSI_CONDITION_MET);
+}
+
+/*
+ * CONDITION MET: all of it is on its way to the cache; GOOD: it has no room for
+ * all. No length means "to the end of the medium". As the kernel reads ahead in
+ * the background, IMMED makes no difference.
+ */
+void mp_cmd_prefetch(struct mp_scsi_side *s)
+{
+	uint64_t most = MP_DISK_MAX_PREFETCH_BYTES / s->lun->logical_bytes;
+	void (*next)(struct mp_scsi_side *) = prefetched;
+
+	if (!mp_disk_range(s))
+		return;
+	if (s->t->n_blocks == 0)
+		s->t->n_blocks = s->lun->n_blocks - s->t->lba;
+	if (s->t->n_blocks > most || !mp_blk_has_cache(s->lun->blk))
+		next = mp_task_good;
+	if (s->t->n_blocks > most)
+		s->t->n_blocks = most;
+	mp_task_range_io(s, MP_BLK_PREFETCH, 0, next);
+}
+
+/*
+ * There are no defects, so the lists are empty in any format. The request's
+ * byte of flags (REQ_PLIST, REQ_GLIST, format) comes back as the answer's.
+ */
+void mp_cmd_read_defects(struct mp_scsi_side *s)
+{
+	const uint8_t *cdb = s->t->cdb;
+	bool is_long = cdb[0] == 0xb7;
+	uint8_t flags = cdb[is_long ? 1 : 2];
+
+	if ((flags & 0x07) == 0x07) {
+		mp_task_bad_field(s, is_long ? 1 : 2, 2);
+		return;
+	}
+	mp_task_buf(s)[1] = flags & 0x1f;
+	mp_task_reply(s, is_long ? 8 : 4, is_long ? mp_get_be32(cdb + 6) : mp_get_be16(cdb + 7));
+}
+
 void mp_cmd_seek(struct mp_scsi_side *s)
 {
 	mp_disk_parse(s->t);
@@ -221,6 +267,8 @@ void mp_cmd_start_stop(struct mp_scsi_side *s)
 	} else if (cdb[4] & 0x01) {
 		s->lun->stopped = false;
 		mp_task_good(s);
+	} else if (cdb[4] & 0x04) {
+		stopped(s); /* NO_FLUSH */
 	} else {
 		mp_task_flush(s, stopped);
 	}
@@ -255,6 +303,25 @@ void mp_cmd_read_capacity16(struct mp_scsi_side *s)
 	mp_put_be32(out + 8, s->lun->logical_bytes);
 	out[13] = s->lun->physical_exponent;
 	if (mp_blk_can_discard(s->lun->blk))
-		out[14] = 0x80; /* LBPME; LBPRZ is 0: a discard may leave what it likes */
+		out[14] = 0xc0; /* LBPME, LBPRZ */
 	mp_task_reply(s, 32, mp_get_be32(s->t->cdb + 10));
+}
+
+int mp_scsi_disk_resized(struct mp_scsi_bus *bus, unsigned int target, unsigned int lun)
+{
+	struct mp_scsi_lun *l = NULL;
+	int r;
+
+	if (target < MP_SCSI_MAX_TARGETS && lun < MP_SCSI_MAX_LUNS)
+		l = bus->by_id[target][lun];
+	if (!l || l->type != MP_SCSI_DISK)
+		return mp_err_origin(-ENOENT);
+	r = mp_blk_refresh_size(l->blk);
+	if (r <= 0)
+		return mp_err_trace(r);
+	if (mp_blk_size_bytes(l->blk) < l->logical_bytes)
+		return mp_err_origin(-ENOMEDIUM);
+	l->n_blocks = mp_blk_size_bytes(l->blk) / l->logical_bytes;
+	mp_lun_attention(l, MP_UA_CAPACITY_CHANGED, MP_NOBODY);
+	return 1;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * UNMAP and WRITE SAME: ranges without data, or with one block of it.
+ * UNMAP and WRITE SAME: ranges without data, or with one block of it. And GET
+ * LBA STATUS, which tells what has become of them.
  *
  * UNMAP checks its whole list before it touches the first range; then the
  * ranges go one after the other. The data that comes for both commands lies in
@@ -9,6 +10,11 @@
  * WRITE SAME of zeros is handed to the file system, which needs no data; any
  * other pattern is laid out in the buffer as often as fits and written in
  * chunks.
+ *
+ * GET LBA STATUS asks the disk for one extent after the other, until the answer
+ * is full or the medium ends. A block is deallocated only if all of it lies in a
+ * hole. What was unmapped reads as zeros (LBPRZ): a hole in a file does, and
+ * the kernel lets a hole be punched into a device only if that does.
  */
 #include <string.h>
 
@@ -182,4 +188,81 @@ void mp_cmd_write_same(struct mp_scsi_side *s)
 		same_zeroes(s);
 	else
 		mp_task_buffer(s, s->t->n_blocks * s->lun->logical_bytes, same_ask);
+}
+
+#define STATUS_HEADER_BYTES 8u
+#define STATUS_DESC_BYTES   16u
+#define STATUS_DEALLOCATED  0x01u
+/* The extent that the disk fills in lies at the end of the page, behind the descriptors. */
+#define EXTENT_OFFSET (MP_BUFFER_PAGE_BYTES - 64u)
+#define MAX_STATUSES  ((EXTENT_OFFSET - STATUS_HEADER_BYTES) / STATUS_DESC_BYTES)
+
+/* In blocks; at least one, and then it is not all hole. */
+static uint32_t extent_blocks(const struct mp_scsi_side *s, bool *ret_is_hole)
+{
+	struct mp_blk_extent extent;
+	uint32_t block = s->lun->logical_bytes;
+	uint64_t n;
+
+	memcpy(&extent, mp_task_buf(s) + EXTENT_OFFSET, sizeof(extent));
+	*ret_is_hole = extent.is_hole && extent.len >= block;
+	n = *ret_is_hole ? extent.len / block : (extent.len + block - 1) / block;
+	return n == 0 ? 1 : (uint32_t)n;
+}
+
+static void put_status(struct mp_scsi_side *s, uint32_t n, bool is_hole)
+{
+	uint8_t *desc = mp_task_buf(s) + STATUS_HEADER_BYTES +
+			(size_t)s->cursor * STATUS_DESC_BYTES;
+
+	mp_put_be64(desc, s->t->lba);
+	mp_put_be32(desc + 8, n);
+	desc[12] = is_hole ? STATUS_DEALLOCATED : 0;
+	s->cursor++;
+}
+
+static void status_next(struct mp_scsi_side *s);
+
+static void status_here(struct mp_scsi_side *s)
+{
+	uint32_t alloc_len = mp_get_be32(s->t->cdb + 10), n, len;
+	bool is_hole;
+
+	n = extent_blocks(s, &is_hole);
+	put_status(s, n, is_hole);
+	s->t->lba += n;
+	s->t->n_blocks -= n;
+	len = STATUS_HEADER_BYTES + s->cursor * STATUS_DESC_BYTES;
+	if (s->t->n_blocks > 0 && s->cursor < MAX_STATUSES && len < alloc_len) {
+		status_next(s);
+		return;
+	}
+	mp_put_be32(mp_task_buf(s), len - 4);
+	mp_task_reply(s, len, alloc_len);
+}
+
+static void status_next(struct mp_scsi_side *s)
+{
+	uint64_t n = s->t->n_blocks;
+
+	s->io_off = EXTENT_OFFSET;
+	mp_task_io(s, MP_BLK_STATUS, 0, n < UINT32_MAX ? (uint32_t)n : UINT32_MAX, status_here);
+}
+
+void mp_cmd_get_lba_status(struct mp_scsi_side *s)
+{
+	struct mp_scsi_sense sense = mp_sense_lba_range;
+
+	s->t->lba = mp_get_be64(s->t->cdb + 2);
+	if (s->t->lba >= s->lun->n_blocks) {
+		sense.has_info = true;
+		sense.info = s->t->lba;
+		mp_task_fail(s, sense);
+		return;
+	}
+	s->t->n_blocks = s->lun->n_blocks - s->t->lba;
+	if (mp_get_be32(s->t->cdb + 10) == 0)
+		mp_task_good(s);
+	else
+		status_next(s);
 }

@@ -179,6 +179,14 @@ bool mp_scsi_cd_tray_open(const struct mp_scsi_bus *bus, unsigned int target, un
 /** mp_scsi_uses() - is a request to @blk in flight? */
 bool mp_scsi_uses(const struct mp_scsi_bus *bus, const struct mp_blk *blk);
 
+/**
+ * mp_scsi_disk_resized() - the medium of a disk may have another size now: look
+ *
+ * Initiators are told by a unit attention. Return: 1 it has; 0 it hasn't;
+ * -ENOENT no disk is there; -ENOMEDIUM nothing is left, and the size stays.
+ */
+int mp_scsi_disk_resized(struct mp_scsi_bus *bus, unsigned int target, unsigned int lun);
+
 /** mp_scsi_target_present() - does any LUN exist there? (selection time-out otherwise) */
 bool mp_scsi_target_present(const struct mp_scsi_bus *bus, unsigned int target);
 

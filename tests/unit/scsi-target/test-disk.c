@@ -219,6 +219,115 @@ static void test_synchronize_cache_flushes(void)
 	hba_fini(&h);
 }
 
+static void test_synchronize_cache_checks_its_range(void)
+{
+	setup();
+	T_EQ(RUN(NULL, 0, 0x35, 0, 0, 0, 0x1f, 0xff, 0, 0, 2, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), 0x052100);
+	T_EQ(RUN(NULL, 0, 0x35, 0, 0, 0, 0x1f, 0xff, 0, 0, 1, 0), MP_SCSI_GOOD);
+	T_EQ(h.blk.n_op[MP_BLK_FLUSH], 1);
+	hba_fini(&h);
+}
+
+static void test_prefetch_meets_its_condition_where_there_is_a_cache(void)
+{
+	setup();
+	T_EQ(RUN(NULL, 0, 0x34, 0, 0, 0, 0, 9, 0, 0, 8, 0), MP_SCSI_CONDITION_MET);
+	T_EQ(RUN(NULL, 0, 0x90, 2, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0),
+	     MP_SCSI_CONDITION_MET);
+	T_EQ(h.blk.n_op[MP_BLK_PREFETCH], 2);
+	T_EQ(RUN(NULL, 0, 0x34, 0, 0, 0, 0x1f, 0xff, 0, 0, 2, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), 0x052100);
+	h.blk.no_cache = true;
+	T_EQ(RUN(NULL, 0, 0x34, 0, 0, 0, 0, 9, 0, 0, 8, 0), MP_SCSI_GOOD);
+	hba_fini(&h);
+}
+
+static void test_defect_lists_are_empty(void)
+{
+	uint8_t data[16];
+
+	setup();
+	memset(data, 0xff, sizeof(data));
+	T_EQ(RUN(data, 16, 0x37, 0, 0x1d, 0, 0, 0, 0, 0, 16, 0), MP_SCSI_GOOD);
+	T_EQ(h.slots[0].n_moved, 4);
+	T_EQ(mp_get_be32(data), 0x001d0000);
+	T_EQ(RUN(data, 16, 0xb7, 0x0b, 0, 0, 0, 0, 0, 0, 0, 16, 0, 0), MP_SCSI_GOOD);
+	T_EQ(h.slots[0].n_moved, 8);
+	T_EQ(mp_get_be64(data), 0x000b000000000000);
+	T_EQ(RUN(data, 16, 0x37, 0, 0x1f, 0, 0, 0, 0, 0, 16, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), 0x052400);
+	hba_fini(&h);
+}
+
+static void test_unit_that_stops_without_flush_leaves_the_cache_alone(void)
+{
+	setup();
+	T_EQ(RUN(NULL, 0, 0x1b, 0, 0, 0, 4, 0), MP_SCSI_GOOD);
+	T_EQ(h.blk.n_op[MP_BLK_FLUSH], 0);
+	T_EQ(RUN(NULL, 0, 0x00, 0, 0, 0, 0, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), 0x020402);
+	hba_fini(&h);
+}
+
+static void test_unit_without_tray_or_power_conditions_refuses_them(void)
+{
+	setup();
+	T_EQ(RUN(NULL, 0, 0x1b, 0, 0, 0, 0x02, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), 0x052400);
+	T_EQ(RUN(NULL, 0, 0x1b, 0, 0, 0, 0x20, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), 0x052400);
+	hba_fini(&h);
+}
+
+/* 3 TiB: READ CAPACITY(10) can't say it, and the addresses don't fit 32 bits. */
+static void test_disk_beyond_two_tebibytes_is_addressed_in_full(void)
+{
+	static const uint64_t blocks = 3ull << 31;
+	static const uint8_t all_ones[8] = {0xff, 0xff, 0xff, 0xff, 0, 0, 2, 0};
+	uint8_t data[512], cdb[16] = {0x88};
+
+	setup();
+	h.blk.new_size_bytes = blocks * 512;
+	T_EQ(mp_scsi_disk_resized(h.bus, 0, 0), 1);
+	T_EQ(hba_sense(&h), 0x062a09);
+	T_EQ(RUN(data, 8, 0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0), MP_SCSI_GOOD);
+	T_MEM_EQ(data, all_ones, 8);
+	T_EQ(RUN(data, 32, 0x9e, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0), MP_SCSI_GOOD);
+	T_EQ(mp_get_be64(data), blocks - 1);
+	mp_put_be64(cdb + 2, blocks - 1);
+	cdb[13] = 1;
+	hba_give(&h, 0, data, 512);
+	hba_start(&h, 0, cdb, 16);
+	T_EQ(h.blk.reqs[0]->offset, (blocks - 1) * 512);
+	fake_blk_finish(&h.blk, 0, -EIO);
+	mp_scsi_free(h.bus, 0);
+	/* 32 bits of INFORMATION can't name it. */
+	T_EQ(hba_sense(&h), 0x031100);
+	h.blk.new_size_bytes = DISK_BYTES;
+	T_EQ(mp_scsi_disk_resized(h.bus, 0, 0), 1);
+	hba_fini(&h);
+}
+
+static void test_resize_is_told_to_each_initiator(void)
+{
+	setup();
+	hba_sense(&h);
+	h.initiator = 3;
+	hba_sense(&h);
+	T_EQ(mp_scsi_disk_resized(h.bus, 0, 0), 0);
+	h.blk.new_size_bytes = DISK_BYTES / 2;
+	T_EQ(mp_scsi_disk_resized(h.bus, 0, 0), 1);
+	T_EQ(hba_sense(&h), 0x062a09);
+	h.initiator = 7;
+	T_EQ(hba_sense(&h), 0x062a09);
+	T_EQ(rw16(0x88, DISK_BLOCKS / 2, 1, NULL, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), 0x052100);
+	T_EQ(mp_scsi_disk_resized(h.bus, 0, 1), -ENOENT);
+	T_EQ(mp_scsi_disk_resized(h.bus, 16, 0), -ENOENT);
+	hba_fini(&h);
+}
+
 static void test_stopped_unit_flushes_and_is_not_ready_until_started(void)
 {
 	uint8_t data[512];
@@ -247,7 +356,7 @@ static void test_read_capacity10_tells_last_block_and_size(void)
 
 static void test_read_capacity16_tells_provisioning(void)
 {
-	static const uint8_t golden[32] = {0, 0, 0, 0, 0, 0, 0x1f, 0xff, 0, 0, 2, 0, 0, 0, 0x80};
+	static const uint8_t golden[32] = {0, 0, 0, 0, 0, 0, 0x1f, 0xff, 0, 0, 2, 0, 0, 0, 0xc0};
 	uint8_t data[32];
 
 	setup();
@@ -269,6 +378,13 @@ T_MAIN(T_TEST(test_read6_of_length_zero_reads_256_blocks),
        T_TEST(test_write_that_gets_too_little_data_writes_nothing),
        T_TEST(test_read_of_which_too_little_is_taken_is_good),
        T_TEST(test_read_only_disk_is_write_protected), T_TEST(test_synchronize_cache_flushes),
+       T_TEST(test_synchronize_cache_checks_its_range),
+       T_TEST(test_prefetch_meets_its_condition_where_there_is_a_cache),
+       T_TEST(test_defect_lists_are_empty),
+       T_TEST(test_unit_that_stops_without_flush_leaves_the_cache_alone),
+       T_TEST(test_unit_without_tray_or_power_conditions_refuses_them),
+       T_TEST(test_disk_beyond_two_tebibytes_is_addressed_in_full),
+       T_TEST(test_resize_is_told_to_each_initiator),
        T_TEST(test_stopped_unit_flushes_and_is_not_ready_until_started),
        T_TEST(test_read_capacity10_tells_last_block_and_size),
        T_TEST(test_read_capacity16_tells_provisioning))

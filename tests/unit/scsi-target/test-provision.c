@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* UNMAP and WRITE SAME. */
+/* UNMAP, WRITE SAME, GET LBA STATUS. */
 #include <stdlib.h>
 
 #include "base/bytes.h"
@@ -141,7 +141,77 @@ static void test_write_same_refuses_what_its_limits_exclude(void)
 	hba_fini(&h);
 }
 
-T_MAIN(T_TEST(test_unmap_discards_each_range),
+/* A quarter of the disk is data, the next a hole, and so on. */
+static void test_lba_status_lists_extents_to_the_end(void)
+{
+	static const uint8_t cdb[16] = {0x9e, 0x12, [9] = 2, [12] = 16};
+
+	setup();
+	h.blk.extent_bytes = DISK_BYTES / 4;
+	T_EQ(hba_run(&h, cdb, 16, data, sizeof(data)), MP_SCSI_GOOD);
+	T_EQ(h.slots[0].n_moved, 8 + 4 * 16);
+	T_EQ(mp_get_be32(data), 4 + 4 * 16);
+	T_EQ(mp_get_be64(data + 8), 2);
+	T_EQ(mp_get_be32(data + 16), DISK_BLOCKS / 4 - 2);
+	T_EQ(data[20], 0);
+	T_EQ(mp_get_be64(data + 24), DISK_BLOCKS / 4);
+	T_EQ(mp_get_be32(data + 32), DISK_BLOCKS / 4);
+	T_EQ(data[36], 1);
+	T_EQ(mp_get_be64(data + 56), DISK_BLOCKS / 4 * 3);
+	T_EQ(data[68], 1);
+	hba_fini(&h);
+}
+
+static void test_lba_status_stops_where_the_buffers_end(void)
+{
+	static const uint8_t some[16] = {0x9e, 0x12, [13] = 40},
+			     all[16] = {0x9e, 0x12, [12] = 0xff};
+
+	setup();
+	h.blk.extent_bytes = 2048;
+	T_EQ(hba_run(&h, some, 16, data, sizeof(data)), MP_SCSI_GOOD);
+	T_EQ(h.slots[0].n_moved, 40);
+	T_EQ(h.blk.n_op[MP_BLK_STATUS], 2);
+	T_EQ(hba_run(&h, all, 16, data, sizeof(data)), MP_SCSI_GOOD);
+	T_EQ(h.slots[0].n_moved, 8 + 251 * 16);
+	T_EQ(mp_get_be64(data + 8 + 250 * 16), 250 * 4);
+	hba_fini(&h);
+}
+
+static void test_lba_status_calls_a_block_deallocated_only_if_all_of_it_is(void)
+{
+	static const uint8_t cdb[16] = {0x9e, 0x12, [12] = 16};
+
+	setup();
+	h.blk.extent_bytes = 768; /* data 0-767, hole 768-1535, data ... */
+	T_EQ(hba_run(&h, cdb, 16, data, sizeof(data)), MP_SCSI_GOOD);
+	T_EQ(mp_get_be32(data + 16), 2); /* the second block has some data */
+	T_EQ(data[20], 0);
+	T_EQ(mp_get_be64(data + 24), 2);
+	T_EQ(mp_get_be32(data + 32), 1);
+	T_EQ(data[36], 1);
+	hba_fini(&h);
+}
+
+static void test_lba_status_checks_its_address(void)
+{
+	setup();
+	T_EQ(RUN(64, 0x9e, 0x12, 0, 0, 0, 0, 0, 0, 0x20, 0, 0, 0, 0, 64, 0, 0),
+	     MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), 0x052100);
+	T_EQ(RUN(64, 0x9e, 0x12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), MP_SCSI_GOOD);
+	T_EQ(h.slots[0].n_moved, 0);
+	h.blk.can_discard = false;
+	T_EQ(RUN(64, 0x9e, 0x12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 64, 0, 0),
+	     MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), 0x052400);
+	hba_fini(&h);
+}
+
+T_MAIN(T_TEST(test_lba_status_lists_extents_to_the_end),
+       T_TEST(test_lba_status_stops_where_the_buffers_end),
+       T_TEST(test_lba_status_calls_a_block_deallocated_only_if_all_of_it_is),
+       T_TEST(test_lba_status_checks_its_address), T_TEST(test_unmap_discards_each_range),
        T_TEST(test_unmap_with_one_bad_range_discards_nothing),
        T_TEST(test_unmap_list_that_claims_more_than_it_has_is_refused),
        T_TEST(test_unmap_is_unknown_where_nothing_can_be_discarded),
