@@ -37,6 +37,8 @@ enum {
 	MP_OP_DISCARD = 1 << 6, /* only where blocks can be unmapped */
 };
 
+#define MP_CDB_USAGE_BYTES 16u
+
 struct mp_scsi_op {
 	uint8_t opcode;
 	uint8_t service_action; /* where has_service_action */
@@ -46,7 +48,7 @@ struct mp_scsi_op {
 	uint16_t flags;
 	void (*start)(struct mp_scsi_side *s);
 	const char *name;
-	uint8_t usage[16]; /* CDB bits that mean something (SPC-4 6.35) */
+	uint8_t usage[MP_CDB_USAGE_BYTES]; /* CDB bits that mean something (SPC-4 6.35) */
 };
 
 enum mp_scsi_type {
@@ -326,7 +328,10 @@ void mp_cdb_index(const struct mp_scsi_op *index[256], enum mp_scsi_type type);
 /** mp_cdb_decode() - NULL and *ret_sense when it is no command of this unit */
 const struct mp_scsi_op *mp_cdb_decode(const struct mp_scsi_lun *lun, const uint8_t *cdb,
 				       unsigned int len, struct mp_scsi_sense *ret_sense);
+/** mp_cdb_has_stray() - is a bit set that means nothing? Then *ret_sense points at it */
+bool mp_cdb_has_stray(const struct mp_scsi_side *s, struct mp_scsi_sense *ret_sense);
 void mp_cmd_report_opcodes(struct mp_scsi_side *s);
+void mp_cmd_report_tmfs(struct mp_scsi_side *s);
 
 /* mode.c */
 /** mp_mode_init() - current and saved values are the default ones */

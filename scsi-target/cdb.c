@@ -6,11 +6,19 @@
  * once for a bus; decoding is one load. Commands that share an operation code
  * stand side by side in the table and are told apart by their service action.
  * The usage bits are what REPORT SUPPORTED OPERATION CODES returns: which bits
- * of the CDB mean something.
+ * of the CDB mean something. Any other bit that is set makes the command fail,
+ * with a pointer to that bit, before its handler sees it: so each reserved and
+ * obsolete field, and each that we don't support, is refused by one comparison
+ * of 16 bytes. What passes in spite of that:
+ *
+ *	the LUN in bits 7:5 of byte 1, where SCSI-2 has it, if it is ours
+ *	the vendor specific bits 7:6 of the control byte
+ *	bytes that the adapter fetched behind the CDB
  */
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/err.h"
 #include "scsi-target/bus.h"
 
 #define LEN4    0xff, 0xff, 0xff, 0xff
@@ -100,6 +108,52 @@ const struct mp_scsi_op *mp_cdb_decode(const struct mp_scsi_lun *lun, const uint
 	return NULL;
 }
 
+#define CONTROL_VENDOR 0xc0
+#define TAIL4          0xff, 0xff, 0xff, 0xff
+
+/* By length of the CDB: bits that no command looks at. */
+static const uint8_t overlooked[MP_CDB_USAGE_BYTES + 1][MP_CDB_USAGE_BYTES] = {
+	[6] = {[5] = CONTROL_VENDOR, 0xff, 0xff, TAIL4, TAIL4},
+	[10] = {[9] = CONTROL_VENDOR, 0xff, 0xff, TAIL4},
+	[12] = {[11] = CONTROL_VENDOR, TAIL4},
+	[16] = {[15] = CONTROL_VENDOR},
+};
+
+static uint64_t stray(const struct mp_scsi_op *op, const uint8_t *cdb, size_t at)
+{
+	uint64_t bits, usage, ignored;
+
+	memcpy(&bits, cdb + at, sizeof(bits));
+	memcpy(&usage, op->usage + at, sizeof(usage));
+	memcpy(&ignored, overlooked[op->cdb_len] + at, sizeof(ignored));
+	return bits & ~(usage | ignored);
+}
+
+static struct mp_scsi_sense first_stray(const struct mp_scsi_op *op, const uint8_t *cdb)
+{
+	unsigned int byte = 0, bits = 0;
+
+	for (; !bits; byte++)
+		bits = cdb[byte] & (uint8_t) ~(op->usage[byte] | overlooked[op->cdb_len][byte]);
+	return mp_sense_cdb_field(byte - 1, 31u - (unsigned int)__builtin_clz(bits));
+}
+
+bool mp_cdb_has_stray(const struct mp_scsi_side *s, struct mp_scsi_sense *ret_sense)
+{
+	const struct mp_scsi_op *op = s->op;
+	uint8_t cdb[MP_CDB_USAGE_BYTES];
+
+	if (mp_likely(!(stray(op, s->t->cdb, 0) | stray(op, s->t->cdb, 8))))
+		return false;
+	memcpy(cdb, s->t->cdb, sizeof(cdb));
+	if (cdb[1] >> 5 == s->t->lun)
+		cdb[1] &= 0x1f;
+	if (!(stray(op, cdb, 0) | stray(op, cdb, 8)))
+		return false;
+	*ret_sense = first_stray(op, cdb);
+	return true;
+}
+
 /* Command timeouts descriptor: "no estimate". */
 static unsigned int put_timeouts(uint8_t *out)
 {
@@ -166,4 +220,22 @@ void mp_cmd_report_opcodes(struct mp_scsi_side *s)
 					    : put_one(op, timeouts, mp_task_buf(s));
 		mp_task_reply(s, len, mp_get_be32(cdb + 6));
 	}
+}
+
+/* ABORT TASK, ABORT TASK SET, CLEAR TASK SET, LOGICAL UNIT RESET, TARGET RESET. */
+#define TASK_MANAGEMENT 0xda
+
+void mp_cmd_report_tmfs(struct mp_scsi_side *s)
+{
+	bool is_long = s->t->cdb[2] & 0x80; /* REPD: with time-outs, which are none */
+	uint32_t alloc_len = mp_get_be32(s->t->cdb + 6);
+	uint8_t *out = mp_task_buf(s);
+
+	if (alloc_len < 4) {
+		mp_task_bad_field(s, 6, 8);
+		return;
+	}
+	out[0] = TASK_MANAGEMENT;
+	out[3] = is_long ? 12 : 0;
+	mp_task_reply(s, is_long ? 16 : 4, alloc_len);
 }

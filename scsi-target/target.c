@@ -5,7 +5,7 @@
  * A command is looked at twice. On arrival, against its nexus: is the tag in
  * use, is it its turn? When its turn comes, against the unit, in the order
  * that the standard gives: is there a unit, does it have a unit attention to
- * report, is the command known, does a reservation, the missing medium or the
+ * report, is the command known, are its bits, does a reservation, the missing medium or the
  * write protection forbid it? Then its handler runs.
  *
  * A unit that isn't there is a real object too (bus->absent), so that INQUIRY
@@ -21,8 +21,6 @@
 #include "scsi-target/bus.h"
 
 #define OPCODE_REQUEST_SENSE 0x03u
-#define CONTROL_NACA         0x04u
-#define CONTROL_LINK         0x01u
 
 int mp_scsi_bus_create(const struct mp_scsi_bus_cfg *cfg, struct mp_scsi_bus **ret_bus)
 {
@@ -98,12 +96,10 @@ static bool unit_objects(struct mp_scsi_side *s, struct mp_scsi_sense *ret_sense
 {
 	struct mp_scsi_lun *lun = s->lun;
 	uint16_t flags = s->op->flags;
-	uint8_t control = s->t->cdb[s->op->cdb_len - 1];
 
-	if (control & (CONTROL_NACA | CONTROL_LINK))
-		*ret_sense = mp_sense_cdb_field(s->op->cdb_len - 1u,
-						control & CONTROL_NACA ? 2 : 0);
-	else if ((flags & MP_OP_MEDIUM) && !lun->blk)
+	if (mp_cdb_has_stray(s, ret_sense))
+		return true;
+	if ((flags & MP_OP_MEDIUM) && !lun->blk)
 		*ret_sense = mp_cd_no_medium(lun);
 	else if ((flags & MP_OP_MEDIUM) && lun->stopped)
 		*ret_sense = mp_sense_stopped;

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the decoder refuses, and what REPORT SUPPORTED OPERATION CODES and
+ * REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS say. The list of commands that the
+ * tests walk is the one that an initiator gets.
+ */
+#include "base/bytes.h"
+#include "tests/lib/fake_hba.h"
+#include "tests/lib/t.h"
+
+static struct fake_hba h;
+static uint8_t data[4096];
+
+static void setup(void)
+{
+	hba_init(&h, 4 << 20, 1 << 20);
+	h.blk.can_discard = true;
+	memset(data, 0xee, sizeof(data));
+}
+
+#define RUN(len, ...) HBA_RUN(&h, data, (len), __VA_ARGS__)
+
+struct command {
+	uint8_t opcode, action;
+	bool has_action;
+	uint8_t len;
+	uint8_t usage[16];
+};
+
+/* Fills @list with all commands and their usage bits; returns how many there are. */
+static unsigned int fetch_commands(struct command list[256])
+{
+	unsigned int n;
+
+	T_EQ(RUN(4096, 0xa3, 0x0c, 0, 0, 0, 0, 0, 0, 0x10, 0, 0, 0), MP_SCSI_GOOD);
+	n = mp_get_be32(data) / 8;
+	for (unsigned int i = 0; i < n; i++)
+		list[i] = (struct command){.opcode = data[4 + 8 * i],
+					   .action = data[4 + 8 * i + 3],
+					   .has_action = data[4 + 8 * i + 5] & 0x01,
+					   .len = data[4 + 8 * i + 7]};
+	for (unsigned int i = 0; i < n; i++) {
+		T_EQ(RUN(64, 0xa3, 0x0c, list[i].has_action ? 2 : 1, list[i].opcode, 0,
+			 list[i].action, 0, 0, 0, 64, 0, 0),
+		     MP_SCSI_GOOD);
+		T_EQ(data[1], 3);
+		T_EQ(data[3], list[i].len);
+		memcpy(list[i].usage, data + 4, list[i].len);
+	}
+	return n;
+}
+
+/* Run @c with nothing but one bit set. */
+static int run_with_bit(const struct command *c, unsigned int byte, unsigned int bit)
+{
+	uint8_t cdb[16] = {c->opcode, c->has_action ? c->action : 0};
+
+	cdb[byte] |= (uint8_t)(1u << bit);
+	return hba_run(&h, cdb, c->len, data, sizeof(data));
+}
+
+static bool is_overlooked(const struct command *c, unsigned int byte, unsigned int bit)
+{
+	return byte + 1 == c->len && bit >= 6;
+}
+
+static void check_refused(const struct command *c, unsigned int byte, unsigned int bit)
+{
+	int status = run_with_bit(c, byte, bit);
+
+	T_EQ(RUN(18, 0x03, 0, 0, 0, 18, 0), MP_SCSI_GOOD);
+	if (data[15] != (0xc8 | bit))
+		t_diag("%02x/%02x byte %u bit %u", c->opcode, c->action, byte, bit);
+	T_EQ(status, MP_SCSI_CHECK_CONDITION);
+	T_EQ(data[2] << 16 | data[12] << 8 | data[13], 0x052400);
+	T_EQ(data[15], 0xc8 | bit);
+	T_EQ(mp_get_be16(data + 16), byte);
+}
+
+static unsigned int check_command(const struct command *c)
+{
+	unsigned int n = 0;
+
+	/* The service action is what tells commands apart, so none of its bits is stray. */
+	for (unsigned int i = c->has_action ? 13 : 8; i < c->len * 8u; i++) {
+		if ((c->usage[i / 8] >> i % 8 & 1) || is_overlooked(c, i / 8, i % 8))
+			continue;
+		check_refused(c, i / 8, i % 8);
+		n++;
+	}
+	return n;
+}
+
+static void test_each_bit_that_means_nothing_is_refused_and_pointed_at(void)
+{
+	struct command list[256];
+	unsigned int n, n_bits = 0;
+
+	setup();
+	n = fetch_commands(list);
+	T_OK(n > 30);
+	for (unsigned int i = 0; i < n; i++)
+		n_bits += check_command(&list[i]);
+	T_OK(n_bits > 500);
+	T_EQ(h.blk.n_reqs, 0);
+	hba_fini(&h);
+}
+
+static void test_first_of_several_stray_bits_is_pointed_at(void)
+{
+	setup();
+	T_EQ(RUN(0, 0x00, 0, 0x30, 0xff, 0, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(RUN(18, 0x03, 0, 0, 0, 18, 0), MP_SCSI_GOOD);
+	T_EQ(data[15], 0xc8 | 5);
+	T_EQ(mp_get_be16(data + 16), 2);
+	hba_fini(&h);
+}
+
+static void test_lun_of_old_initiators_passes_when_it_is_ours(void)
+{
+	struct mp_scsi_disk_cfg disk = {.lun = 5, .logical_bytes = 512};
+
+	setup();
+	disk.blk = &h.blk;
+	T_EQ(mp_scsi_disk_add(h.bus, &disk), 0);
+	h.tasks[0].lun = 5;
+	hba_sense(&h);
+	T_EQ(RUN(0, 0x00, 0xa0, 0, 0, 0, 0), MP_SCSI_GOOD);
+	T_EQ(RUN(512, 0x28, 0xa0, 0, 0, 0, 0, 0, 0, 1, 0), MP_SCSI_GOOD);
+	T_EQ(RUN(36, 0x12, 0xa0, 0, 0, 36, 0), MP_SCSI_GOOD);
+	T_EQ(RUN(512, 0x28, 0x80, 0, 0, 0, 0, 0, 0, 1, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(RUN(18, 0x03, 0xa0, 0, 0, 18, 0), MP_SCSI_GOOD);
+	T_EQ(data[15], 0xcf);
+	T_EQ(mp_get_be16(data + 16), 1);
+	hba_fini(&h);
+}
+
+static void test_vendor_bits_of_the_control_byte_pass(void)
+{
+	setup();
+	T_EQ(RUN(0, 0x00, 0, 0, 0, 0, 0xc0), MP_SCSI_GOOD);
+	T_EQ(RUN(512, 0x28, 0, 0, 0, 0, 0, 0, 0, 1, 0x80), MP_SCSI_GOOD);
+	hba_fini(&h);
+}
+
+static void test_bytes_behind_the_cdb_pass(void)
+{
+	setup();
+	T_EQ(RUN(0, 0x00, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff), MP_SCSI_GOOD);
+	hba_fini(&h);
+}
+
+static void test_supported_task_management_functions(void)
+{
+	static const uint8_t golden[16] = {0xda, 0, 0, 12};
+
+	setup();
+	T_EQ(RUN(64, 0xa3, 0x0d, 0, 0, 0, 0, 0, 0, 0, 64, 0, 0), MP_SCSI_GOOD);
+	T_EQ(h.slots[0].n_moved, 4);
+	T_EQ(data[0], 0xda);
+	T_EQ(data[3], 0);
+	T_EQ(RUN(64, 0xa3, 0x0d, 0x80, 0, 0, 0, 0, 0, 0, 64, 0, 0), MP_SCSI_GOOD);
+	T_EQ(h.slots[0].n_moved, 16);
+	T_MEM_EQ(data, golden, 16);
+	T_EQ(RUN(64, 0xa3, 0x0d, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), 0x052400);
+	hba_fini(&h);
+}
+
+T_MAIN(T_TEST(test_each_bit_that_means_nothing_is_refused_and_pointed_at),
+       T_TEST(test_first_of_several_stray_bits_is_pointed_at),
+       T_TEST(test_lun_of_old_initiators_passes_when_it_is_ours),
+       T_TEST(test_vendor_bits_of_the_control_byte_pass), T_TEST(test_bytes_behind_the_cdb_pass),
+       T_TEST(test_supported_task_management_functions))
