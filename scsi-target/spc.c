@@ -16,9 +16,10 @@
 #define INQUIRY_MAX_BYTES 256u
 
 /* Standards that we claim to follow; without a year, as none was certified. */
-static const uint16_t version_descriptors[MP_SCSI_N_TYPES][3] = {
-	[MP_SCSI_DISK] = {0x0080, 0x0460, 0x04c0}, /* SAM-4, SPC-4, SBC-3 */
-	[MP_SCSI_CDROM] = {0x0080, 0x0460, 0x04e0}, /* SAM-4, SPC-4, MMC-6 */
+#define N_VERSIONS 4u
+static const uint16_t version_descriptors[MP_SCSI_N_TYPES][N_VERSIONS] = {
+	[MP_SCSI_DISK] = {0x0080, 0x0460, 0x0b00, 0x04c0}, /* SAM-4, SPC-4, SPI-3, SBC-3 */
+	[MP_SCSI_CDROM] = {0x0080, 0x0460, 0x0b00, 0x04e0}, /* SAM-4, SPC-4, SPI-3, MMC-6 */
 };
 
 static void put_identity(const struct mp_scsi_lun *lun, uint8_t *out)
@@ -27,7 +28,7 @@ static void put_identity(const struct mp_scsi_lun *lun, uint8_t *out)
 	out[1] = lun->removable ? 0x80 : 0;
 	out[2] = 0x06; /* SPC-4 */
 	out[3] = 0x12; /* HISUP, response data format 2 */
-	out[7] = 0x12; /* SYNC, CMDQUE */
+	out[7] = 0x32; /* WBUS16, SYNC, CMDQUE; byte 56: single transitions only, no QAS, no IU */
 	if (lun->absent) {
 		memset(out + 8, ' ', 28);
 		return;
@@ -35,7 +36,7 @@ static void put_identity(const struct mp_scsi_lun *lun, uint8_t *out)
 	memcpy(out + 8, lun->vendor, 8);
 	memcpy(out + 16, lun->product, 16);
 	memcpy(out + 32, lun->revision, 4);
-	for (unsigned int i = 0; i < 3; i++)
+	for (unsigned int i = 0; i < N_VERSIONS; i++)
 		mp_put_be16(out + 58 + 2 * i, version_descriptors[lun->type][i]);
 }
 

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Vital product data pages (SPC-4 7.8, SBC-3 6.6): one function a page, one table. */
+/* Vital product data (SPC-4 7.8, SBC-3 6.6): one function a page, one table (vpd_pages.def). */
 #include <string.h>
 
 #include "base/bytes.h"
 #include "scsi-target/bus.h"
 
-#define HEADER_BYTES     4u
-#define FIRST_BLOCK_PAGE 0xb0u /* from here on they are about disks */
+#define HEADER_BYTES 4u
 
 static unsigned int put_supported(const struct mp_scsi_lun *lun, uint8_t *out);
 
@@ -18,26 +17,57 @@ static unsigned int put_serial(const struct mp_scsi_lun *lun, uint8_t *out)
 	return len;
 }
 
-/* A T10 vendor id designator always, an NAA one if there is a world wide name. */
+#define BINARY        0x01u
+#define ASCII         0x02u
+#define PARALLEL_SCSI 0x10u /* protocol identifier */
+#define T10_VENDOR_ID 0x01u /* of the logical unit, as the next one */
+#define NAA           0x03u
+#define RELATIVE_PORT 0x94u /* of the target port; the protocol identifier is valid */
+
+static unsigned int put_designator(uint8_t *out, uint8_t code_set, uint8_t kind, unsigned int len)
+{
+	out[0] = code_set;
+	out[1] = kind;
+	out[3] = (uint8_t)len;
+	return 4 + len;
+}
+
+/*
+ * A T10 vendor id designator always, an NAA one if there is a world wide name;
+ * and the port, which is the target's only one.
+ */
 static unsigned int put_identification(const struct mp_scsi_lun *lun, uint8_t *out)
 {
 	unsigned int n = 8 + 16 + (unsigned int)strlen(lun->serial), len;
 
-	out[0] = 0x02; /* ASCII */
-	out[1] = 0x01; /* T10 vendor id, of the logical unit */
-	out[3] = (uint8_t)n;
 	memcpy(out + 4, lun->vendor, 8);
 	memcpy(out + 12, lun->product, 16);
 	memcpy(out + 28, lun->serial, n - 24);
-	len = 4 + n;
+	len = put_designator(out, ASCII, T10_VENDOR_ID, n);
 	if (lun->wwn) {
-		out[len] = 0x01; /* binary */
-		out[len + 1] = 0x03; /* NAA */
-		out[len + 3] = 8;
 		mp_put_be64(out + len + 4, lun->wwn);
-		len += 12;
+		len += put_designator(out + len, BINARY, NAA, 8);
 	}
-	return len;
+	mp_put_be16(out + len + 4 + 2, 1);
+	return len + put_designator(out + len, PARALLEL_SCSI | BINARY, RELATIVE_PORT, 4);
+}
+
+static unsigned int put_extended(const struct mp_scsi_lun *lun, uint8_t *out)
+{
+	(void)lun;
+	out[1] = 0x07; /* HEADSUP, ORDSUP, SIMPSUP */
+	out[2] = 0x01; /* V_SUP: there is a volatile cache */
+	mp_put_be16(out + 6, 1); /* minutes that the extended self-test takes */
+	return 60;
+}
+
+/* All initiators share all pages, and each unit has its own. */
+static unsigned int put_mode_policy(const struct mp_scsi_lun *lun, uint8_t *out)
+{
+	(void)lun;
+	out[0] = 0x3f;
+	out[1] = 0xff;
+	return 4;
 }
 
 static unsigned int put_limits(const struct mp_scsi_lun *lun, uint8_t *out)
@@ -74,14 +104,18 @@ static unsigned int put_provisioning(const struct mp_scsi_lun *lun, uint8_t *out
 	return 4;
 }
 
-static const struct {
-	uint8_t code;
-	bool needs_serial;
+#define DISK  (1u << MP_SCSI_DISK)
+#define CDROM (1u << MP_SCSI_CDROM)
+#define ANY   (DISK | CDROM)
+
+#define VPD_PAGE(page_code, unit_types, put_rest, text)                                            \
+	{.code = (page_code), .types = (unit_types), .put = (put_rest)},
+
+static const struct page {
+	uint8_t code, types; /* bits of enum mp_scsi_type */
 	unsigned int (*put)(const struct mp_scsi_lun *lun, uint8_t *out);
 } pages[] = {
-	{0x00, false, put_supported},       {0x80, true, put_serial},
-	{0x83, false, put_identification},  {0xb0, false, put_limits},
-	{0xb1, false, put_characteristics}, {0xb2, false, put_provisioning},
+#include "scsi-target/vpd_pages.def"
 };
 
 #define N_PAGES (sizeof(pages) / sizeof(pages[0]))
@@ -91,9 +125,9 @@ static bool has_page(const struct mp_scsi_lun *lun, size_t i)
 {
 	if (lun->absent)
 		return pages[i].code == 0x00;
-	if (lun->type != MP_SCSI_DISK && pages[i].code >= FIRST_BLOCK_PAGE)
+	if (!(pages[i].types & 1u << lun->type))
 		return false;
-	return !pages[i].needs_serial || lun->serial[0];
+	return pages[i].put != put_serial || lun->serial[0];
 }
 
 static unsigned int put_supported(const struct mp_scsi_lun *lun, uint8_t *out)

@@ -45,7 +45,7 @@ static void address(unsigned int target, unsigned int lun)
 
 static void test_inquiry_of_36_bytes(void)
 {
-	static const uint8_t golden[36] = "\x00\x00\x06\x12\x1f\x00\x00\x12"
+	static const uint8_t golden[36] = "\x00\x00\x06\x12\x1f\x00\x00\x32"
 					  "mpring  "
 					  "mpring HARDDISK "
 					  "0.1 ";
@@ -95,12 +95,14 @@ static void test_inquiry_with_page_but_without_evpd_is_refused(void)
 
 static void test_vpd_pages_of_a_disk_with_serial_and_wwn(void)
 {
-	static const uint8_t supported[] = {0, 0, 0, 6, 0, 0x80, 0x83, 0xb0, 0xb1, 0xb2};
+	static const uint8_t supported[] = {0,    0,    0,    8,    0,    0x80,
+					    0x83, 0x86, 0x87, 0xb0, 0xb1, 0xb2};
 	static const uint8_t serial[] = {0, 0x80, 0, 3, 'S', 'N', '1'};
-	static const uint8_t id[] = "\x00\x83\x00\x2b"
+	static const uint8_t id[] = "\x00\x83\x00\x33"
 				    "\x02\x01\x00\x1b"
 				    "VENDOR  PRODUCT         SN1"
-				    "\x01\x03\x00\x08\x50\x01\x23\x45\x67\x89\xab\xcd";
+				    "\x01\x03\x00\x08\x50\x01\x23\x45\x67\x89\xab\xcd"
+				    "\x11\x94\x00\x04\x00\x00\x00\x01";
 	struct mp_scsi_disk_cfg disk = {.logical_bytes = 512,
 					.vendor = "VENDOR",
 					.product = "PRODUCT",
@@ -119,6 +121,31 @@ static void test_vpd_pages_of_a_disk_with_serial_and_wwn(void)
 	T_EQ(RUN(255, 0x12, 1, 0x83, 0, 255, 0), MP_SCSI_GOOD);
 	T_EQ(h.slots[0].n_moved, sizeof(id) - 1);
 	T_MEM_EQ(data, id, sizeof(id) - 1);
+	hba_fini(&h);
+}
+
+static void test_extended_inquiry_and_mode_page_policy(void)
+{
+	static const uint8_t extended[14] = {0, 0x86, 0, 60, 0, 7, 1, 0, 0, 0, 0, 1};
+	static const uint8_t policy[8] = {0, 0x87, 0, 4, 0x3f, 0xff};
+
+	setup();
+	T_EQ(RUN(255, 0x12, 1, 0x86, 0, 255, 0), MP_SCSI_GOOD);
+	T_EQ(h.slots[0].n_moved, 64);
+	T_MEM_EQ(data, extended, sizeof(extended));
+	T_EQ(RUN(255, 0x12, 1, 0x87, 0, 255, 0), MP_SCSI_GOOD);
+	T_EQ(h.slots[0].n_moved, sizeof(policy));
+	T_MEM_EQ(data, policy, sizeof(policy));
+	hba_fini(&h);
+}
+
+static void test_inquiry_names_the_standards(void)
+{
+	static const uint8_t golden[10] = {0, 0, 0x00, 0x80, 0x04, 0x60, 0x0b, 0x00, 0x04, 0xc0};
+
+	setup();
+	T_EQ(RUN(96, 0x12, 0, 0, 0, 96, 0), MP_SCSI_GOOD);
+	T_MEM_EQ(data + 56, golden, sizeof(golden));
 	hba_fini(&h);
 }
 
@@ -319,6 +346,7 @@ T_MAIN(T_TEST(test_inquiry_of_36_bytes), T_TEST(test_inquiry_fills_what_was_aske
        T_TEST(test_inquiry_of_zero_bytes_moves_nothing),
        T_TEST(test_inquiry_with_page_but_without_evpd_is_refused),
        T_TEST(test_vpd_pages_of_a_disk_with_serial_and_wwn),
+       T_TEST(test_extended_inquiry_and_mode_page_policy), T_TEST(test_inquiry_names_the_standards),
        T_TEST(test_vpd_without_serial_has_no_page_80), T_TEST(test_vpd_limits_tell_how_to_discard),
        T_TEST(test_absent_unit_says_so_and_does_nothing_else),
        T_TEST(test_report_luns_lists_the_targets_units_only), T_TEST(test_bad_disks_are_refused),
