@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "scsi-target/buffer.h"
+#include "scsi-target/log.h"
 #include "scsi-target/cdrom.h"
 #include "scsi-target/scsi.h"
 #include "scsi-target/sense.h"
@@ -150,6 +151,7 @@ struct mp_scsi_lun {
 	struct mp_scsi_queue range_waiters; /* oldest first */
 	unsigned int n_holds; /* ranges that are held, and who waits; 0: nobody looks */
 	uint16_t tag_count[MP_TAG_SLOTS]; /* tasks that hold a tag with that low byte */
+	struct mp_scsi_log log;
 	/* Seldom looked at. */
 	struct mp_scsi_mode mode;
 };
@@ -350,6 +352,13 @@ bool mp_exceptions_on_request(const struct mp_scsi_lun *lun, struct mp_scsi_sens
 /** mp_exceptions_end() - end a task that went well: GOOD, or what is pending */
 void mp_exceptions_end(struct mp_scsi_side *s);
 
+/* log.c */
+/** mp_log_medium() - the task's block request went well */
+void mp_log_medium(struct mp_scsi_side *s);
+/** mp_log_error() - the task's block request has failed, and that is reported */
+void mp_log_error(struct mp_scsi_side *s);
+void mp_log_selftest(struct mp_scsi_lun *lun, const struct mp_log_selftest *test);
+
 /* vpd.c */
 /** mp_vpd_page() - write the page to @out (a zeroed page); returns its length, 0: no such page */
 unsigned int mp_vpd_page(const struct mp_scsi_lun *lun, uint8_t page, uint8_t *out);
@@ -361,6 +370,8 @@ void mp_cmd_report_luns(struct mp_scsi_side *s);
 void mp_cmd_reserve(struct mp_scsi_side *s);
 void mp_cmd_release(struct mp_scsi_side *s);
 void mp_cmd_send_diagnostic(struct mp_scsi_side *s);
+void mp_cmd_log_sense(struct mp_scsi_side *s);
+void mp_cmd_log_select(struct mp_scsi_side *s);
 void mp_cmd_nothing(struct mp_scsi_side *s);
 void mp_cmd_mode_sense(struct mp_scsi_side *s);
 void mp_cmd_mode_select(struct mp_scsi_side *s);
@@ -408,6 +419,10 @@ size_t mp_verify_first_difference(const uint8_t *a, const uint8_t *b, size_t n);
 void mp_verify_half(struct mp_scsi_side *s, void (*next)(struct mp_scsi_side *));
 /** mp_verify_chunk() - how many blocks come next: what is left, at most half a buffer */
 uint32_t mp_verify_chunk(const struct mp_scsi_side *s);
+
+/* A geometry that multiplies to about the capacity, for those who must have one. */
+#define MP_DISK_HEADS              16u
+#define MP_DISK_SECTORS            63u /* per track */
 
 #define MP_DISK_MAX_SAME_BYTES     (1ull << 30) /* WRITE SAME */
 #define MP_DISK_MAX_UNMAP_BYTES    (1ull << 32)

@@ -252,6 +252,7 @@ void mp_cmd_seek(struct mp_scsi_side *s)
 
 static void stopped(struct mp_scsi_side *s)
 {
+	s->lun->log.n_stops += !s->lun->stopped;
 	s->lun->stopped = true;
 	mp_task_good(s);
 }

@@ -61,6 +61,7 @@ static void report(struct mp_scsi_side *s)
 		sense.has_info = true;
 		sense.info = (s->req.offset + s->req.moved) / s->lun->logical_bytes;
 	}
+	mp_log_error(s);
 	mp_task_fail(s, sense);
 }
 

@@ -33,10 +33,7 @@
 
 enum { PC_CURRENT, PC_CHANGEABLE, PC_DEFAULT, PC_SAVED };
 
-/* A geometry that multiplies to about the capacity, for those who must have one. */
-#define HEADS             16u
-#define SECTORS_PER_TRACK 63u
-#define RPM               15000u
+#define RPM 15000u
 
 static void put_zeros(const struct mp_scsi_lun *lun, uint8_t *out)
 {
@@ -53,19 +50,19 @@ static void put_recovery(const struct mp_scsi_lun *lun, uint8_t *out)
 
 static void put_format(const struct mp_scsi_lun *lun, uint8_t *out)
 {
-	mp_put_be16(out + 10, SECTORS_PER_TRACK);
+	mp_put_be16(out + 10, MP_DISK_SECTORS);
 	mp_put_be16(out + 12, (uint16_t)lun->logical_bytes);
 	out[20] = (uint8_t)(0x40 | (lun->removable ? 0x20 : 0)); /* hard sectors; RMB */
 }
 
 static void put_geometry(const struct mp_scsi_lun *lun, uint8_t *out)
 {
-	uint64_t cylinders = lun->n_blocks / (HEADS * SECTORS_PER_TRACK);
+	uint64_t cylinders = lun->n_blocks / (MP_DISK_HEADS * MP_DISK_SECTORS);
 
 	if (cylinders > 0xffffff)
 		cylinders = 0xffffff;
 	mp_put_be24(out + 2, (uint32_t)cylinders);
-	out[5] = HEADS;
+	out[5] = MP_DISK_HEADS;
 	mp_put_be24(out + 6, (uint32_t)cylinders); /* write precompensation: none */
 	mp_put_be24(out + 9, (uint32_t)cylinders); /* reduced write current: none */
 	mp_put_be16(out + 20, RPM);

@@ -95,10 +95,27 @@ void mp_bus_pump(struct mp_scsi_bus *bus)
 	bus->pumping = false;
 }
 
+/* For the unit's log: commands that moved data to or from the medium. */
+static void count_command(const struct mp_scsi_side *s)
+{
+	struct mp_scsi_log *log = &s->lun->log;
+
+	if (!s->op || (s->op->flags & (MP_OP_MEDIUM | MP_OP_PAGE)) != MP_OP_MEDIUM)
+		return;
+	if (s->t->dir == MP_SCSI_DATA_IN) {
+		log->n_in++;
+		log->n_in_bytes += s->t->xfer_done;
+	} else if (s->t->dir == MP_SCSI_DATA_OUT) {
+		log->n_out++;
+		log->n_out_bytes += s->t->xfer_done;
+	}
+}
+
 void mp_task_end(struct mp_scsi_side *s, uint8_t status)
 {
 	struct mp_scsi_bus *bus = s->bus;
 
+	count_command(s);
 	mp_task_drop_buffer(s);
 	mp_taskset_leave(s);
 	s->t->status = status;
@@ -170,10 +187,12 @@ static void io_done(struct mp_blk_req *req)
 	struct mp_scsi_bus *bus = s->bus;
 
 	bus->n_busy--;
-	if (mp_unlikely(req->result < 0 || s->doom))
+	if (mp_unlikely(req->result < 0 || s->doom)) {
 		io_ended_badly(s);
-	else
+	} else {
+		mp_log_medium(s);
 		s->next(s);
+	}
 	/* It may have gone on without ending; but its request has ended. */
 	if (mp_unlikely(bus->n_range_waits))
 		mp_bus_pump(bus);

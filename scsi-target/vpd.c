@@ -56,7 +56,7 @@ static unsigned int put_extended(const struct mp_scsi_lun *lun, uint8_t *out)
 {
 	(void)lun;
 	out[1] = 0x07; /* HEADSUP, ORDSUP, SIMPSUP */
-	out[2] = 0x01; /* V_SUP: there is a volatile cache */
+	out[2] = 0x01; /* V_SUP: a cache that power takes with it */
 	mp_put_be16(out + 6, 1); /* minutes that the extended self-test takes */
 	return 60;
 }
