@@ -92,6 +92,22 @@ struct mp_scsi_mode {
 	uint8_t current[MP_MODE_BYTES], saved[MP_MODE_BYTES];
 };
 
+/* What RECEIVE DIAGNOSTIC RESULTS will answer: the page, and a translated address. */
+struct mp_scsi_diag {
+	uint8_t page, from, to; /* address formats */
+	uint64_t lba;
+};
+
+/* READ BUFFER, WRITE BUFFER. With a header of 4 bytes the data must fit one page. */
+#define MP_IOBUF_BYTES      2048u
+#define MP_IOBUF_ECHO_BYTES 512u
+struct mp_scsi_iobuf {
+	uint8_t data[MP_IOBUF_BYTES], echo[MP_IOBUF_ECHO_BYTES];
+	uint16_t echo_len;
+	uint16_t echo_writers; /* bit n: initiator n has written to it */
+	uint8_t echo_owner; /* who was the last */
+};
+
 #define MP_TAG_SLOTS  257u /* 256 tags and "untagged" */
 #define MP_NOBODY     0xffu
 #define MP_INITIATORS 16u
@@ -153,6 +169,8 @@ struct mp_scsi_lun {
 	uint16_t tag_count[MP_TAG_SLOTS]; /* tasks that hold a tag with that low byte */
 	struct mp_scsi_log log;
 	/* Seldom looked at. */
+	struct mp_scsi_diag diag;
+	struct mp_scsi_iobuf iobuf;
 	struct mp_scsi_mode mode;
 };
 
@@ -180,6 +198,8 @@ struct mp_scsi_side {
 	struct mp_scsi_lun *lun;
 	const struct mp_scsi_op *op;
 	void (*next)(struct mp_scsi_side *s);
+	/* Where a block request that has failed goes; NULL: the task fails with @why. */
+	void (*failed)(struct mp_scsi_side *s, struct mp_scsi_sense why);
 	struct mp_scsi_side *link;
 	struct mp_scsi_queue *queue; /* that it waits in; NULL */
 	uint32_t want_pages; /* of a task that waits for a buffer */
@@ -370,6 +390,9 @@ void mp_cmd_report_luns(struct mp_scsi_side *s);
 void mp_cmd_reserve(struct mp_scsi_side *s);
 void mp_cmd_release(struct mp_scsi_side *s);
 void mp_cmd_send_diagnostic(struct mp_scsi_side *s);
+void mp_cmd_receive_diagnostic(struct mp_scsi_side *s);
+void mp_cmd_read_buffer(struct mp_scsi_side *s);
+void mp_cmd_write_buffer(struct mp_scsi_side *s);
 void mp_cmd_log_sense(struct mp_scsi_side *s);
 void mp_cmd_log_select(struct mp_scsi_side *s);
 void mp_cmd_nothing(struct mp_scsi_side *s);

@@ -62,7 +62,10 @@ static void report(struct mp_scsi_side *s)
 		sense.info = (s->req.offset + s->req.moved) / s->lun->logical_bytes;
 	}
 	mp_log_error(s);
-	mp_task_fail(s, sense);
+	if (s->failed)
+		s->failed(s, sense);
+	else
+		mp_task_fail(s, sense);
 }
 
 static void ignore(struct mp_scsi_side *s)

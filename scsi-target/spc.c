@@ -142,12 +142,3 @@ void mp_cmd_release(struct mp_scsi_side *s)
 		s->lun->reserved_by = MP_NOBODY;
 	mp_task_good(s);
 }
-
-void mp_cmd_send_diagnostic(struct mp_scsi_side *s)
-{
-	/* The default self-test, which we pass; no parameter lists. */
-	if (!(s->t->cdb[1] & 0x04) && s->t->cdb[1] >> 5 == 0 && mp_get_be16(s->t->cdb + 3))
-		mp_task_bad_field(s, 3, 8);
-	else
-		mp_task_good(s);
-}

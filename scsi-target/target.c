@@ -181,6 +181,7 @@ static void clear_private(struct mp_scsi_bus *bus, struct mp_scsi_side *s)
 	t->order = bus->order++;
 	s->cursor = 0;
 	s->io_off = 0;
+	s->failed = NULL;
 	s->cut_short = false;
 	s->doom = MP_DOOM_NONE;
 }
