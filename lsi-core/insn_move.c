@@ -288,6 +288,8 @@ static bool move_data(struct mp_lsi *c)
 	/* A word with a filler in it is two bytes all the same. */
 	mp_lsi_put(st, MP_LSI_R_CSBC, mp_lsi_get(st, MP_LSI_R_CSBC) + n + (n & st->move.wide));
 	st->cost += n / 4096;
+	if (mp_unlikely(st->sums))
+		mp_lsi_slpar_add(c, n);
 	if (mp_unlikely(has_bad_parity(st)) && t->dir == MP_LSI_DATA_OUT) {
 		mp_lsi_task_fail(c, MP_LSI_ASC_PARITY);
 		mp_lsi_bus_choose(c);

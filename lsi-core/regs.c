@@ -191,6 +191,8 @@ static void write_action(struct mp_lsi *c, unsigned int off, uint8_t was, uint8_
 		break;
 	case MP_LSI_A_SCNTL2:
 		mp_lsi_flag(st, off, v & (SCNTL2_WSS | SCNTL2_WSR), false);
+		if (mp_unlikely(st->sums))
+			mp_lsi_slpar_show(st);
 		break;
 	case MP_LSI_A_WAKE:
 		mp_lsi_wake(c);
@@ -223,6 +225,9 @@ static void write_action(struct mp_lsi *c, unsigned int off, uint8_t was, uint8_
 		break;
 	case MP_LSI_A_IRQ:
 		mp_lsi_irq_update(c);
+		break;
+	case MP_LSI_A_SLPAR:
+		mp_lsi_slpar_clear(st);
 		break;
 	case MP_LSI_A_STIME0:
 		mp_lsi_timer_arm(st, MP_LSI_TIMER_HTH, v >> 4);

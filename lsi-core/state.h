@@ -46,87 +46,90 @@ enum mp_lsi_action {
 	MP_LSI_A_START,
 	MP_LSI_A_DCNTL,
 	MP_LSI_A_IRQ,
+	MP_LSI_A_SLPAR,
 	MP_LSI_A_STIME0,
 	MP_LSI_A_STIME1,
 	MP_LSI_A_TEST,
 };
 
 /* Register bits. */
-#define SCNTL0_ARB    0xc0u
-#define SCNTL0_START  0x20u
-#define SCNTL0_WATN   0x10u
-#define SCNTL1_CON    0x10u
-#define SCNTL1_RST    0x08u
-#define SCNTL1_AESP   0x04u
-#define SCNTL1_IARB   0x02u
-#define SCNTL2_SDU    0x80u
-#define SCNTL2_CHM    0x40u
-#define SCNTL2_WSS    0x08u
-#define SCNTL2_WSR    0x01u
-#define SCNTL3_EWS    0x08u
-#define SCID_RRE      0x40u
-#define SCNTL0_TRG    0x01u
-#define DSTAT_DFE     0x80u
-#define DSTAT_BF      0x20u
-#define DSTAT_ABRT    0x10u
-#define DSTAT_SSI     0x08u
-#define DSTAT_SIR     0x04u
-#define DSTAT_IID     0x01u
-#define DSTAT_EVENTS  0x7du
-#define SSTAT0_WOA    0x04u
-#define SSTAT0_RST    0x02u
-#define SSTAT2_LDSC   0x02u
-#define ISTAT0_ABRT   0x80u
-#define ISTAT0_SRST   0x40u
-#define ISTAT0_SIGP   0x20u
-#define ISTAT0_SEM    0x10u
-#define ISTAT0_CON    0x08u
-#define ISTAT0_INTF   0x04u
-#define ISTAT0_SIP    0x02u
-#define ISTAT0_DIP    0x01u
-#define ISTAT1_SRUN   0x02u
-#define ISTAT1_SI     0x01u
-#define CTEST2_DDIR   0x80u
-#define CTEST2_SIGP   0x40u
-#define CTEST2_CIO    0x20u
-#define CTEST2_CM     0x10u
-#define CTEST2_PCICIE 0x08u
-#define CTEST3_CLF    0x04u
-#define CTEST4_SRTM   0x10u
-#define CTEST5_ADCK   0x80u
-#define CTEST5_BBCK   0x40u
-#define DMODE_SIOM    0x20u
-#define DMODE_DIOM    0x10u
-#define DMODE_MAN     0x01u
-#define DCNTL_SSM     0x10u
-#define DCNTL_STD     0x04u
-#define DCNTL_IRQD    0x02u
-#define DCNTL_COM     0x01u
-#define SIST0_MA      0x80u
-#define SIST0_CMP     0x40u
-#define SIST0_SEL     0x20u
-#define SIST0_RSL     0x10u
-#define SIST0_SGE     0x08u
-#define SIST0_UDC     0x04u
-#define SIST0_RST     0x02u
-#define SIST1_STO     0x04u
-#define SIST1_GEN     0x02u
-#define SIST1_HTH     0x01u
-#define STEST3_STR    0x40u
-#define STEST3_TTM    0x04u
-#define STEST3_CSF    0x02u
-#define STEST3_STW    0x01u
-#define CCNTL0_ENPMJ  0x80u
-#define CCNTL0_PMJCTL 0x40u
-#define CCNTL0_ENNDJ  0x20u
-#define CCNTL1_DDAC   0x08u
-#define CCNTL1_TIMOD  0x04u
-#define CCNTL1_TIBMV  0x02u
-#define CCNTL1_DBMV   0x01u
-#define SBCL_REQ      0x80u
-#define SBCL_ACK      0x40u
-#define SBCL_BSY      0x20u
-#define SBCL_ATN      0x08u
+#define SCNTL0_ARB     0xc0u
+#define SCNTL0_START   0x20u
+#define SCNTL0_WATN    0x10u
+#define SCNTL1_CON     0x10u
+#define SCNTL1_RST     0x08u
+#define SCNTL1_AESP    0x04u
+#define SCNTL1_IARB    0x02u
+#define SCNTL2_SDU     0x80u
+#define SCNTL2_CHM     0x40u
+#define SCNTL2_SLPMD   0x20u
+#define SCNTL2_SLPHBEN 0x10u
+#define SCNTL2_WSS     0x08u
+#define SCNTL2_WSR     0x01u
+#define SCNTL3_EWS     0x08u
+#define SCID_RRE       0x40u
+#define SCNTL0_TRG     0x01u
+#define DSTAT_DFE      0x80u
+#define DSTAT_BF       0x20u
+#define DSTAT_ABRT     0x10u
+#define DSTAT_SSI      0x08u
+#define DSTAT_SIR      0x04u
+#define DSTAT_IID      0x01u
+#define DSTAT_EVENTS   0x7du
+#define SSTAT0_WOA     0x04u
+#define SSTAT0_RST     0x02u
+#define SSTAT2_LDSC    0x02u
+#define ISTAT0_ABRT    0x80u
+#define ISTAT0_SRST    0x40u
+#define ISTAT0_SIGP    0x20u
+#define ISTAT0_SEM     0x10u
+#define ISTAT0_CON     0x08u
+#define ISTAT0_INTF    0x04u
+#define ISTAT0_SIP     0x02u
+#define ISTAT0_DIP     0x01u
+#define ISTAT1_SRUN    0x02u
+#define ISTAT1_SI      0x01u
+#define CTEST2_DDIR    0x80u
+#define CTEST2_SIGP    0x40u
+#define CTEST2_CIO     0x20u
+#define CTEST2_CM      0x10u
+#define CTEST2_PCICIE  0x08u
+#define CTEST3_CLF     0x04u
+#define CTEST4_SRTM    0x10u
+#define CTEST5_ADCK    0x80u
+#define CTEST5_BBCK    0x40u
+#define DMODE_SIOM     0x20u
+#define DMODE_DIOM     0x10u
+#define DMODE_MAN      0x01u
+#define DCNTL_SSM      0x10u
+#define DCNTL_STD      0x04u
+#define DCNTL_IRQD     0x02u
+#define DCNTL_COM      0x01u
+#define SIST0_MA       0x80u
+#define SIST0_CMP      0x40u
+#define SIST0_SEL      0x20u
+#define SIST0_RSL      0x10u
+#define SIST0_SGE      0x08u
+#define SIST0_UDC      0x04u
+#define SIST0_RST      0x02u
+#define SIST1_STO      0x04u
+#define SIST1_GEN      0x02u
+#define SIST1_HTH      0x01u
+#define STEST3_STR     0x40u
+#define STEST3_TTM     0x04u
+#define STEST3_CSF     0x02u
+#define STEST3_STW     0x01u
+#define CCNTL0_ENPMJ   0x80u
+#define CCNTL0_PMJCTL  0x40u
+#define CCNTL0_ENNDJ   0x20u
+#define CCNTL1_DDAC    0x08u
+#define CCNTL1_TIMOD   0x04u
+#define CCNTL1_TIBMV   0x02u
+#define CCNTL1_DBMV    0x01u
+#define SBCL_REQ       0x80u
+#define SBCL_ACK       0x40u
+#define SBCL_BSY       0x20u
+#define SBCL_ATN       0x08u
 
 enum mp_lsi_phase {
 	MP_LSI_DATA_OUT_PHASE,
@@ -287,7 +290,8 @@ struct mp_lsi_state {
 	uint8_t gpreg; /* output latch */
 	uint8_t level; /* INTA# */
 	uint8_t dstat_next, sist0_next, sist1_next; /* second interrupt level */
-	uint8_t pad0[3];
+	uint8_t sums; /* SLPAR was written: keep it */
+	uint8_t sum[2]; /* of first and second bytes */
 	uint32_t insn[3];
 	uint32_t ia; /* address of insn[] */
 	uint32_t cost; /* extra budget that this step used */
@@ -468,6 +472,13 @@ bool mp_lsi_wide_receive(struct mp_lsi *c, uint32_t rest, uint32_t *n);
 bool mp_lsi_wide_send(struct mp_lsi *c, uint32_t rest, uint32_t *n);
 /* The byte in SWIDE goes to memory; false: bus fault. */
 bool mp_lsi_wide_residue(struct mp_lsi *c);
+
+/* ---- longitudinal parity (slpar.c) ----------------------------------- */
+
+void mp_lsi_slpar_show(struct mp_lsi_state *st);
+void mp_lsi_slpar_clear(struct mp_lsi_state *st);
+/* The next @n bytes of the chunk went over the bus. */
+void mp_lsi_slpar_add(struct mp_lsi *c, uint32_t n);
 
 /* ---- SCSI bus (bus.c) ------------------------------------------------ */
 

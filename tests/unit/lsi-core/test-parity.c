@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Parity that software can spoil (SCNTL1.AESP): what a target does about it. */
+/* Parity that software can spoil (SCNTL1.AESP), and the longitudinal one (SLPAR). */
 #include "tests/lib/fake_bus.h"
 #include "tests/lib/t.h"
 
@@ -135,10 +135,79 @@ static void test_data_in_is_not_spoiled_by_the_receiver(void)
 	fake_bus_destroy(b);
 }
 
+static uint8_t xor_of(struct fake_bus *b, uint32_t from, uint32_t len, uint32_t step)
+{
+	uint8_t x = 0;
+
+	for (uint32_t i = from; i < len; i += step)
+		x ^= b->pool[i];
+	return x;
+}
+
+/* SELECT, IDENTIFY, COMMAND, 100 bytes in two moves. */
+static struct fake_bus *reader(void)
+{
+	struct fake_bus *b = writer(100);
+
+	b->dir = MP_LSI_DATA_IN;
+	b->chunk_len = 64;
+	b->frag_len = 7;
+	FAKE_PROG(b, PROG, SEL_ATN, OUT(3), COMMAND, 0x09000040, DATA, 0x09000023, DATA + 0x40,
+		  STOP(1));
+	return b;
+}
+
+static void test_longitudinal_parity_sums_the_data_since_a_write(void)
+{
+	struct fake_bus *b = reader();
+	uint8_t first, second;
+
+	fake_wr8(b, R(SLPAR), 0x55);
+	T_EQ(fake_rd8(b, R(SLPAR)), 0);
+	fake_go(b, PROG);
+	/* The pool holds the second chunk; both are known by their pattern. */
+	second = xor_of(b, 0, 35, 1);
+	first = 0;
+	for (uint32_t i = 0; i < 64; i++)
+		first ^= fake_pattern(0, i);
+	T_EQ(fake_rd8(b, R(SLPAR)), first ^ second);
+	fake_bus_destroy(b);
+}
+
+static void test_longitudinal_parity_is_off_until_written(void)
+{
+	struct fake_bus *b = reader();
+
+	fake_go(b, PROG);
+	T_EQ(fake_rd8(b, R(SLPAR)), 0);
+	fake_bus_destroy(b);
+}
+
+static void test_longitudinal_parity_of_words_has_two_lanes(void)
+{
+	struct fake_bus *b = reader();
+
+	b->xfer_len = 50;
+	b->st->agreed[0].wide = 1;
+	fake_wr8(b, R(SCNTL3), SCNTL3_EWS);
+	fake_wr8(b, R(SCNTL2), SCNTL2_SLPMD);
+	fake_wr8(b, R(SLPAR), 0);
+	fake_go(b, PROG);
+	T_EQ(fake_rd8(b, R(SLPAR)), xor_of(b, 0, 50, 2));
+	fake_wr8(b, R(SCNTL2), SCNTL2_SLPMD | SCNTL2_SLPHBEN);
+	T_EQ(fake_rd8(b, R(SLPAR)), xor_of(b, 1, 50, 2));
+	fake_wr8(b, R(SCNTL2), 0);
+	T_EQ(fake_rd8(b, R(SLPAR)), xor_of(b, 0, 50, 1));
+	fake_bus_destroy(b);
+}
+
 T_MAIN(T_TEST(test_spoiled_messages_are_asked_for_again),
        T_TEST(test_half_a_spoiled_message_is_forgotten),
        T_TEST(test_target_that_never_understands_leaves),
        T_TEST(test_spoiled_command_ends_with_aborted_command),
        T_TEST(test_spoiled_data_never_reaches_the_command),
        T_TEST(test_move_cut_off_by_bad_parity_meets_the_status),
-       T_TEST(test_data_in_is_not_spoiled_by_the_receiver))
+       T_TEST(test_data_in_is_not_spoiled_by_the_receiver),
+       T_TEST(test_longitudinal_parity_sums_the_data_since_a_write),
+       T_TEST(test_longitudinal_parity_is_off_until_written),
+       T_TEST(test_longitudinal_parity_of_words_has_two_lanes))
