@@ -150,6 +150,14 @@ static void complete(void *opaque, unsigned int task)
 	mp_lsi_target_status(&d->lsi, task, d->tasks[task].status);
 }
 
+static void sense(void *opaque, unsigned int target, unsigned int lun, unsigned int initiator,
+		  unsigned int what)
+{
+	struct mp_device *d = opaque;
+
+	mp_scsi_bus_failed(d->bus, target, lun, initiator, (uint16_t)what);
+}
+
 const struct mp_lsi_ops mp_glue_lsi_ops = {
 	.dma = dma,
 	.dma_written = dma_written,
@@ -160,6 +168,7 @@ const struct mp_lsi_ops mp_glue_lsi_ops = {
 	.task_done = task_done,
 	.tm = tm,
 	.task_busy = task_busy,
+	.sense = sense,
 };
 
 const struct mp_scsi_ops mp_glue_scsi_ops = {

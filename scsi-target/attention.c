@@ -117,3 +117,16 @@ bool mp_lun_take_sense(struct mp_scsi_lun *lun, unsigned int initiator,
 	mp_lun_drop_sense(lun, initiator);
 	return true;
 }
+
+void mp_scsi_bus_failed(struct mp_scsi_bus *bus, unsigned int target, unsigned int lun,
+			unsigned int initiator, uint16_t key_and_asc)
+{
+	struct mp_scsi_sense sense = {.key = (uint8_t)(key_and_asc >> 8),
+				      .asc = (uint8_t)key_and_asc};
+	struct mp_scsi_lun *unit;
+
+	mp_assert(target < MP_SCSI_MAX_TARGETS && lun < MP_SCSI_MAX_LUNS &&
+		  initiator < MP_INITIATORS);
+	unit = bus->by_id[target][lun];
+	mp_lun_keep_sense(unit ? unit : &bus->absent, initiator, &sense);
+}

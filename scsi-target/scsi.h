@@ -209,6 +209,15 @@ void mp_scsi_moved(struct mp_scsi_bus *bus, unsigned int task, uint32_t n_bytes,
 void mp_scsi_free(struct mp_scsi_bus *bus, unsigned int task);
 
 /**
+ * mp_scsi_bus_failed() - the adapter ended a command of @initiator by itself, with CHECK CONDITION
+ * @key_and_asc:  what REQUEST SENSE shall tell of it: the sense key, shifted by 8, and the code
+ *
+ * For what a unit can't see, such as bad parity. The adapter has aborted the task, if there was one.
+ */
+void mp_scsi_bus_failed(struct mp_scsi_bus *bus, unsigned int target, unsigned int lun,
+			unsigned int initiator, uint16_t key_and_asc);
+
+/**
  * mp_scsi_abort_task() - forget a task, in whatever state
  *
  * No upcall for it comes any more, its buffer isn't read or written by the

@@ -202,6 +202,19 @@ static void test_an_abort_leaves_unit_attentions_alone(void)
 	hba_fini(&h);
 }
 
+static void test_failure_on_the_bus_is_told_to_its_initiator(void)
+{
+	hba_init(&h, 1 << 20, 1 << 20);
+	mp_scsi_bus_failed(h.bus, 0, 0, 7, 0x0b47);
+	h.initiator = 6;
+	(void)hba_sense(&h);
+	T_EQ(hba_sense(&h), 0);
+	h.initiator = 7;
+	T_EQ(hba_sense(&h), 0x0b4700);
+	T_EQ(hba_sense(&h), 0);
+	hba_fini(&h);
+}
+
 T_MAIN(T_TEST(test_each_condition_has_its_sense), T_TEST(test_the_one_who_did_it_is_not_told),
        T_TEST(test_each_command_takes_one_the_gravest_first),
        T_TEST(test_a_condition_raised_twice_is_told_once),
@@ -213,4 +226,5 @@ T_MAIN(T_TEST(test_each_condition_has_its_sense), T_TEST(test_the_one_who_did_it
        T_TEST(test_a_new_unit_is_news_to_its_target),
        T_TEST(test_report_luns_answers_that_the_luns_have_changed),
        T_TEST(test_report_luns_leaves_other_conditions),
-       T_TEST(test_an_abort_leaves_unit_attentions_alone))
+       T_TEST(test_an_abort_leaves_unit_attentions_alone),
+       T_TEST(test_failure_on_the_bus_is_told_to_its_initiator))
