@@ -46,24 +46,23 @@
 #define FAVOURS 8u
 #define RETRIES 3u
 
+/* Several times a command: no more than loads, shifts and three stores on the usual path. */
 void mp_lsi_bus_show(struct mp_lsi_state *st)
 {
 	const struct mp_lsi_nexus *n = &st->nexus;
-	unsigned int driven = (n->atn ? SBCL_ATN : 0) | (n->ack ? SBCL_ACK : 0);
-	unsigned int sbcl = 0, sbdl = 0;
+	unsigned int driven = n->atn * SBCL_ATN + n->ack * SBCL_ACK;
+	unsigned int sbcl = n->conn == MP_LSI_BUS_FREE ? 0 : SBCL_BSY | driven;
+	uint8_t *reg = st->reg;
 
-	if (n->conn != MP_LSI_BUS_FREE)
-		sbcl = SBCL_BSY | driven;
+	reg[MP_LSI_R_SBDL] = 0;
 	if (n->phase != MP_LSI_NO_PHASE) {
 		sbcl |= n->phase | (n->ack ? 0 : SBCL_REQ);
-		mp_lsi_flag(st, MP_LSI_R_SSTAT1, 7, false);
-		mp_lsi_flag(st, MP_LSI_R_SSTAT1, n->phase, true);
+		reg[MP_LSI_R_SSTAT1] = (uint8_t)((reg[MP_LSI_R_SSTAT1] & ~7u) | n->phase);
 		if (n->phase == MP_LSI_MSG_IN_PHASE && !n->ack && n->pos_in < n->n_in)
-			sbdl = n->in[n->pos_in] & 0xff;
+			reg[MP_LSI_R_SBDL] = (uint8_t)n->in[n->pos_in];
 	}
-	st->reg[MP_LSI_R_SBCL] = (uint8_t)sbcl;
-	st->reg[MP_LSI_R_SOCL] = (uint8_t)driven;
-	st->reg[MP_LSI_R_SBDL] = (uint8_t)sbdl;
+	reg[MP_LSI_R_SBCL] = (uint8_t)sbcl;
+	reg[MP_LSI_R_SOCL] = (uint8_t)driven;
 }
 
 static void set_phase(struct mp_lsi_state *st, enum mp_lsi_phase phase)

@@ -365,7 +365,7 @@ static bool move_msg_in(struct mp_lsi *c, bool *ret_end)
 /* A CHMOV IN that takes its first byte from SWIDE. */
 static bool begins_with_residue(const struct mp_lsi_state *st)
 {
-	return mp_unlikely(st->reg[MP_LSI_R_SCNTL2] & SCNTL2_WSR) && mp_lsi_bus_is_wide(st) &&
+	return st->reg[MP_LSI_R_SCNTL2] & SCNTL2_WSR && mp_lsi_bus_is_wide(st) &&
 	       !(st->insn[0] & INSN_MOVE) && coded_phase(st) == MP_LSI_DATA_IN_PHASE;
 }
 
@@ -443,7 +443,8 @@ enum mp_lsi_step mp_lsi_insn_move(struct mp_lsi *c)
 	}
 	if (!st->move.started && (mp_lsi_take_sto(c) || !load_operand(c)))
 		return MP_LSI_DONE;
-	if (begins_with_residue(st) && st->move.left == 1)
+	if (mp_unlikely(st->reg[MP_LSI_R_SCNTL2] & SCNTL2_WSR) && st->move.left == 1 &&
+	    begins_with_residue(st))
 		return move_residue(c);
 	/* A further MSG IN move acknowledges the byte that the last one held. */
 	if (coded_phase(st) == MP_LSI_MSG_IN_PHASE)
