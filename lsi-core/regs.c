@@ -175,6 +175,20 @@ static void write_scntl1(struct mp_lsi *c, uint8_t was, uint8_t v)
 	mp_lsi_wake(c);
 }
 
+static void write_scntl2(struct mp_lsi_state *st, uint8_t v)
+{
+	mp_lsi_flag(st, MP_LSI_R_SCNTL2, v & (SCNTL2_WSS | SCNTL2_WSR), false);
+	if (mp_unlikely(st->sums))
+		mp_lsi_slpar_show(st);
+}
+
+static void write_ctest2(struct mp_lsi_state *st, uint8_t was, uint8_t v)
+{
+	st->reg[MP_LSI_R_CTEST2] = was;
+	show_bars(st, v & CTEST2_PCICIE);
+	mp_lsi_flag(st, MP_LSI_R_CTEST2, CTEST2_PCICIE, v & CTEST2_PCICIE);
+}
+
 static void write_action(struct mp_lsi *c, unsigned int off, uint8_t was, uint8_t v, bool engine)
 {
 	struct mp_lsi_state *st = c->st;
@@ -190,9 +204,7 @@ static void write_action(struct mp_lsi *c, unsigned int off, uint8_t was, uint8_
 		write_scntl1(c, was, v);
 		break;
 	case MP_LSI_A_SCNTL2:
-		mp_lsi_flag(st, off, v & (SCNTL2_WSS | SCNTL2_WSR), false);
-		if (mp_unlikely(st->sums))
-			mp_lsi_slpar_show(st);
+		write_scntl2(st, v);
 		break;
 	case MP_LSI_A_WAKE:
 		mp_lsi_wake(c);
@@ -210,9 +222,7 @@ static void write_action(struct mp_lsi *c, unsigned int off, uint8_t was, uint8_
 		write_istat0(c, v, engine);
 		break;
 	case MP_LSI_A_CTEST2:
-		st->reg[off] = was;
-		show_bars(st, v & CTEST2_PCICIE);
-		mp_lsi_flag(st, off, CTEST2_PCICIE, v & CTEST2_PCICIE);
+		write_ctest2(st, was, v);
 		break;
 	case MP_LSI_A_START:
 		if (!(st->reg[MP_LSI_R_DMODE] & DMODE_MAN) || st->run == MP_LSI_RUNNING)

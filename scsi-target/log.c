@@ -12,6 +12,8 @@
  * end, each in one place. Nothing can be corrected here, an error is an error,
  * so those parameters of the error counter pages are always 0.
  */
+#include "scsi-target/log.h"
+
 #include <string.h>
 
 #include "base/bytes.h"

@@ -29,14 +29,20 @@ static void sense_bytes(uint8_t sense[18])
 	T_EQ(hba_run(&h, request_sense, 6, sense, 18), MP_SCSI_GOOD);
 }
 
-static void check_bad_field(unsigned int byte)
+/* @bit 8: the byte as a whole */
+static void check_bad_bit(unsigned int byte, unsigned int bit)
 {
 	uint8_t sense[18];
 
 	sense_bytes(sense);
 	T_EQ(sense[2] << 16 | sense[12] << 8 | sense[13], 0x052400);
-	T_EQ(sense[15], 0xc0);
+	T_EQ(sense[15], bit < 8 ? 0xc8 | bit : 0xc0);
 	T_EQ(mp_get_be16(sense + 16), byte);
+}
+
+static void check_bad_field(unsigned int byte)
+{
+	check_bad_bit(byte, 8);
 }
 
 /* 512 bytes of 0x55 to compare with, 512 of 0xaa to write, at block 9. */
@@ -227,7 +233,7 @@ static void test_write_atomic_is_one_request_at_its_limit(void)
 	     MP_SCSI_CHECK_CONDITION);
 	check_bad_field(12);
 	T_EQ(RUN(512, 0x9c, 0, 0, 0, 0, 0, 0, 0, 0, 7, 0, 8, 0, 1, 0, 0), MP_SCSI_CHECK_CONDITION);
-	check_bad_field(10);
+	check_bad_bit(10, 3); /* ATOMIC BOUNDARY */
 	T_EQ(h.blk.n_op[MP_BLK_WRITE], 1);
 	hba_fini(&h);
 }
