@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * QEMU's own forms. Each has a table of its properties (keyval.h); a new
+ * property is one line there, and is then parsed, checked, listed after a typing
+ * mistake, and documented by --help. QEMU has properties that have no meaning
+ * here but stand in every script: they are in the tables as ignored. One whose
+ * value would change what the guest sees is taken only with the value that we
+ * give it anyway.
+ */
+#include "remote-worker/parser.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/err.h"
+
+struct hba_props {
+	const char *id;
+};
+
+struct machine_props {
+	const char *type;
+};
+
+static const struct mp_prop machine_table[] = {
+	{"vfio-user", MP_PROP_BOOL, 0, 0, 0, NULL, NULL},
+	{NULL, 0, 0, 0, 0, NULL, NULL},
+};
+
+const struct mp_prop mp_props_hba[] = {
+	{"id", MP_PROP_STRING, offsetof(struct hba_props, id), 0, 63, NULL,
+	 "name; its bus is ID.0"},
+	{"bus", MP_PROP_IGNORED, 0, 0, 0, NULL, "ignored: the proxy has a bus"},
+	{"addr", MP_PROP_IGNORED, 0, 0, 0, NULL, "ignored: the proxy has an address"},
+	{NULL, 0, 0, 0, 0, NULL, NULL},
+};
+
+#define DISK(f) offsetof(struct mp_opt_disk, f)
+const struct mp_prop mp_props_disk[] = {
+	{"id", MP_PROP_STRING, DISK(id), 0, 63, NULL, "name"},
+	{"drive", MP_PROP_STRING, DISK(drive), 0, 63, NULL, "id of the -drive; needed"},
+	{"bus", MP_PROP_STRING, DISK(bus), 0, 65, NULL, "ID.0 of the HBA; default the first one"},
+	{"scsi-id", MP_PROP_UINT, DISK(scsi_id), 0, 15, NULL,
+	 "target, 0 to 15 but 7; default the next free"},
+	{"channel", MP_PROP_UINT, DISK(channel), 0, 0, NULL, "0"},
+	{"lun", MP_PROP_UINT, DISK(lun), 0, 63, NULL, "logical unit, 0 to 63; default 0"},
+	{"serial", MP_PROP_STRING, DISK(serial), 0, 36, NULL, "serial number; default none"},
+	{"vendor", MP_PROP_STRING, DISK(vendor), 0, 8, NULL, "default mpring"},
+	{"product", MP_PROP_STRING, DISK(product), 0, 16, NULL, "default mpring HARDDISK"},
+	{"ver", MP_PROP_STRING, DISK(version), 0, 4, NULL, "revision; default our version"},
+	{"wwn", MP_PROP_HEX64, DISK(wwn), 0, 0, NULL, "NAA identifier; default none"},
+	{"logical_block_size", MP_PROP_UINT, DISK(logical_bytes), 512, 4096, NULL,
+	 "512 or 4096 bytes; default 512"},
+	{"physical_block_size", MP_PROP_UINT, DISK(physical_bytes), 512, 65536, NULL,
+	 "bytes; default logical_block_size"},
+	{"removable", MP_PROP_BOOL, DISK(removable), 0, 0, NULL, "default off"},
+	{"bootindex", MP_PROP_IGNORED, 0, 0, 0, NULL, "ignored: firmware asks QEMU"},
+	{"share-rw", MP_PROP_IGNORED, 0, 0, 0, NULL, "ignored: see locking of -drive"},
+	{"rotation_rate", MP_PROP_IGNORED, 0, 0, 0, NULL, "ignored"},
+	{NULL, 0, 0, 0, 0, NULL, NULL},
+};
+
+#define DRIVE(f) offsetof(struct mp_opt_drive, f)
+const struct mp_prop mp_props_drive[] = {
+	{"id", MP_PROP_STRING, DRIVE(id), 0, 63, NULL, "name; needed"},
+	{"file", MP_PROP_STRING, DRIVE(file), 0, 4095, NULL,
+	 "file, block device, /dev/fd/N, or null-co://"},
+	{"driver", MP_PROP_CHOICE, DRIVE(driver), 0, 0, "raw|file|host_device|null-co",
+	 "default raw; null-co moves no data"},
+	{"format", MP_PROP_CHOICE, DRIVE(format), 0, 0, "raw|null-co",
+	 "raw; other formats through qemu-nbd or qemu-img convert"},
+	{"if", MP_PROP_CHOICE, DRIVE(interface), 0, 0, "none", "none"},
+	{"media", MP_PROP_CHOICE, DRIVE(media), 0, 0, "disk", "disk"},
+	{"size", MP_PROP_SIZE, DRIVE(size), 0, 0, NULL, "bytes, of null-co; default 1G"},
+	{"readonly", MP_PROP_BOOL, DRIVE(read_only), 0, 0, NULL, "default off"},
+	{"read-only", MP_PROP_BOOL, DRIVE(read_only), 0, 0, NULL, "the same"},
+	{"cache", MP_PROP_CHOICE, DRIVE(cache), 0, 0, "none|writeback|unsafe",
+	 "none: O_DIRECT; unsafe: no flush; default writeback"},
+	{"discard", MP_PROP_CHOICE, DRIVE(discard), 0, 0, "unmap|on|ignore|off",
+	 "does UNMAP reach the file? default ignore"},
+	{"detect-zeroes", MP_PROP_IGNORED, 0, 0, 0, NULL, "ignored"},
+	{"locking", MP_PROP_BOOL, DRIVE(locking), 0, 0, NULL,
+	 "image lock, as QEMU takes it; default on"},
+	{"aio", MP_PROP_CHOICE, DRIVE(aio), 0, 0, "io_uring|threads|native",
+	 "as --aio, for the whole worker; native is io_uring"},
+	{NULL, 0, 0, 0, 0, NULL, NULL},
+};
+
+#define OBJECT(f) offsetof(struct mp_parser_object, f)
+const struct mp_prop mp_props_object[] = {
+	{"id", MP_PROP_STRING, OBJECT(id), 0, 63, NULL, "name"},
+	{"devid", MP_PROP_STRING, OBJECT(devid), 0, 63, NULL, "id of the -device; needed"},
+	{"fd", MP_PROP_UINT, OBJECT(fd), 0, INT32_MAX, NULL, "socket to the proxy; needed"},
+	{NULL, 0, 0, 0, 0, NULL, NULL},
+};
+
+/* A form of an option: its name in messages, the key that chose it, its properties. */
+struct form {
+	const char *name, *chosen_by;
+	const struct mp_prop *props;
+};
+
+static const struct form machine_form = {"-machine x-remote", "type", machine_table};
+static const struct form hba_form = {"-device lsi53c895a", "driver", mp_props_hba};
+static const struct form disk_form = {"-device scsi-hd", "driver", mp_props_disk};
+static const struct form drive_form = {"-drive", NULL, mp_props_drive};
+static const struct form object_form = {"-object x-remote-object", "qom-type", mp_props_object};
+
+static int set_all(struct mp_parser *p, const struct form *form, const struct mp_keyval *kv,
+		   void *object)
+{
+	char why[768];
+
+	for (unsigned int i = 0; i < kv->n; i++) {
+		if (form->chosen_by && strcmp(kv->item[i].key, form->chosen_by) == 0)
+			continue;
+		if (mp_prop_set(form->props, object, &kv->item[i], why, sizeof(why)) < 0)
+			return mp_parser_fail(p, "%s: %s", form->name, why);
+	}
+	return 0;
+}
+
+int mp_parse_machine(struct mp_parser *p, const char *arg)
+{
+	struct mp_keyval kv = MP_KEYVAL_NULL;
+	bool vfio_user = false;
+	const char *type;
+	int r;
+
+	r = mp_parser_split(p, "machine", arg, "type", &kv);
+	if (r < 0)
+		return mp_err_trace(r);
+	type = mp_keyval_get(&kv, "type");
+	if (!type || strcmp(type, "x-remote") != 0)
+		return mp_parser_fail(p, "-machine %s: unknown machine; valid is x-remote", arg);
+	r = set_all(p, &machine_form, &kv, &vfio_user);
+	if (r == 0 && vfio_user)
+		return mp_parser_fail(p, "-machine x-remote: vfio-user=on isn't supported; use "
+					 "-object x-remote-object");
+	return mp_err_trace(r);
+}
+
+static int parse_hba(struct mp_parser *p, const struct mp_keyval *kv)
+{
+	struct mp_opt_hba *hba = &p->c->hba[p->c->n_hbas];
+	struct hba_props props = {.id = ""};
+	int r;
+
+	if (p->c->n_hbas == MP_CMDLINE_MAX_HBAS)
+		return mp_parser_fail(p, "more than %u devices in one worker", MP_CMDLINE_MAX_HBAS);
+	r = set_all(p, &hba_form, kv, &props);
+	if (r < 0)
+		return mp_err_trace(r);
+	*hba = (struct mp_opt_hba){.id = props.id, .fd = -1, .stats_fd = -1};
+	p->c->n_hbas++;
+	return 0;
+}
+
+static int parse_disk(struct mp_parser *p, const struct mp_keyval *kv)
+{
+	struct mp_opt_disk *disk = &p->c->disk[p->c->n_disks];
+	int r;
+
+	if (p->c->n_disks == MP_CMDLINE_MAX_DISKS)
+		return mp_parser_fail(p, "more than %u disks in one worker", MP_CMDLINE_MAX_DISKS);
+	*disk = (struct mp_opt_disk){.id = "",
+				     .serial = "",
+				     .vendor = "",
+				     .product = "",
+				     .version = "",
+				     .scsi_id = MP_PARSER_NO_ID,
+				     .logical_bytes = 512};
+	r = set_all(p, &disk_form, kv, disk);
+	if (r < 0)
+		return mp_err_trace(r);
+	if (!disk->drive)
+		return mp_parser_fail(p, "-device scsi-hd: drive=ID is missing");
+	if (disk->scsi_id == 7)
+		return mp_parser_fail(p, "-device scsi-hd: scsi-id=7 is the adapter itself");
+	if (disk->logical_bytes != 512 && disk->logical_bytes != 4096)
+		return mp_parser_fail(p, "-device scsi-hd: logical_block_size is 512 or 4096");
+	if (disk->physical_bytes & (disk->physical_bytes - 1))
+		return mp_parser_fail(p, "-device scsi-hd: physical_block_size is a power of two");
+	p->c->n_disks++;
+	return 0;
+}
+
+int mp_parse_device(struct mp_parser *p, const char *arg)
+{
+	struct mp_keyval kv = MP_KEYVAL_NULL;
+	const char *driver;
+	int r;
+
+	r = mp_parser_split(p, "device", arg, "driver", &kv);
+	if (r < 0)
+		return mp_err_trace(r);
+	driver = mp_keyval_get(&kv, "driver");
+	if (driver && (strcmp(driver, "lsi53c895a") == 0 || strcmp(driver, "lsi") == 0))
+		return mp_err_trace(parse_hba(p, &kv));
+	if (driver && strcmp(driver, "scsi-hd") == 0)
+		return mp_err_trace(parse_disk(p, &kv));
+	return mp_parser_fail(p, "-device %s: unknown device; valid are lsi53c895a, scsi-hd",
+			      driver ? driver : arg);
+}
+
+static bool means_null(const struct mp_opt_drive *d)
+{
+	return (d->driver && strcmp(d->driver, "null-co") == 0) ||
+	       (d->format && strcmp(d->format, "null-co") == 0) ||
+	       (d->file && strncmp(d->file, "null-co://", 10) == 0);
+}
+
+int mp_parse_drive(struct mp_parser *p, const char *arg)
+{
+	struct mp_opt_drive *drive = &p->c->drive[p->c->n_drives];
+	struct mp_keyval kv = MP_KEYVAL_NULL;
+	int r;
+
+	if (p->c->n_drives == MP_CMDLINE_MAX_DISKS)
+		return mp_parser_fail(p, "more than %u drives in one worker", MP_CMDLINE_MAX_DISKS);
+	r = mp_parser_split(p, "drive", arg, NULL, &kv);
+	if (r < 0)
+		return mp_err_trace(r);
+	*drive = (struct mp_opt_drive){.locking = true, .cache = "writeback", .discard = "ignore"};
+	r = set_all(p, &drive_form, &kv, drive);
+	if (r < 0)
+		return mp_err_trace(r);
+	if (!drive->id)
+		return mp_parser_fail(p, "-drive %s: id=NAME is missing", arg);
+	drive->is_null = means_null(drive);
+	if (!drive->is_null && !drive->file)
+		return mp_parser_fail(p, "-drive id=%s: file=NAME is missing", drive->id);
+	if (drive->is_null && drive->size == 0)
+		drive->size = 1ull << 30;
+	p->c->n_drives++;
+	return 0;
+}
+
+int mp_parse_object(struct mp_parser *p, const char *arg)
+{
+	struct mp_parser_object *o = &p->object[p->n_objects];
+	struct mp_keyval kv = MP_KEYVAL_NULL;
+	const char *type;
+	int r;
+
+	r = mp_parser_split(p, "object", arg, "qom-type", &kv);
+	if (r < 0)
+		return mp_err_trace(r);
+	type = mp_keyval_get(&kv, "qom-type");
+	if (!type || strcmp(type, "x-remote-object") != 0)
+		return mp_parser_fail(p, "-object %s: unknown object; valid is x-remote-object",
+				      arg);
+	if (p->n_objects == MP_CMDLINE_MAX_HBAS)
+		return mp_parser_fail(p, "more than %u objects in one worker", MP_CMDLINE_MAX_HBAS);
+	*o = (struct mp_parser_object){.fd = MP_PARSER_NO_ID};
+	r = set_all(p, &object_form, &kv, o);
+	if (r < 0)
+		return mp_err_trace(r);
+	if (!o->devid || o->fd == MP_PARSER_NO_ID)
+		return mp_parser_fail(p,
+				      "-object x-remote-object: devid=ID and fd=N are both needed");
+	p->n_objects++;
+	return 0;
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The second pass: every name that the line has used must be one that it has
+ * given, once. An object finds its adapter, a disk its drive, its bus and a free
+ * place there. Whatever is left open gets its default here, after all that was
+ * said: so the order of options makes no difference.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "remote-worker/parser.h"
+
+static int find_hba(struct mp_parser *p, const char *id, size_t id_len)
+{
+	for (unsigned int i = 0; i < p->c->n_hbas; i++)
+		if (strlen(p->c->hba[i].id) == id_len && memcmp(p->c->hba[i].id, id, id_len) == 0)
+			return (int)i;
+	return -ENOENT;
+}
+
+static int no_such_hba(struct mp_parser *p, const char *what, const char *id)
+{
+	char list[256];
+	size_t n = 0;
+
+	list[0] = '\0';
+	for (unsigned int i = 0; i < p->c->n_hbas && n < sizeof(list); i++)
+		n += (size_t)snprintf(list + n, sizeof(list) - n, "%s %s", i ? "," : "",
+				      p->c->hba[i].id);
+	return mp_parser_fail(p, "%s: no adapter '%s'; there are%s", what, id, n ? list : " none");
+}
+
+static int resolve_object(struct mp_parser *p, const struct mp_parser_object *o)
+{
+	int i;
+
+	if (o->devid) {
+		i = find_hba(p, o->devid, strlen(o->devid));
+		if (i < 0)
+			return no_such_hba(p, "-object x-remote-object,devid", o->devid);
+		if (p->c->hba[i].fd >= 0)
+			return mp_parser_fail(p, "adapter '%s' has two sockets", o->devid);
+	} else {
+		for (i = 0; i < (int)p->c->n_hbas && p->c->hba[i].fd >= 0; i++)
+			;
+		if (i == (int)p->c->n_hbas)
+			return mp_parser_fail(p, "socket %u: there is no adapter left for it",
+					      o->fd);
+	}
+	for (unsigned int k = 0; k < p->c->n_hbas; k++)
+		if (p->c->hba[k].fd == (int)o->fd)
+			return mp_parser_fail(p, "fd=%u is used twice", o->fd);
+	p->c->hba[i].fd = (int)o->fd;
+	return 0;
+}
+
+static int resolve_hbas(struct mp_parser *p)
+{
+	int i, r = 0;
+
+	if (p->c->n_hbas == 0)
+		return mp_parser_fail(p, "no adapter; add -device lsi53c895a,id=lsi0");
+	for (unsigned int k = 0; k < p->c->n_hbas; k++)
+		if (find_hba(p, p->c->hba[k].id, strlen(p->c->hba[k].id)) != (int)k)
+			return mp_parser_fail(p, "two adapters have the id '%s'", p->c->hba[k].id);
+	for (unsigned int k = 0; r == 0 && k < p->n_objects; k++)
+		r = resolve_object(p, &p->object[k]);
+	for (unsigned int k = 0; r == 0 && k < p->n_stats; k++) {
+		i = find_hba(p, p->stats[k].devid, strlen(p->stats[k].devid));
+		if (i < 0)
+			return no_such_hba(p, "--stats-fd", p->stats[k].devid);
+		p->c->hba[i].stats_fd = (int)p->stats[k].fd;
+	}
+	for (unsigned int k = 0; r == 0 && k < p->c->n_hbas; k++)
+		if (p->c->hba[k].fd < 0)
+			r = mp_parser_fail(p,
+					   "adapter '%s' has no socket; add -object "
+					   "x-remote-object,id=o%u,devid=%s,fd=N",
+					   p->c->hba[k].id, k, p->c->hba[k].id);
+	return r;
+}
+
+static int resolve_bus(struct mp_parser *p, struct mp_opt_disk *d)
+{
+	const char *dot;
+	int i;
+
+	if (!d->bus)
+		return 0;
+	dot = strrchr(d->bus, '.');
+	i = dot && strcmp(dot, ".0") == 0 ? find_hba(p, d->bus, (size_t)(dot - d->bus)) : -ENOENT;
+	if (i < 0)
+		return mp_parser_fail(
+			p, "-device scsi-hd: no bus '%s'; the bus of adapter '%s' is '%s.0'",
+			d->bus, p->c->hba[0].id, p->c->hba[0].id);
+	d->hba = (unsigned int)i;
+	return 0;
+}
+
+static int resolve_drive(struct mp_parser *p, struct mp_opt_disk *d)
+{
+	unsigned int i;
+
+	for (i = 0; i < p->c->n_drives && strcmp(p->c->drive[i].id, d->drive) != 0; i++)
+		;
+	if (i == p->c->n_drives)
+		return mp_parser_fail(p,
+				      "-device scsi-hd: no drive '%s'; add -drive id=%s,file=NAME",
+				      d->drive, d->drive);
+	if (p->c->drive[i].used)
+		return mp_parser_fail(p, "drive '%s' is used by two disks", d->drive);
+	p->c->drive[i].used = true;
+	d->drive_no = i;
+	return 0;
+}
+
+static bool place_taken(const struct mp_cmdline *c, const struct mp_opt_disk *d, uint32_t id)
+{
+	for (unsigned int i = 0; i < c->n_disks; i++)
+		if (&c->disk[i] != d && c->disk[i].hba == d->hba && c->disk[i].scsi_id == id &&
+		    c->disk[i].lun == d->lun)
+			return true;
+	return false;
+}
+
+static int resolve_place(struct mp_parser *p, struct mp_opt_disk *d)
+{
+	if (d->scsi_id == MP_PARSER_NO_ID) {
+		for (d->scsi_id = 0; d->scsi_id < 16; d->scsi_id++)
+			if (d->scsi_id != 7 && !place_taken(p->c, d, d->scsi_id))
+				return 0;
+		return mp_parser_fail(p, "-device scsi-hd: no free scsi-id on bus '%s.0'",
+				      p->c->hba[d->hba].id);
+	}
+	if (place_taken(p->c, d, d->scsi_id))
+		return mp_parser_fail(p, "two disks have scsi-id=%u,lun=%u on bus '%s.0'",
+				      d->scsi_id, d->lun, p->c->hba[d->hba].id);
+	return 0;
+}
+
+/* One engine serves all drives of a worker, so they can't differ in aio. */
+static int resolve_aio(struct mp_parser *p)
+{
+	enum mp_blk_aio aio;
+
+	for (unsigned int i = 0; i < p->c->n_drives; i++) {
+		if (!p->c->drive[i].aio)
+			continue;
+		aio = strcmp(p->c->drive[i].aio, "threads") == 0 ? MP_BLK_AIO_THREADS
+								 : MP_BLK_AIO_URING;
+		if (p->c->aio != MP_BLK_AIO_AUTO && p->c->aio != aio)
+			return mp_parser_fail(
+				p,
+				"drive '%s': aio=%s differs from what another option says; "
+				"one worker has one kind",
+				p->c->drive[i].id, p->c->drive[i].aio);
+		p->c->aio = aio;
+	}
+	return 0;
+}
+
+int mp_parser_resolve(struct mp_parser *p)
+{
+	int r = resolve_hbas(p);
+
+	for (unsigned int i = 0; r == 0 && i < p->c->n_drives; i++)
+		for (unsigned int k = 0; r == 0 && k < i; k++)
+			if (strcmp(p->c->drive[i].id, p->c->drive[k].id) == 0)
+				r = mp_parser_fail(p, "two drives have the id '%s'",
+						   p->c->drive[i].id);
+	for (unsigned int i = 0; r == 0 && i < p->c->n_disks; i++)
+		r = resolve_bus(p, &p->c->disk[i]);
+	for (unsigned int i = 0; r == 0 && i < p->c->n_disks; i++) {
+		r = resolve_drive(p, &p->c->disk[i]);
+		if (r == 0)
+			r = resolve_place(p, &p->c->disk[i]);
+	}
+	return r == 0 ? resolve_aio(p) : mp_err_trace(r);
+}
