@@ -194,6 +194,7 @@ static const struct option options[] = {
 	{"device", "lsi53c895a,KEY=VALUE...", mp_parse_device, mp_props_hba,
 	 "a SCSI adapter; more than one may be given"},
 	{"device", "scsi-hd,KEY=VALUE...", mp_parse_device, mp_props_disk, "a disk on its bus"},
+	{"device", "scsi-cd,KEY=VALUE...", mp_parse_device, mp_props_cd, "a CD-ROM drive"},
 	{"drive", "KEY=VALUE...", mp_parse_drive, mp_props_drive, "what a disk stores its data in"},
 	{"object", "x-remote-object,KEY=VALUE...", mp_parse_object, mp_props_object,
 	 "connects an adapter with its proxy"},
@@ -310,6 +311,16 @@ void mp_cmdline_fini(struct mp_cmdline *c)
 	for (unsigned int i = 0; i < c->n_texts; i++)
 		free(c->text[i]);
 	memset(c, 0, sizeof(*c));
+}
+
+const struct mp_opt_drive *mp_cmdline_drive(const struct mp_cmdline *c, const struct mp_opt_disk *d)
+{
+	const struct mp_opt_drive *drive;
+
+	if (d->drive_no == MP_CMDLINE_NO_DRIVE)
+		return NULL;
+	drive = &c->drive[d->drive_no];
+	return drive->file || drive->is_null ? drive : NULL;
 }
 
 struct mp_blk_open mp_cmdline_blk_open(const struct mp_opt_drive *d)

@@ -37,20 +37,25 @@ struct mp_opt_hba {
 /* -drive */
 struct mp_opt_drive {
 	const char *id, *file, *driver, *format, *media, *interface;
-	const char *cache, *discard, *aio, *zeroes;
+	const char *cache, *discard, *aio, *rerror, *werror;
 	uint64_t size;
 	bool read_only, locking;
 	bool is_null, used;
 };
 
-/* -device scsi-hd */
+#define MP_CMDLINE_NO_DRIVE UINT32_MAX
+
+/* -device scsi-hd, -device scsi-cd */
 struct mp_opt_disk {
+	const char *form; /* for messages: "-device scsi-hd" */
 	const char *id, *drive, *bus, *serial, *vendor, *product, *version;
+	const char *rerror, *werror; /* "auto": the drive's */
+	const char *write_cache;
 	uint64_t wwn;
 	uint32_t scsi_id, channel, lun, logical_bytes, physical_bytes;
-	bool removable;
+	bool removable, is_cd;
 	unsigned int hba; /* index into hba[] */
-	unsigned int drive_no; /* index into drive[] */
+	unsigned int drive_no; /* index into drive[]; MP_CMDLINE_NO_DRIVE: a scsi-cd without one */
 };
 
 struct mp_cmdline {
@@ -89,6 +94,10 @@ int mp_cmdline_parse(struct mp_cmdline *c, int argc, char *const argv[], char *e
 void mp_cmdline_fini(struct mp_cmdline *c);
 /** mp_cmdline_help() - options and properties, from the tables that parse them */
 void mp_cmdline_help(FILE *to);
+
+/** mp_cmdline_drive() - the drive of a disk, if it has something to open; NULL: no medium */
+const struct mp_opt_drive *mp_cmdline_drive(const struct mp_cmdline *c,
+					    const struct mp_opt_disk *d);
 
 /** mp_cmdline_blk_open() - what a drive means for the block layer */
 struct mp_blk_open mp_cmdline_blk_open(const struct mp_opt_drive *d);

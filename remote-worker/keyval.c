@@ -252,7 +252,7 @@ int mp_prop_set(const struct mp_prop *props, void *object, const struct mp_keyva
 void mp_prop_help(const struct mp_prop *props, FILE *to)
 {
 	for (; props->name; props++) {
-		fprintf(to, "      %-20s %s", props->name, props->help);
+		fprintf(to, "      %-20s  %s", props->name, props->help);
 		if (props->choices)
 			fprintf(to, " (%s)", props->choices);
 		fputc('\n', to);

@@ -51,7 +51,8 @@ int mp_parse_machine(struct mp_parser *p, const char *arg);
 int mp_parse_device(struct mp_parser *p, const char *arg);
 int mp_parse_drive(struct mp_parser *p, const char *arg);
 int mp_parse_object(struct mp_parser *p, const char *arg);
-extern const struct mp_prop mp_props_hba[], mp_props_disk[], mp_props_drive[], mp_props_object[];
+extern const struct mp_prop mp_props_hba[], mp_props_disk[], mp_props_cd[], mp_props_drive[],
+	mp_props_object[];
 
 /** mp_parser_resolve() - does all of it fit together? Fills in what was left open */
 int mp_parser_resolve(struct mp_parser *p);

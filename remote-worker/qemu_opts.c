@@ -36,29 +36,57 @@ const struct mp_prop mp_props_hba[] = {
 };
 
 #define DISK(f) offsetof(struct mp_opt_disk, f)
+
+/* What disks and CD-ROM drives have in common. */
+/* clang-format off */
+#define UNIT_PROPS(product_help, drive_help)                                                       \
+	{"id", MP_PROP_STRING, DISK(id), 0, 63, NULL, "name"},                                     \
+	{"drive", MP_PROP_STRING, DISK(drive), 0, 63, NULL, drive_help},                           \
+	{"bus", MP_PROP_STRING, DISK(bus), 0, 65, NULL,                                            \
+	 "ID.0 of the HBA; default the first one"},                                                \
+	{"scsi-id", MP_PROP_UINT, DISK(scsi_id), 0, 15, NULL,                                      \
+	 "target, 0 to 15 but 7; default the next free"},                                          \
+	{"channel", MP_PROP_UINT, DISK(channel), 0, 0, NULL, "0"},                                 \
+	{"lun", MP_PROP_UINT, DISK(lun), 0, 63, NULL, "logical unit, 0 to 63; default 0"},         \
+	{"serial", MP_PROP_STRING, DISK(serial), 0, 36, NULL, "serial number; default none"},      \
+	{"vendor", MP_PROP_STRING, DISK(vendor), 0, 8, NULL, "default mpring"},                    \
+	{"product", MP_PROP_STRING, DISK(product), 0, 16, NULL, "default " product_help},          \
+	{"ver", MP_PROP_STRING, DISK(version), 0, 4, NULL, "revision; default our version"},       \
+	{"wwn", MP_PROP_HEX64, DISK(wwn), 0, 0, NULL, "NAA identifier; default none"},             \
+	{"rerror", MP_PROP_CHOICE, DISK(rerror), 0, 0, "report|ignore|stop|auto",                  \
+	 "after a read error; auto, the default: as -drive says"},                                 \
+	{"werror", MP_PROP_CHOICE, DISK(werror), 0, 0, "report|ignore|enospc|stop|auto",           \
+	 "after a write error; auto, the default: as -drive says"},                                \
+	{"write-cache", MP_PROP_CHOICE, DISK(write_cache), 0, 0, "auto|on",                        \
+	 "on; a guest may switch it off"},                                                         \
+	IGNORED("account-failed"), IGNORED("account-invalid"), IGNORED("backend_defaults"),        \
+	{"bootindex", MP_PROP_IGNORED, 0, 0, 0, NULL, "ignored: firmware asks QEMU"},              \
+	{"device_id", MP_PROP_IGNORED, 0, 0, 0, NULL, "ignored: see serial and wwn"},              \
+	IGNORED("discard_granularity"), IGNORED("max_io_size"), IGNORED("min_io_size"),            \
+	IGNORED("opt_io_size"), IGNORED("port_index"), IGNORED("port_wwn"),                        \
+	IGNORED("scsi_version"),                                                                   \
+	{"share-rw", MP_PROP_IGNORED, 0, 0, 0, NULL, "ignored: see locking of -drive"}
+#define IGNORED(name) {name, MP_PROP_IGNORED, 0, 0, 0, NULL, "ignored"}
+
 const struct mp_prop mp_props_disk[] = {
-	{"id", MP_PROP_STRING, DISK(id), 0, 63, NULL, "name"},
-	{"drive", MP_PROP_STRING, DISK(drive), 0, 63, NULL, "id of the -drive; needed"},
-	{"bus", MP_PROP_STRING, DISK(bus), 0, 65, NULL, "ID.0 of the HBA; default the first one"},
-	{"scsi-id", MP_PROP_UINT, DISK(scsi_id), 0, 15, NULL,
-	 "target, 0 to 15 but 7; default the next free"},
-	{"channel", MP_PROP_UINT, DISK(channel), 0, 0, NULL, "0"},
-	{"lun", MP_PROP_UINT, DISK(lun), 0, 63, NULL, "logical unit, 0 to 63; default 0"},
-	{"serial", MP_PROP_STRING, DISK(serial), 0, 36, NULL, "serial number; default none"},
-	{"vendor", MP_PROP_STRING, DISK(vendor), 0, 8, NULL, "default mpring"},
-	{"product", MP_PROP_STRING, DISK(product), 0, 16, NULL, "default mpring HARDDISK"},
-	{"ver", MP_PROP_STRING, DISK(version), 0, 4, NULL, "revision; default our version"},
-	{"wwn", MP_PROP_HEX64, DISK(wwn), 0, 0, NULL, "NAA identifier; default none"},
+	UNIT_PROPS("mpring HARDDISK", "id of the -drive; needed"),
 	{"logical_block_size", MP_PROP_UINT, DISK(logical_bytes), 512, 4096, NULL,
 	 "512 or 4096 bytes; default 512"},
 	{"physical_block_size", MP_PROP_UINT, DISK(physical_bytes), 512, 65536, NULL,
 	 "bytes; default logical_block_size"},
 	{"removable", MP_PROP_BOOL, DISK(removable), 0, 0, NULL, "default off"},
-	{"bootindex", MP_PROP_IGNORED, 0, 0, 0, NULL, "ignored: firmware asks QEMU"},
-	{"share-rw", MP_PROP_IGNORED, 0, 0, 0, NULL, "ignored: see locking of -drive"},
-	{"rotation_rate", MP_PROP_IGNORED, 0, 0, 0, NULL, "ignored"},
+	IGNORED("cyls"), IGNORED("heads"), IGNORED("secs"), IGNORED("dpofua"),
+	IGNORED("max_unmap_size"), IGNORED("rotation_rate"),
 	{NULL, 0, 0, 0, 0, NULL, NULL},
 };
+
+const struct mp_prop mp_props_cd[] = {
+	UNIT_PROPS("mpring CD-ROM", "id of the -drive; without one there is no medium"),
+	{"logical_block_size", MP_PROP_UINT, DISK(logical_bytes), 2048, 2048, NULL, "2048"},
+	{"physical_block_size", MP_PROP_UINT, DISK(physical_bytes), 2048, 2048, NULL, "2048"},
+	{NULL, 0, 0, 0, 0, NULL, NULL},
+};
+/* clang-format on */
 
 #define DRIVE(f) offsetof(struct mp_opt_drive, f)
 const struct mp_prop mp_props_drive[] = {
@@ -70,7 +98,8 @@ const struct mp_prop mp_props_drive[] = {
 	{"format", MP_PROP_CHOICE, DRIVE(format), 0, 0, "raw|null-co",
 	 "raw; other formats through qemu-nbd or qemu-img convert"},
 	{"if", MP_PROP_CHOICE, DRIVE(interface), 0, 0, "none", "none"},
-	{"media", MP_PROP_CHOICE, DRIVE(media), 0, 0, "disk", "disk"},
+	{"media", MP_PROP_CHOICE, DRIVE(media), 0, 0, "disk|cdrom",
+	 "default disk; a cdrom is read-only, and may go without a file"},
 	{"size", MP_PROP_SIZE, DRIVE(size), 0, 0, NULL, "bytes, of null-co; default 1G"},
 	{"readonly", MP_PROP_BOOL, DRIVE(read_only), 0, 0, NULL, "default off"},
 	{"read-only", MP_PROP_BOOL, DRIVE(read_only), 0, 0, NULL, "the same"},
@@ -78,6 +107,10 @@ const struct mp_prop mp_props_drive[] = {
 	 "none: O_DIRECT; unsafe: no flush; default writeback"},
 	{"discard", MP_PROP_CHOICE, DRIVE(discard), 0, 0, "unmap|on|ignore|off",
 	 "does UNMAP reach the file? default ignore"},
+	{"rerror", MP_PROP_CHOICE, DRIVE(rerror), 0, 0, "report|ignore|stop",
+	 "after a read error: tell the guest, pretend, or stop it; default report"},
+	{"werror", MP_PROP_CHOICE, DRIVE(werror), 0, 0, "report|ignore|enospc|stop",
+	 "after a write error; enospc, the default: stop if the disk is full, else report"},
 	{"detect-zeroes", MP_PROP_IGNORED, 0, 0, 0, NULL, "ignored"},
 	{"locking", MP_PROP_BOOL, DRIVE(locking), 0, 0, NULL,
 	 "image lock, as QEMU takes it; default on"},
@@ -103,6 +136,7 @@ struct form {
 static const struct form machine_form = {"-machine x-remote", "type", machine_table};
 static const struct form hba_form = {"-device lsi53c895a", "driver", mp_props_hba};
 static const struct form disk_form = {"-device scsi-hd", "driver", mp_props_disk};
+static const struct form cd_form = {"-device scsi-cd", "driver", mp_props_cd};
 static const struct form drive_form = {"-drive", NULL, mp_props_drive};
 static const struct form object_form = {"-object x-remote-object", "qom-type", mp_props_object};
 
@@ -156,33 +190,50 @@ static int parse_hba(struct mp_parser *p, const struct mp_keyval *kv)
 	return 0;
 }
 
-static int parse_disk(struct mp_parser *p, const struct mp_keyval *kv)
+static int check_blocks(struct mp_parser *p, const struct mp_opt_disk *disk)
 {
+	if (disk->is_cd)
+		return 0;
+	if (disk->logical_bytes != 512 && disk->logical_bytes != 4096)
+		return mp_parser_fail(p, "-device scsi-hd: logical_block_size is 512 or 4096");
+	if (disk->physical_bytes & (disk->physical_bytes - 1))
+		return mp_parser_fail(p, "-device scsi-hd: physical_block_size is a power of two");
+	if (disk->physical_bytes && disk->physical_bytes < disk->logical_bytes)
+		return mp_parser_fail(p, "-device scsi-hd: physical_block_size is at least "
+					 "logical_block_size");
+	return 0;
+}
+
+static int parse_unit(struct mp_parser *p, const struct mp_keyval *kv, bool is_cd)
+{
+	const struct form *form = is_cd ? &cd_form : &disk_form;
 	struct mp_opt_disk *disk = &p->c->disk[p->c->n_disks];
 	int r;
 
 	if (p->c->n_disks == MP_CMDLINE_MAX_DISKS)
 		return mp_parser_fail(p, "more than %u disks in one worker", MP_CMDLINE_MAX_DISKS);
-	*disk = (struct mp_opt_disk){.id = "",
+	*disk = (struct mp_opt_disk){.form = form->name,
+				     .id = "",
 				     .serial = "",
 				     .vendor = "",
 				     .product = "",
 				     .version = "",
+				     .rerror = "auto",
+				     .werror = "auto",
+				     .is_cd = is_cd,
 				     .scsi_id = MP_PARSER_NO_ID,
-				     .logical_bytes = 512};
-	r = set_all(p, &disk_form, kv, disk);
+				     .logical_bytes = is_cd ? 2048 : 512};
+	r = set_all(p, form, kv, disk);
 	if (r < 0)
 		return mp_err_trace(r);
-	if (!disk->drive)
+	if (!disk->drive && !is_cd)
 		return mp_parser_fail(p, "-device scsi-hd: drive=ID is missing");
 	if (disk->scsi_id == 7)
-		return mp_parser_fail(p, "-device scsi-hd: scsi-id=7 is the adapter itself");
-	if (disk->logical_bytes != 512 && disk->logical_bytes != 4096)
-		return mp_parser_fail(p, "-device scsi-hd: logical_block_size is 512 or 4096");
-	if (disk->physical_bytes & (disk->physical_bytes - 1))
-		return mp_parser_fail(p, "-device scsi-hd: physical_block_size is a power of two");
-	p->c->n_disks++;
-	return 0;
+		return mp_parser_fail(p, "%s: scsi-id=7 is the adapter itself", form->name);
+	r = check_blocks(p, disk);
+	if (r == 0)
+		p->c->n_disks++;
+	return mp_err_trace(r);
 }
 
 int mp_parse_device(struct mp_parser *p, const char *arg)
@@ -197,9 +248,10 @@ int mp_parse_device(struct mp_parser *p, const char *arg)
 	driver = mp_keyval_get(&kv, "driver");
 	if (driver && (strcmp(driver, "lsi53c895a") == 0 || strcmp(driver, "lsi") == 0))
 		return mp_err_trace(parse_hba(p, &kv));
-	if (driver && strcmp(driver, "scsi-hd") == 0)
-		return mp_err_trace(parse_disk(p, &kv));
-	return mp_parser_fail(p, "-device %s: unknown device; valid are lsi53c895a, scsi-hd",
+	if (driver && (strcmp(driver, "scsi-hd") == 0 || strcmp(driver, "scsi-cd") == 0))
+		return mp_err_trace(parse_unit(p, &kv, driver[5] == 'c'));
+	return mp_parser_fail(p,
+			      "-device %s: unknown device; valid are lsi53c895a, scsi-hd, scsi-cd",
 			      driver ? driver : arg);
 }
 
@@ -221,15 +273,20 @@ int mp_parse_drive(struct mp_parser *p, const char *arg)
 	r = mp_parser_split(p, "drive", arg, NULL, &kv);
 	if (r < 0)
 		return mp_err_trace(r);
-	*drive = (struct mp_opt_drive){.locking = true, .cache = "writeback", .discard = "ignore"};
+	*drive = (struct mp_opt_drive){.locking = true,
+				       .media = "disk",
+				       .cache = "writeback",
+				       .discard = "ignore",
+				       .rerror = "report",
+				       .werror = "enospc"};
 	r = set_all(p, &drive_form, &kv, drive);
 	if (r < 0)
 		return mp_err_trace(r);
 	if (!drive->id)
 		return mp_parser_fail(p, "-drive %s: id=NAME is missing", arg);
 	drive->is_null = means_null(drive);
-	if (!drive->is_null && !drive->file)
-		return mp_parser_fail(p, "-drive id=%s: file=NAME is missing", drive->id);
+	if (strcmp(drive->media, "cdrom") == 0)
+		drive->read_only = true;
 	if (drive->is_null && drive->size == 0)
 		drive->size = 1ull << 30;
 	p->c->n_drives++;

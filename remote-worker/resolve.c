@@ -91,28 +91,54 @@ static int resolve_bus(struct mp_parser *p, struct mp_opt_disk *d)
 	dot = strrchr(d->bus, '.');
 	i = dot && strcmp(dot, ".0") == 0 ? find_hba(p, d->bus, (size_t)(dot - d->bus)) : -ENOENT;
 	if (i < 0)
-		return mp_parser_fail(
-			p, "-device scsi-hd: no bus '%s'; the bus of adapter '%s' is '%s.0'",
-			d->bus, p->c->hba[0].id, p->c->hba[0].id);
+		return mp_parser_fail(p, "%s: no bus '%s'; the bus of adapter '%s' is '%s.0'",
+				      d->form, d->bus, p->c->hba[0].id, p->c->hba[0].id);
 	d->hba = (unsigned int)i;
 	return 0;
 }
 
+static int find_drive(struct mp_parser *p, const struct mp_opt_disk *d)
+{
+	for (unsigned int i = 0; i < p->c->n_drives; i++)
+		if (strcmp(p->c->drive[i].id, d->drive) == 0)
+			return (int)i;
+	return mp_parser_fail(p, "%s: no drive '%s'; add -drive id=%s,file=NAME", d->form, d->drive,
+			      d->drive);
+}
+
 static int resolve_drive(struct mp_parser *p, struct mp_opt_disk *d)
 {
-	unsigned int i;
+	struct mp_opt_drive *drive;
+	int i;
 
-	for (i = 0; i < p->c->n_drives && strcmp(p->c->drive[i].id, d->drive) != 0; i++)
-		;
-	if (i == p->c->n_drives)
-		return mp_parser_fail(p,
-				      "-device scsi-hd: no drive '%s'; add -drive id=%s,file=NAME",
-				      d->drive, d->drive);
-	if (p->c->drive[i].used)
+	d->drive_no = MP_CMDLINE_NO_DRIVE;
+	if (!d->drive)
+		return 0;
+	i = find_drive(p, d);
+	if (i < 0)
+		return mp_err_trace(i);
+	drive = &p->c->drive[i];
+	if (drive->used)
 		return mp_parser_fail(p, "drive '%s' is used by two disks", d->drive);
-	p->c->drive[i].used = true;
-	d->drive_no = i;
+	if (!drive->file && !drive->is_null && !d->is_cd)
+		return mp_parser_fail(p,
+				      "-drive id=%s: file=NAME is missing; only a scsi-cd may go "
+				      "without a medium",
+				      drive->id);
+	drive->used = true;
+	d->drive_no = (unsigned int)i;
 	return 0;
+}
+
+/* What -device leaves to the drive. An empty scsi-cd has no drive to ask. */
+static void resolve_policy(struct mp_parser *p, struct mp_opt_disk *d)
+{
+	bool has_drive = d->drive_no != MP_CMDLINE_NO_DRIVE;
+
+	if (strcmp(d->rerror, "auto") == 0)
+		d->rerror = has_drive ? p->c->drive[d->drive_no].rerror : "report";
+	if (strcmp(d->werror, "auto") == 0)
+		d->werror = has_drive ? p->c->drive[d->drive_no].werror : "enospc";
 }
 
 static bool place_taken(const struct mp_cmdline *c, const struct mp_opt_disk *d, uint32_t id)
@@ -130,7 +156,7 @@ static int resolve_place(struct mp_parser *p, struct mp_opt_disk *d)
 		for (d->scsi_id = 0; d->scsi_id < 16; d->scsi_id++)
 			if (d->scsi_id != 7 && !place_taken(p->c, d, d->scsi_id))
 				return 0;
-		return mp_parser_fail(p, "-device scsi-hd: no free scsi-id on bus '%s.0'",
+		return mp_parser_fail(p, "%s: no free scsi-id on bus '%s.0'", d->form,
 				      p->c->hba[d->hba].id);
 	}
 	if (place_taken(p->c, d, d->scsi_id))
@@ -173,6 +199,8 @@ int mp_parser_resolve(struct mp_parser *p)
 		r = resolve_bus(p, &p->c->disk[i]);
 	for (unsigned int i = 0; r == 0 && i < p->c->n_disks; i++) {
 		r = resolve_drive(p, &p->c->disk[i]);
+		if (r == 0)
+			resolve_policy(p, &p->c->disk[i]);
 		if (r == 0)
 			r = resolve_place(p, &p->c->disk[i]);
 	}

@@ -37,7 +37,7 @@
 #include "base/err.h"
 #include "remote-worker/control.h"
 #include "remote-worker/device.h"
-#include "remote-worker/probe.h"
+#include "remote-worker/unit.h"
 
 #define STATS_TURNS    1024u /* power of two */
 #define CLOCK_TURNS    16u /* power of two: how often a deadline is looked at while busy */
@@ -401,54 +401,16 @@ static int create_device(struct mp_worker *w, unsigned int i)
 	return r < 0 ? setup_error(w, r, "--stats-fd", "the fd holds no counters page") : 0;
 }
 
-static void copy_text(char *to, size_t len, const char *from)
+static int create_unit(struct mp_worker *w, unsigned int i)
 {
-	snprintf(to, len, "%s", from);
-}
+	const struct mp_opt_disk *disk = &w->cmd->disk[i];
+	const struct mp_unit_place place = {.cmd = w->cmd,
+					    .engine = w->engine,
+					    .bus = w->device[disk->hba].bus,
+					    .error = w->error,
+					    .error_len = w->error_len};
 
-static int check_format(struct mp_worker *w, const struct mp_opt_drive *drive)
-{
-	const char *format;
-
-	if (drive->is_null || drive->format)
-		return 0;
-	format = mp_probe_file(drive->file);
-	if (!format)
-		return 0;
-	snprintf(w->error, w->error_len,
-		 "%s is a %s image, and a worker opens raw ones: convert it (qemu-img convert -O "
-		 "raw), or add format=raw if the guest shall see the image file itself",
-		 drive->file, format);
-	return mp_err_origin(-EMEDIUMTYPE);
-}
-
-static int create_disk(struct mp_worker *w, unsigned int i)
-{
-	const struct mp_opt_disk *opt = &w->cmd->disk[i];
-	struct mp_blk_open how = mp_cmdline_blk_open(&w->cmd->drive[opt->drive_no]);
-	struct mp_scsi_disk_cfg cfg = {.target = opt->scsi_id,
-				       .lun = opt->lun,
-				       .logical_bytes = opt->logical_bytes,
-				       .physical_bytes = opt->physical_bytes,
-				       .wwn = opt->wwn,
-				       .removable = opt->removable};
-	int r;
-
-	r = check_format(w, &w->cmd->drive[opt->drive_no]);
-	if (r == 0)
-		r = mp_blk_open(w->engine, &how, &w->blk[i], w->error, w->error_len);
-	if (r < 0)
-		return mp_err_trace(r);
-	cfg.blk = w->blk[i];
-	copy_text(cfg.vendor, sizeof(cfg.vendor), opt->vendor);
-	copy_text(cfg.product, sizeof(cfg.product), opt->product);
-	copy_text(cfg.revision, sizeof(cfg.revision), opt->version);
-	copy_text(cfg.serial, sizeof(cfg.serial), opt->serial);
-	r = mp_scsi_disk_add(w->device[opt->hba].bus, &cfg);
-	return r < 0 ? setup_error(w, r, opt->drive,
-				   "the file doesn't fit the disk's block sizes: it needs whole "
-				   "blocks, and at least one")
-		     : 0;
+	return mp_err_trace(mp_unit_create(&place, disk, &w->blk[i]));
 }
 
 static int setup(struct mp_worker *w)
@@ -461,7 +423,7 @@ static int setup(struct mp_worker *w)
 	for (unsigned int i = 0; r == 0 && i < w->cmd->n_hbas; i++)
 		r = create_device(w, i);
 	for (unsigned int i = 0; r == 0 && i < w->cmd->n_disks; i++)
-		r = create_disk(w, i);
+		r = create_unit(w, i);
 	mp_idle_init(&w->idle, w->cmd->poll, (uint64_t)w->cmd->spin_us * 1000, mp_clock_tsc_hz());
 	return r;
 }

@@ -121,6 +121,63 @@ static void test_disk_properties(void)
 	T_OK(cmd.disk[0].removable);
 }
 
+static void test_error_policy_is_the_devices_then_the_drives_then_qemus_default(void)
+{
+	T_EQ(parse(HBA DISK), 0);
+	T_STR_EQ(cmd.disk[0].rerror, "report");
+	T_STR_EQ(cmd.disk[0].werror, "enospc");
+	T_EQ(parse(HBA "-drive id=d0,file=F,rerror=stop,werror=ignore "
+		       "-device scsi-hd,drive=d0,rerror=auto,werror=stop"),
+	     0);
+	T_STR_EQ(cmd.disk[0].rerror, "stop");
+	T_STR_EQ(cmd.disk[0].werror, "stop");
+}
+
+static void test_wrong_error_policies_name_the_right_ones(void)
+{
+	T_REFUSED("-drive id=a,file=b,rerror=enospc", "rerror takes one of report|ignore|stop,");
+	T_REFUSED("-drive id=a,file=b,werror=halt", "one of report|ignore|enospc|stop,");
+	T_REFUSED(HBA "-device scsi-hd,drive=a,rerror=enospc", "report|ignore|stop|auto");
+	T_REFUSED(HBA "-device scsi-cd,werror=x", "-device scsi-cd: werror takes");
+}
+
+static void test_cd_needs_neither_drive_nor_file(void)
+{
+	T_EQ(parse(HBA "-device scsi-cd,id=cd0,scsi-id=2"), 0);
+	T_OK(cmd.disk[0].is_cd && mp_cmdline_drive(&cmd, &cmd.disk[0]) == NULL);
+	T_EQ(cmd.disk[0].scsi_id, 2);
+	T_EQ(cmd.disk[0].logical_bytes, 2048);
+	T_EQ(parse(HBA "-drive if=none,id=c,media=cdrom -device scsi-cd,drive=c"), 0);
+	T_OK(mp_cmdline_drive(&cmd, &cmd.disk[0]) == NULL);
+}
+
+static void test_cdrom_drive_is_read_only(void)
+{
+	T_EQ(parse(HBA "-drive if=none,id=c,media=cdrom,file=F -device scsi-cd,drive=c"), 0);
+	T_OK(mp_cmdline_blk_open(mp_cmdline_drive(&cmd, &cmd.disk[0])).read_only);
+	T_EQ(parse(HBA "-drive if=none,id=c,media=cdrom,file=F,readonly=off "
+		       "-device scsi-hd,drive=c"),
+	     0);
+	T_OK(mp_cmdline_blk_open(mp_cmdline_drive(&cmd, &cmd.disk[0])).read_only);
+}
+
+static void test_cd_beside_disks_takes_the_next_free_id(void)
+{
+	T_EQ(parse(HBA DISK " -device scsi-cd -device scsi-cd,lun=1,scsi-id=0"), 0);
+	T_EQ(cmd.disk[1].scsi_id, 1);
+	T_EQ(cmd.disk[2].lun, 1);
+}
+
+/* From a line that libvirt writes. */
+static void test_properties_of_management_tools_are_taken(void)
+{
+	T_EQ(parse(HBA
+		   "-drive id=d0,file=F,format=raw,if=none -device scsi-hd,bus=lsi0.0,scsi-id=0,"
+		   "device_id=drive-scsi0-0-0-0,drive=d0,id=scsi0-0-0-0,bootindex=1,"
+		   "write-cache=on,discard_granularity=4096,rotation_rate=1,share-rw=on"),
+	     0);
+}
+
 static void test_disks_without_scsi_id_get_the_next_free_one(void)
 {
 	T_EQ(parse(HBA "-drive id=a,file=A -drive id=b,file=B -drive id=c,file=C "
@@ -167,7 +224,7 @@ static void test_unknown_property_lists_the_valid_ones(void)
 
 static void test_unknown_device_lists_the_valid_ones(void)
 {
-	T_REFUSED("-device virtio-blk", "unknown device; valid are lsi53c895a, scsi-hd");
+	T_REFUSED("-device virtio-blk", "unknown device; valid are lsi53c895a, scsi-hd, scsi-cd");
 	T_REFUSED("-machine pc", "valid is x-remote");
 	T_REFUSED("-object iothread,id=a", "valid is x-remote-object");
 }
@@ -185,6 +242,11 @@ static void test_wrong_values_name_the_right_ones(void)
 	T_REFUSED(HBA "-device scsi-hd,drive=a,scsi-id=7", "the adapter itself");
 	T_REFUSED(HBA "-device scsi-hd,drive=a,logical_block_size=1024", "512 or 4096");
 	T_REFUSED(HBA "-device scsi-hd,drive=a,vendor=123456789", "at most 8 characters");
+	T_REFUSED(HBA "-device scsi-hd,drive=a,logical_block_size=4096,physical_block_size=512",
+		  "at least logical_block_size");
+	T_REFUSED(HBA "-device scsi-cd,logical_block_size=512", "logical_block_size takes");
+	T_REFUSED(HBA "-device scsi-hd,drive=a,write-cache=off", "auto|on");
+	T_REFUSED(HBA "-device scsi-cd,removable=on", "-device scsi-cd: unknown property");
 }
 
 static void test_missing_pieces_are_named(void)
@@ -193,7 +255,8 @@ static void test_missing_pieces_are_named(void)
 	T_REFUSED("-device lsi53c895a,id=x", "adapter 'x' has no socket");
 	T_REFUSED(HBA "-device scsi-hd,drive=d9", "no drive 'd9'");
 	T_REFUSED(HBA "-drive file=F", "id=NAME is missing");
-	T_REFUSED(HBA "-drive id=F", "file=NAME is missing");
+	T_REFUSED(HBA "-drive id=F -device scsi-hd,drive=F", "file=NAME is missing");
+	T_REFUSED(HBA "-device scsi-hd", "drive=ID is missing");
 	T_REFUSED("--cpu", "needs an argument");
 	T_REFUSED("-object x-remote-object,devid=q,fd=3", "no adapter; add");
 	T_REFUSED(HBA "-object x-remote-object,devid=q,fd=3", "no adapter 'q'; there are lsi0");
@@ -241,6 +304,11 @@ T_MAIN(T_TEST(test_documented_x_remote_form_is_taken_verbatim),
        T_TEST(test_two_dashes_and_any_order_are_taken), T_TEST(test_doubled_comma_is_a_comma),
        T_TEST(test_drive_properties_reach_the_block_layer), T_TEST(test_drive_defaults_are_safe),
        T_TEST(test_null_drive_has_a_size), T_TEST(test_disk_properties),
+       T_TEST(test_error_policy_is_the_devices_then_the_drives_then_qemus_default),
+       T_TEST(test_wrong_error_policies_name_the_right_ones),
+       T_TEST(test_cd_needs_neither_drive_nor_file), T_TEST(test_cdrom_drive_is_read_only),
+       T_TEST(test_cd_beside_disks_takes_the_next_free_id),
+       T_TEST(test_properties_of_management_tools_are_taken),
        T_TEST(test_disks_without_scsi_id_get_the_next_free_one), T_TEST(test_own_options),
        T_TEST(test_help_and_version_win), T_TEST(test_unknown_option_lists_the_valid_ones),
        T_TEST(test_unknown_property_lists_the_valid_ones),

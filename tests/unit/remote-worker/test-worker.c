@@ -125,6 +125,58 @@ static void test_transfer_of_many_chunks(void)
 	close(disk_fd);
 }
 
+static void test_cd_beside_a_disk_reads_its_file(void)
+{
+	struct rig_io inquiry = {.target = 2,
+				 .cdb = {0x12, 0, 0, 0, 36},
+				 .in = true,
+				 .data_off = DATA_OFF,
+				 .len = 36};
+	struct rig_io read = {.target = 2,
+			      .cdb = {0x28, 0, 0, 0, 0, 3, 0, 0, 1},
+			      .in = true,
+			      .data_off = DATA_OFF,
+			      .len = 2048};
+	uint8_t want[2048];
+	char options[512];
+
+	file_disk();
+	fill(want, sizeof(want), 3);
+	T_EQ(pwrite(disk_fd, want, sizeof(want), 3 * 2048), sizeof(want));
+	snprintf(options, sizeof(options),
+		 NULL_DISK " -drive id=c,media=cdrom,file=/proc/self/fd/%d,format=raw "
+			   "-device scsi-cd,drive=c,scsi-id=2",
+		 disk_fd);
+	rig_start(&rig, 1, options);
+	rig_link(&rig, 0);
+	T_EQ(rig_command(&rig, &inquiry), 0);
+	T_EQ(rig.ram[DATA_OFF], 5);
+	T_EQ(rig_command(&rig, &(struct rig_io){.target = 2}), 2);
+	T_EQ(rig_command(&rig, &read), 0);
+	T_MEM_EQ(rig.ram + DATA_OFF, want, sizeof(want));
+	T_EQ(rig_stop(&rig), 0);
+	close(disk_fd);
+}
+
+static void test_cd_without_a_drive_is_empty(void)
+{
+	struct rig_io inquiry = {.target = 1,
+				 .cdb = {0x12, 0, 0, 0, 36},
+				 .in = true,
+				 .data_off = DATA_OFF,
+				 .len = 36};
+	struct rig_io tur = {.target = 1};
+
+	rig_start(&rig, 1, NULL_DISK " -device scsi-cd");
+	rig_link(&rig, 0);
+	T_EQ(rig_command(&rig, &inquiry), 0);
+	T_EQ(rig.ram[DATA_OFF], 5);
+	T_EQ(rig_command(&rig, &tur), 2); /* power on */
+	T_EQ(rig_command(&rig, &tur), 2); /* no medium */
+	T_EQ(rig_command(&rig, &tur), 2);
+	T_EQ(rig_stop(&rig), 0);
+}
+
 static void test_threads_do_what_io_uring_does(void)
 {
 	char options[512];
@@ -615,7 +667,8 @@ static void test_commands_and_turns_allocate_nothing(void)
 
 T_MAIN(T_TEST(test_inquiry_reaches_guest_memory), T_TEST(test_selection_of_an_empty_id_times_out),
        T_TEST(test_written_data_is_in_the_file_and_reads_back),
-       T_TEST(test_transfer_of_many_chunks), T_TEST(test_threads_do_what_io_uring_does),
+       T_TEST(test_transfer_of_many_chunks), T_TEST(test_cd_beside_a_disk_reads_its_file),
+       T_TEST(test_cd_without_a_drive_is_empty), T_TEST(test_threads_do_what_io_uring_does),
        T_TEST(test_every_poll_mode_works), T_TEST(test_devices_of_one_worker_are_separate),
        T_TEST(test_shadow_has_reset_values_before_the_first_message),
        T_TEST(test_posted_write_is_seen_by_the_next_read),
