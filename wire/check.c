@@ -54,6 +54,11 @@ static inline uint32_t target_bytes(const struct mp_wire_req *req,
 	}
 }
 
+static inline bool has_no_operands(enum mp_wire_op op)
+{
+	return op == MP_REQ_RESET || op == MP_REQ_PAUSE || op == MP_REQ_CONTINUE;
+}
+
 int mp_wire_check_req(const void *slot, const struct mp_wire_limits *limits,
 		      struct mp_wire_req *ret_req)
 {
@@ -67,9 +72,9 @@ int mp_wire_check_req(const void *slot, const struct mp_wire_limits *limits,
 		.data = raw.data & UINT64_MAX >> (64 - (8u << size_log2)),
 	};
 
-	if (req.op == MP_REQ_RESET) {
-		/* It has no operands: what the slot says there is not passed on. */
-		*ret_req = (struct mp_wire_req){.op = MP_REQ_RESET, .size = 1};
+	if (has_no_operands(req.op)) {
+		/* What the slot says there is not passed on. */
+		*ret_req = (struct mp_wire_req){.op = req.op, .size = 1};
 		return 0;
 	}
 	/* off < 2^23, size <= 8: the sum can't overflow. */

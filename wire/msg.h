@@ -13,6 +13,10 @@
  *	BAR_WRITE	posted, no reply	BAR_READ	reply carries the value
  *	BAR_WRITE_WAIT	reply when applied	CFG_WRITE	offset is in config space, reply
  *	RESET		PCI reset of the device, reply when no more DMA or interrupt can come
+ *	PAUSE		the machine stands still: reply when no more DMA can come and no new block
+ *			I/O begins; its value is how much of that is still in flight
+ *	CONTINUE	it runs again; what failed and stopped it is tried again
+ *			PAUSE and CONTINUE only if MP_FEAT_PAUSE
  * Replies, worker to proxy:
  *	DONE		head 27:0 low bits of the request's position (1, 2, ...); data the value
  *	DMA		head 27:0 length in bytes, data guest address: "I wrote there".
@@ -44,6 +48,8 @@ enum mp_wire_op {
 	MP_REQ_BAR_WRITE_WAIT = 3,
 	MP_REQ_CFG_WRITE = 4,
 	MP_REQ_RESET = 5,
+	MP_REQ_PAUSE = 6,
+	MP_REQ_CONTINUE = 7,
 	MP_REP_DONE = 8,
 	MP_REP_DMA = 9,
 };
@@ -115,13 +121,15 @@ int mp_wire_check_rep(const void *slot, struct mp_wire_rep *ret_rep);
 
 struct mp_wire_worker_page {
 	_Atomic uint32_t irq_level; /* 0 or 1 (W3) */
-	uint8_t gap0[124];
+	_Atomic uint32_t io_stopped; /* 1: an I/O error stopped the device, until CONTINUE */
+	uint8_t gap0[120];
 	_Atomic uint64_t shadow[MP_WIRE_SHADOW_BYTES / 8]; /* register bytes, little-endian (W1) */
 	uint8_t gap1[128];
 	uint8_t reserved[MP_RING_USER_BYTES - 512];
 };
 
 static_assert(offsetof(struct mp_wire_worker_page, irq_level) == 0, "layout");
+static_assert(offsetof(struct mp_wire_worker_page, io_stopped) == 4, "layout");
 static_assert(offsetof(struct mp_wire_worker_page, shadow) == 128, "layout");
 static_assert(sizeof(struct mp_wire_worker_page) == MP_RING_USER_BYTES, "layout");
 

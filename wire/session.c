@@ -166,6 +166,11 @@ static void start(struct mp_session *s, uint32_t own_slots, uint32_t peer_slots)
 	mp_bell_sleeper_init(&s->sleep_own, &own->armed);
 }
 
+static size_t n_ready_fds(const struct mp_session *s)
+{
+	return s->features & MP_FEAT_IO_STOP ? 1 : 0;
+}
+
 static int make_fd(int *ret_fd)
 {
 	int fd = mp_bell_fd_create();
@@ -263,6 +268,8 @@ static int check_welcome(struct mp_session *s, const struct mp_session_cfg *cfg,
 	if (!ring_sizes_ok(raw_welcome->n_slots, raw_welcome->slot_bytes) ||
 	    raw_welcome->features & ~cfg->features || !device_ok(&raw_welcome->device))
 		return mp_err_origin(-EPROTO);
+	if ((raw_welcome->features & (MP_FEAT_PAUSE | MP_FEAT_IO_STOP)) == MP_FEAT_IO_STOP)
+		return mp_err_origin(-EPROTO);
 	r = check_eventfd(s->peer_bell_fd);
 	if (r == 0)
 		r = attach_peer_memory(s, raw_welcome->n_slots);
@@ -272,9 +279,12 @@ static int check_welcome(struct mp_session *s, const struct mp_session_cfg *cfg,
 static int confirm_as_proxy(struct mp_session *s, const struct mp_session_cfg *cfg)
 {
 	uint64_t deadline_ns = mp_frame_deadline(cfg->timeout_ns);
-	int r;
+	int r = s->features & MP_FEAT_IO_STOP ? make_fd(&s->stop_fd) : 0;
 
-	r = mp_frame_send_header(s->sock, MP_CMD_READY, 0, NULL, 0, deadline_ns);
+	if (r < 0)
+		return mp_err_trace(r);
+	r = mp_frame_send_header(s->sock, MP_CMD_READY, 0, &s->stop_fd, n_ready_fds(s),
+				 deadline_ns);
 	if (r < 0)
 		return mp_err_trace(r);
 	return mp_frame_recv_ack(s->sock, deadline_ns);
@@ -391,12 +401,14 @@ static int confirm_as_worker(struct mp_session *s, const struct mp_session_cfg *
 	size_t n_fds;
 	int r;
 
-	r = mp_frame_recv_header(s->sock, &raw_header, NULL, 0, &n_fds, deadline_ns);
+	r = mp_frame_recv_header(s->sock, &raw_header, &s->stop_fd, n_ready_fds(s), &n_fds,
+				 deadline_ns);
 	if (r < 0)
 		return mp_err_trace(r);
-	if (raw_header.cmd != MP_CMD_READY || raw_header.size != 0)
+	if (raw_header.cmd != MP_CMD_READY || raw_header.size != 0 || n_fds != n_ready_fds(s))
 		return mp_err_origin(-EPROTO);
-	return mp_frame_send_ack(s->sock, 0, deadline_ns);
+	r = n_fds ? check_eventfd(s->stop_fd) : 0;
+	return r < 0 ? mp_err_trace(r) : mp_frame_send_ack(s->sock, 0, deadline_ns);
 }
 
 static int accept_steps(struct mp_session *s, const struct mp_session_cfg *cfg,
@@ -414,6 +426,9 @@ static int accept_steps(struct mp_session *s, const struct mp_session_cfg *cfg,
 	if (r < 0)
 		return mp_err_trace(r);
 	s->features = hello.features & cfg->features;
+	/* Who can't continue a machine must not stop it. */
+	if (!(s->features & MP_FEAT_PAUSE))
+		s->features &= ~MP_FEAT_IO_STOP;
 	*ret_error = "no shared memory or eventfd for the session: check the ring size, the device "
 		     "and the limits on memory and open files";
 	r = device_ok(&s->device) ? make_own_memory(s, "mpring-worker", cfg)
@@ -473,6 +488,7 @@ void mp_session_fini(struct mp_session *s)
 		mp_fd_close(&s->own_bell_fd);
 	mp_fd_close(&s->peer_bell_fd);
 	mp_fd_close(&s->irq_fd);
+	mp_fd_close(&s->stop_fd);
 	mp_fd_close(&s->sock);
 	*s = MP_SESSION_NULL;
 }

@@ -8,7 +8,7 @@
  *				<--	WELCOME  version, features, the device,
  *					its memfd, its eventfd
  *	each checks seals, length, header of the other's memfd, or closes
- *	READY			-->
+ *	READY  [1 eventfd]	-->
  *				<--	ACK
  *	RAM table, memfds	-->	(again at every change of guest memory)
  *				<--	ACK, when no DMA into the old table can come
@@ -21,6 +21,9 @@
  * -EPROTONOSUPPORT in WELCOME's place, and closes; so the first word of HELLO
  * and WELCOME is their version, in every version. tests/model/session.pml has
  * the states and their mutants.
+ *
+ * A feature that WELCOME grants may add to what follows: with MP_FEAT_IO_STOP
+ * READY carries the eventfd by which the worker asks to stop the machine.
  *
  * Seals and sizes are checked before the first use of the peer's memory; the
  * eventfds are checked to be eventfds.
@@ -51,6 +54,8 @@ struct mp_session_header {
 };
 
 #define MP_FEAT_DMA_REPORT (1u << 0) /* proxy wants MP_REP_DMA messages */
+#define MP_FEAT_PAUSE      (1u << 1) /* proxy sends PAUSE and CONTINUE */
+#define MP_FEAT_IO_STOP    (1u << 2) /* worker may stop the machine; not without PAUSE */
 
 /* What the device is; the worker tells, the proxy puts it into config space. */
 struct mp_session_device {
@@ -125,6 +130,7 @@ struct mp_session {
 	bool own_bell_shared;
 	int peer_bell_fd;
 	int irq_fd; /* proxy: created, listened to; worker: written on level changes */
+	int stop_fd; /* the same, when io_stopped becomes 1; -1 without MP_FEAT_IO_STOP */
 };
 
 #define MP_SESSION_NULL                                                                            \
@@ -133,7 +139,8 @@ struct mp_session {
 			     .peer = MP_SHM_NULL,                                                  \
 			     .own_bell_fd = -1,                                                    \
 			     .peer_bell_fd = -1,                                                   \
-			     .irq_fd = -1})
+			     .irq_fd = -1,                                                         \
+			     .stop_fd = -1})
 
 struct mp_session_cfg {
 	uint32_t features; /* proxy: wanted; worker: granted at most */

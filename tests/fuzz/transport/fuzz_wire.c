@@ -26,7 +26,7 @@ static void try_request(const struct mp_wire_slot *slot)
 		mp_assert(req.off == 0xdeadbeef);
 		return;
 	}
-	end = req.op == MP_REQ_RESET       ? 1
+	end = req.op >= MP_REQ_RESET       ? 1
 	      : req.op == MP_REQ_CFG_WRITE ? MP_WIRE_CFG_BYTES
 					   : limits.bar_bytes[req.bar];
 	mp_assert(req.size == 1 || req.size == 2 || req.size == 4 || req.size == 8);

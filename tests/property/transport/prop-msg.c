@@ -46,7 +46,7 @@ static bool in_limits(uint32_t head)
 	uint32_t op = head / (1u << 28), size = 1u << head / (1u << 26) % 4;
 	uint32_t bar = head / (1u << 23) % 8, off = head % (1u << 23);
 
-	if (op == MP_REQ_RESET)
+	if (op == MP_REQ_RESET || op == MP_REQ_PAUSE || op == MP_REQ_CONTINUE)
 		return true;
 	if (op == MP_REQ_CFG_WRITE)
 		return bar == 0 && off + size <= 256;

@@ -114,6 +114,19 @@ static void test_reset_has_no_operands(void)
 	T_EQ(req.data, 0);
 }
 
+static void test_pause_and_continue_have_no_operands(void)
+{
+	struct mp_wire_req req;
+
+	slot.data = UINT64_MAX;
+	T_EQ(check(MP_REQ_PAUSE, 3, 7, 0x7fffff, &req), 0);
+	T_EQ(req.op, MP_REQ_PAUSE);
+	T_EQ(req.data, 0);
+	T_EQ(check(MP_REQ_CONTINUE, 3, 7, 0x7fffff, &req), 0);
+	T_EQ(req.op, MP_REQ_CONTINUE);
+	T_EQ(req.off, 0);
+}
+
 static void test_reset_may_be_put_without_a_size(void)
 {
 	struct mp_wire_req req = {.op = MP_REQ_RESET};
@@ -129,7 +142,7 @@ static void test_unknown_request_is_refused(void)
 	struct mp_wire_req req;
 
 	T_EQ(check(0, 0, 0, 0, &req), -EPROTO);
-	T_EQ(check(6, 0, 0, 0, &req), -EPROTO);
+	T_EQ(check(10, 0, 0, 0, &req), -EPROTO);
 	T_EQ(check(MP_REP_DONE, 0, 0, 0, &req), -EPROTO);
 	T_EQ(check(15, 0, 0, 0, &req), -EPROTO);
 }
@@ -189,6 +202,7 @@ T_MAIN(T_TEST(test_request_comes_out_as_it_went_in), T_TEST(test_put_leaves_the_
        T_TEST(test_bar_that_the_device_has_not_is_refused),
        T_TEST(test_bar_numbers_6_and_7_are_refused),
        T_TEST(test_config_write_ends_with_config_space), T_TEST(test_reset_has_no_operands),
+       T_TEST(test_pause_and_continue_have_no_operands),
        T_TEST(test_reset_may_be_put_without_a_size), T_TEST(test_unknown_request_is_refused),
        T_TEST(test_reply_comes_out_as_it_went_in), T_TEST(test_ticket_is_cut_to_28_bits),
        T_TEST(test_dma_report_of_nothing_is_refused),

@@ -343,6 +343,50 @@ static void test_ready_with_a_payload_is_refused(void)
 	expect(-EPROTO);
 }
 
+/* READY with what is in liar.fds from @first on, to a worker that may stop the machine. */
+static void ready_with_fds(unsigned int first, unsigned int n_fds, int r)
+{
+	struct mp_session_header header = {.cmd = MP_CMD_READY};
+
+	victim.cfg.features = liar.hello.features = MP_FEAT_PAUSE | MP_FEAT_IO_STOP;
+	session_side_start(&victim);
+	say_greeting();
+	(void)mp_fdpass_send(liar.sock, &header, sizeof(header), liar.fds + first, n_fds,
+			     mp_clock_ns() + 1000000000ull);
+	expect(r);
+}
+
+static void test_ready_needs_its_eventfd_if_the_worker_may_stop_the_machine(void)
+{
+	play_proxy();
+	ready_with_fds(3, 1, 0);
+	play_proxy();
+	ready_with_fds(3, 0, -EPROTO);
+	play_proxy();
+	ready_with_fds(3, 2, -EPROTO);
+	play_proxy();
+	ready_with_fds(0, 1, -EPROTO); /* the memfd */
+}
+
+static void test_ready_with_an_fd_that_nobody_asked_for_is_refused(void)
+{
+	struct mp_session_header header = {.cmd = MP_CMD_READY};
+
+	play_proxy();
+	session_side_start(&victim);
+	say_greeting();
+	say(&header, sizeof(header), 1);
+	expect(-EPROTO);
+}
+
+static void test_io_stop_without_pause_is_refused(void)
+{
+	play_worker();
+	victim.cfg.features = MP_FEAT_PAUSE | MP_FEAT_IO_STOP;
+	liar.welcome.features = MP_FEAT_IO_STOP;
+	greet_and_expect(-EPROTO);
+}
+
 static void test_ack_of_failure_is_the_proxys_error(void)
 {
 	int32_t ack[2] = {-EBUSY, 0};
@@ -621,6 +665,9 @@ T_MAIN(T_TEST(test_worker_accepts_an_honest_player), T_TEST(test_proxy_accepts_a
        T_TEST(test_header_with_a_filled_hole_is_refused),
        T_TEST(test_ready_before_hello_is_refused), T_TEST(test_hello_twice_is_refused),
        T_TEST(test_ready_with_a_payload_is_refused),
+       T_TEST(test_ready_needs_its_eventfd_if_the_worker_may_stop_the_machine),
+       T_TEST(test_ready_with_an_fd_that_nobody_asked_for_is_refused),
+       T_TEST(test_io_stop_without_pause_is_refused),
        T_TEST(test_ack_of_failure_is_the_proxys_error),
        T_TEST(test_ack_with_a_positive_status_is_refused),
        T_TEST(test_ack_with_a_status_that_is_no_errno_is_refused),

@@ -136,6 +136,46 @@ static void test_features_are_those_that_both_want(void)
 	part();
 }
 
+static void meet_with(uint32_t features)
+{
+	int sv[2];
+
+	both_sides(sv);
+	proxy.cfg.features = features;
+	worker.cfg.features = MP_FEAT_PAUSE | MP_FEAT_IO_STOP;
+	run_both();
+	T_EQ(proxy.r, 0);
+	T_EQ(worker.r, 0);
+}
+
+static void test_stop_eventfd_reaches_the_proxy(void)
+{
+	uint64_t one = 1;
+
+	meet_with(MP_FEAT_PAUSE | MP_FEAT_IO_STOP);
+	T_EQ(write(worker.s.stop_fd, &one, sizeof(one)), sizeof(one));
+	T_EQ(mp_bell_drain(proxy.s.stop_fd), true);
+	part();
+}
+
+static void test_without_io_stop_there_is_no_stop_eventfd(void)
+{
+	meet_with(MP_FEAT_PAUSE);
+	T_EQ(proxy.s.features, MP_FEAT_PAUSE);
+	T_EQ(proxy.s.stop_fd, -1);
+	T_EQ(worker.s.stop_fd, -1);
+	part();
+}
+
+static void test_io_stop_is_not_granted_without_pause(void)
+{
+	meet_with(MP_FEAT_IO_STOP);
+	T_EQ(proxy.s.features, 0);
+	T_EQ(worker.s.features, 0);
+	T_EQ(worker.s.stop_fd, -1);
+	part();
+}
+
 static void test_each_side_chooses_its_ring_size(void)
 {
 	int sv[2];
@@ -226,8 +266,11 @@ T_MAIN(T_TEST(test_both_sides_agree_on_the_device), T_TEST(test_messages_cross_b
        T_TEST(test_bells_ring_both_ways), T_TEST(test_irq_eventfd_reaches_the_proxy),
        T_TEST(test_user_page_of_one_side_is_seen_by_the_other),
        T_TEST(test_peer_memory_cannot_be_mapped_writable),
-       T_TEST(test_features_are_those_that_both_want), T_TEST(test_each_side_chooses_its_ring_size),
-       T_TEST(test_shared_bell_survives_the_session), T_TEST(test_fds_are_close_on_exec),
-       T_TEST(test_stolen_session_leaves_nothing_behind), T_TEST(test_fini_takes_the_null_session),
+       T_TEST(test_features_are_those_that_both_want), T_TEST(test_stop_eventfd_reaches_the_proxy),
+       T_TEST(test_without_io_stop_there_is_no_stop_eventfd),
+       T_TEST(test_io_stop_is_not_granted_without_pause),
+       T_TEST(test_each_side_chooses_its_ring_size), T_TEST(test_shared_bell_survives_the_session),
+       T_TEST(test_fds_are_close_on_exec), T_TEST(test_stolen_session_leaves_nothing_behind),
+       T_TEST(test_fini_takes_the_null_session),
        T_TEST(test_ring_size_of_ours_out_of_limits_is_refused_early),
        T_TEST(test_device_of_ours_that_is_unsound_is_refused_early))
