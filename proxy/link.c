@@ -446,6 +446,46 @@ int mp_link_reset(struct mp_link *l)
 	return 0;
 }
 
+/* A wait that nobody shortens: the worker doesn't tell when I/O ends, it is asked. */
+static void nap(struct mp_link *l, uint64_t ns, uint64_t deadline_ns)
+{
+	uint64_t until_ns = mp_clock_ns() + ns;
+
+	block_until(l, until_ns < deadline_ns ? until_ns : deadline_ns);
+}
+
+int mp_link_pause(struct mp_link *l)
+{
+	uint64_t deadline_ns = mp_clock_ns() + l->cfg.reply_timeout_ns;
+	struct mp_wire_req req = {.op = MP_REQ_PAUSE, .size = 4};
+	uint64_t n_in_flight;
+
+	if (!(l->s.features & MP_FEAT_PAUSE))
+		return 0;
+	if (l->dead)
+		return mp_err_origin(-EIO);
+	enter(l);
+	for (;;) {
+		mp_stat_add(l->cfg.stats, MP_STAT_PROXY_WAITED_WRITES, 1);
+		if (!ask(l, &req, &n_in_flight))
+			return mp_err_origin(-EIO);
+		sync_irq(l);
+		if (n_in_flight == 0)
+			return 0;
+		if (mp_clock_ns() >= deadline_ns)
+			return mp_err_origin(-EBUSY);
+		nap(l, NAP_MAX_NS, deadline_ns);
+	}
+}
+
+void mp_link_continue(struct mp_link *l)
+{
+	struct mp_wire_req req = {.op = MP_REQ_CONTINUE, .size = 4};
+
+	if (l->s.features & MP_FEAT_PAUSE)
+		ask_and_sync(l, &req);
+}
+
 int mp_link_set_ram(struct mp_link *l, const struct mp_session_region *region, uint32_t n_regions,
 		    const int *fds, uint32_t n_fds)
 {
@@ -481,6 +521,20 @@ void mp_link_set_irq_edge_only(struct mp_link *l, bool on)
 
 	/* relaxed: a hint that orders nothing; a late reader rings once too often. */
 	atomic_store_explicit(&page->irq_edge_only, on, memory_order_relaxed);
+}
+
+int mp_link_stop_fd(const struct mp_link *l)
+{
+	return l->s.stop_fd;
+}
+
+void mp_link_stop_ready(struct mp_link *l)
+{
+	mp_bell_drain(l->s.stop_fd);
+	/* relaxed: the eventfd orders it; what is seen too early or twice stops a
+	 * machine that is about to stop, or has. */
+	if (!l->dead && atomic_load_explicit(&worker_page(l)->io_stopped, memory_order_relaxed))
+		l->cfg.ops->io_stopped(l->cfg.opaque);
 }
 
 int mp_link_sock_fd(const struct mp_link *l)

@@ -34,6 +34,9 @@ struct mp_link_ops {
 	void (*blocking_end)(void *opaque);
 	/* Once for each change: @why is a static sentence; @dead false: answering again. */
 	void (*state)(void *opaque, bool dead, const char *why);
+	/* An I/O error has stopped the device: stop the machine; mp_link_continue() ends it.
+	 * May come again for the same stop. Needed with MP_FEAT_IO_STOP only. */
+	void (*io_stopped)(void *opaque);
 };
 
 struct mp_link_cfg {
@@ -77,6 +80,17 @@ void mp_link_cfg_write(struct mp_link *l, uint32_t off, unsigned int size, uint6
 /** mp_link_reset() - PCI reset; on return no DMA and no interrupt of before can come. 0, or -EIO dead */
 int mp_link_reset(struct mp_link *l);
 /**
+ * mp_link_pause() - the machine stands still
+ *
+ * On return the worker writes no guest memory and begins no block I/O; what was
+ * in flight has ended. Return: 0, also if the worker can't pause; -EIO dead;
+ * -EBUSY there is still block I/O in flight after reply_timeout_ns.
+ */
+int mp_link_pause(struct mp_link *l);
+/** mp_link_continue() - the machine runs again; what an I/O error stopped is tried again */
+void mp_link_continue(struct mp_link *l);
+
+/**
  * mp_link_set_ram() - replace the table of guest memory; on return the old one is out of use
  *
  * Doesn't touch the rings: it may also be called, with the owner's lock, while
@@ -94,6 +108,10 @@ void mp_link_irq_ready(struct mp_link *l);
 int mp_link_irq_now(const struct mp_link *l);
 /** mp_link_set_irq_edge_only() - KVM listens on the irq fd: only a rise may ring it */
 void mp_link_set_irq_edge_only(struct mp_link *l, bool on);
+/** mp_link_stop_fd() - readable when an I/O error may have stopped the device; -1: it never will */
+int mp_link_stop_fd(const struct mp_link *l);
+/** mp_link_stop_ready() - drain that fd, tell ops->io_stopped if it is so; touches no ring */
+void mp_link_stop_ready(struct mp_link *l);
 /** mp_link_sock_fd() - readable when the worker has closed; then call mp_link_hup() */
 int mp_link_sock_fd(const struct mp_link *l);
 /** mp_link_hup() - the socket was readable: close the device, unless that is over

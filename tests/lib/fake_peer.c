@@ -125,6 +125,16 @@ void fake_peer_publish_irq(struct fake_peer *p, int level)
 		eventfd_write(p->s.irq_fd, 1);
 }
 
+void fake_peer_stop(struct fake_peer *p, bool stopped)
+{
+	struct mp_wire_worker_page *page = p->s.own_page;
+
+	/* relaxed: the eventfd orders it. */
+	atomic_store_explicit(&page->io_stopped, stopped, memory_order_relaxed);
+	if (stopped && p->s.stop_fd >= 0)
+		eventfd_write(p->s.stop_fd, 1);
+}
+
 /* Stores to guest memory by way of the file, as a worker does by its mapping. */
 static bool dma_store(struct fake_peer *p, uint64_t gpa, uint8_t fill)
 {
@@ -178,6 +188,10 @@ static void write_reg(struct fake_peer *p, uint32_t off, unsigned int size, uint
 		go(p, value);
 	if (off == FAKE_LIE)
 		fake_peer_report(p, mp_get_le32(p->regs + FAKE_DMA_ADDR), (uint32_t)value);
+	if (off == FAKE_STOP)
+		fake_peer_stop(p, true);
+	if (off == FAKE_IN_FLIGHT)
+		p->n_in_flight = (uint32_t)value;
 	if (off == FAKE_EXIT)
 		p->closing = true;
 	if (off == FAKE_REGION)
@@ -189,6 +203,8 @@ static uint64_t read_reg(const struct fake_peer *p, uint32_t off, unsigned int s
 	uint64_t le = 0;
 
 	off &= 0xff;
+	if (off == FAKE_PAUSED)
+		return p->paused;
 	if (off + size <= sizeof(p->regs))
 		memcpy(&le, p->regs + off, size);
 	return le64toh(le);
@@ -219,6 +235,13 @@ static uint64_t apply(struct fake_peer *p, const struct mp_wire_req *req, bool *
 		if (req->off < 64)
 			memcpy(p->regs + FAKE_CFG + req->off, &(uint64_t){htole64(req->data)},
 			       req->size);
+		return 0;
+	case MP_REQ_PAUSE:
+		p->paused = true;
+		return p->n_in_flight ? p->n_in_flight-- : 0;
+	case MP_REQ_CONTINUE:
+		p->paused = false;
+		fake_peer_stop(p, false);
 		return 0;
 	case MP_REQ_RESET:
 	default:

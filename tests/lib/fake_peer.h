@@ -26,6 +26,9 @@ enum fake_reg {
 	FAKE_EXIT = 0x54, /* write: close the session */
 	FAKE_N_RESETS = 0x58,
 	FAKE_LIE = 0x5c, /* write v: report v bytes at DMA_ADDR, wherever that is, written or not */
+	FAKE_STOP = 0x60, /* write: stop the machine, as an I/O error does */
+	FAKE_IN_FLIGHT = 0x64, /* write v: v answers to PAUSE say that I/O is in flight */
+	FAKE_PAUSED = 0x68, /* between PAUSE and CONTINUE */
 	FAKE_CFG = 0x80, /* 64 bytes: config space as CFG_WRITE told it */
 	FAKE_N_REGIONS = 0xc0,
 	FAKE_REGION = 0xc4, /* write: which region the next registers show */
@@ -40,7 +43,8 @@ struct fake_peer {
 	struct mp_session s;
 	struct mp_wire_limits limits;
 	uint8_t regs[256];
-	bool closing;
+	bool closing, paused;
+	uint32_t n_in_flight;
 	int irq_level;
 	struct mp_session_region region[MP_SESSION_MAX_REGIONS];
 	uint32_t n_regions;
@@ -68,6 +72,7 @@ void fake_peer_run(struct fake_peer *p);
 bool fake_peer_report(struct fake_peer *p, uint64_t gpa, uint32_t len);
 void fake_peer_publish_shadow(struct fake_peer *p);
 void fake_peer_publish_irq(struct fake_peer *p, int level);
+void fake_peer_stop(struct fake_peer *p, bool stopped);
 bool fake_peer_answer(struct fake_peer *p, uint32_t ticket, uint64_t value);
 
 #endif

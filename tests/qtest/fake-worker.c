@@ -41,7 +41,8 @@ int main(int argc, char **argv)
 		free(p);
 		return 2;
 	}
-	if (fake_peer_accept_take(p, sock, 64, MP_FEAT_DMA_REPORT) < 0) {
+	if (fake_peer_accept_take(p, sock, 64,
+				  MP_FEAT_DMA_REPORT | MP_FEAT_PAUSE | MP_FEAT_IO_STOP) < 0) {
 		free(p);
 		return 1;
 	}

@@ -65,12 +65,18 @@ static void blocking_end(void *opaque)
 	r->inside = false;
 }
 
+static void io_stopped(void *opaque)
+{
+	note(opaque, "stop");
+}
+
 static const struct mp_link_ops rig_ops = {
 	.dma_written = dma_written,
 	.irq = irq,
 	.blocking_begin = blocking_begin,
 	.blocking_end = blocking_end,
 	.state = state,
+	.io_stopped = io_stopped,
 };
 
 struct accept_arg {
@@ -84,7 +90,8 @@ static void *accept_thread(void *opaque)
 {
 	struct accept_arg *a = opaque;
 
-	a->r = fake_peer_accept_take(a->p, a->sock, a->opts->rep_slots, MP_FEAT_DMA_REPORT);
+	a->r = fake_peer_accept_take(a->p, a->sock, a->opts->rep_slots,
+				     MP_FEAT_DMA_REPORT | MP_FEAT_PAUSE | MP_FEAT_IO_STOP);
 	return NULL;
 }
 

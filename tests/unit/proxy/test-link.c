@@ -498,6 +498,103 @@ static void test_set_ram_without_an_answer_closes_the_device(void)
 	rig_close(r);
 }
 
+static struct rig *open_pausing(uint64_t reply_timeout_ns)
+{
+	struct rig_opts opts = RIG_DEFAULTS;
+	struct rig *r;
+
+	opts.features |= MP_FEAT_PAUSE | MP_FEAT_IO_STOP;
+	opts.reply_timeout_ns = reply_timeout_ns;
+	r = rig_open(&opts);
+	T_OK(r != NULL);
+	return r;
+}
+
+static void test_pause_returns_when_nothing_is_in_flight(void)
+{
+	struct rig *r = open_pausing(MS(2000));
+
+	r->p.n_in_flight = 3;
+	T_EQ(mp_link_pause(&r->l), 0);
+	T_EQ(r->p.n_in_flight, 0);
+	T_OK(r->p.paused);
+	mp_link_continue(&r->l);
+	T_OK(!r->p.paused);
+	rig_close(r);
+}
+
+static void test_pause_with_io_that_never_ends_is_bounded(void)
+{
+	struct rig *r = open_pausing(MS(20));
+
+	r->p.n_in_flight = UINT32_MAX;
+	T_EQ(mp_link_pause(&r->l), -EBUSY);
+	T_OK(!r->l.dead && r->p.paused);
+	rig_close(r);
+}
+
+static void test_pause_of_a_stuck_worker_is_bounded(void)
+{
+	struct rig *r = open_pausing(MS(20));
+
+	r->serves = false;
+	T_EQ(mp_link_pause(&r->l), -EIO);
+	T_STR_EQ(r->log, "dead ");
+	T_EQ(mp_link_pause(&r->l), -EIO);
+	rig_close(r);
+}
+
+static void test_pause_is_not_sent_to_a_worker_that_has_not_agreed(void)
+{
+	struct rig *r = open_default();
+
+	T_EQ(mp_link_pause(&r->l), 0);
+	mp_link_continue(&r->l);
+	T_EQ(rig_stat(r, MP_STAT_PROXY_WAITED_WRITES), 0);
+	T_EQ(mp_link_stop_fd(&r->l), -1);
+	rig_close(r);
+}
+
+static void test_io_error_is_told_once_until_continued(void)
+{
+	struct rig *r = open_pausing(MS(2000));
+
+	mp_link_stop_ready(&r->l); /* woken for nothing */
+	T_STR_EQ(r->log, "");
+	fake_peer_stop(&r->p, true);
+	T_EQ(mp_bell_drain(mp_link_stop_fd(&r->l)), true);
+	mp_link_stop_ready(&r->l);
+	T_STR_EQ(r->log, "stop ");
+	mp_link_continue(&r->l);
+	mp_link_stop_ready(&r->l); /* late: it was over */
+	T_STR_EQ(r->log, "stop ");
+	rig_close(r);
+}
+
+static void test_flood_of_stops_is_one_wake_up(void)
+{
+	struct rig *r = open_pausing(MS(2000));
+
+	for (unsigned int i = 0; i < 100000; i++)
+		fake_peer_stop(&r->p, true);
+	mp_link_stop_ready(&r->l);
+	T_STR_EQ(r->log, "stop ");
+	T_EQ(mp_bell_drain(mp_link_stop_fd(&r->l)), false);
+	rig_close(r);
+}
+
+static void test_dead_device_stops_no_machine(void)
+{
+	struct rig *r = open_pausing(MS(20));
+
+	r->serves = false;
+	mp_link_read(&r->l, MEM, 0x24, 4);
+	fake_peer_stop(&r->p, true);
+	mp_link_stop_ready(&r->l);
+	T_STR_EQ(r->log, "dead ");
+	rig_close(r);
+}
+
 static void test_detached_link_is_a_dead_device(void)
 {
 	struct rig *r = open_default();
@@ -554,4 +651,10 @@ T_MAIN(T_TEST(test_posted_write_returns_before_it_is_applied),
        T_TEST(test_impossible_head_closes_the_device),
        T_TEST(test_set_ram_returns_when_the_worker_has_it),
        T_TEST(test_set_ram_without_an_answer_closes_the_device),
+       T_TEST(test_pause_returns_when_nothing_is_in_flight),
+       T_TEST(test_pause_with_io_that_never_ends_is_bounded),
+       T_TEST(test_pause_of_a_stuck_worker_is_bounded),
+       T_TEST(test_pause_is_not_sent_to_a_worker_that_has_not_agreed),
+       T_TEST(test_io_error_is_told_once_until_continued),
+       T_TEST(test_flood_of_stops_is_one_wake_up), T_TEST(test_dead_device_stops_no_machine),
        T_TEST(test_detached_link_is_a_dead_device), T_TEST(test_attach_to_nobody_says_why))
