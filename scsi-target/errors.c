@@ -90,9 +90,12 @@ static enum mp_scsi_on_error policy(const struct mp_scsi_side *s)
 {
 	uint8_t on_error = s->req.op == MP_BLK_READ ? s->lun->rerror : s->lun->werror;
 
-	if (on_error != MP_SCSI_ON_ERROR_ENOSPC)
-		return (enum mp_scsi_on_error)on_error;
-	return s->req.result == -ENOSPC ? MP_SCSI_ON_ERROR_STOP : MP_SCSI_ON_ERROR_REPORT;
+	if (on_error == MP_SCSI_ON_ERROR_ENOSPC)
+		on_error = s->req.result == -ENOSPC ? MP_SCSI_ON_ERROR_STOP
+						    : MP_SCSI_ON_ERROR_REPORT;
+	if (on_error == MP_SCSI_ON_ERROR_STOP && s->bus->never_stops)
+		return MP_SCSI_ON_ERROR_REPORT;
+	return (enum mp_scsi_on_error)on_error;
 }
 
 void mp_error_happened(struct mp_scsi_side *s)
@@ -113,6 +116,11 @@ void mp_error_happened(struct mp_scsi_side *s)
 void mp_scsi_pause(struct mp_scsi_bus *bus)
 {
 	bus->paused = true;
+}
+
+void mp_scsi_may_stop(struct mp_scsi_bus *bus, bool may)
+{
+	bus->never_stops = !may;
 }
 
 /* Whatever starts here may pause the bus again; the rest waits on. */

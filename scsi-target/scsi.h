@@ -268,6 +268,8 @@ void mp_scsi_cancel_all(struct mp_scsi_bus *bus);
 void mp_scsi_pause(struct mp_scsi_bus *bus);
 /** mp_scsi_continue() - issue again what was kept, then start what has waited */
 void mp_scsi_continue(struct mp_scsi_bus *bus);
+/** mp_scsi_may_stop() - false: nobody would continue it, so errors that stop are reported. At first true */
+void mp_scsi_may_stop(struct mp_scsi_bus *bus, bool may);
 /** mp_scsi_is_paused() - by mp_scsi_pause() or by itself */
 bool mp_scsi_is_paused(const struct mp_scsi_bus *bus);
 

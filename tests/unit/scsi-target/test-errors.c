@@ -219,6 +219,16 @@ static void test_enospc_is_no_policy_for_reads(void)
 	hba_fini(&h);
 }
 
+static void test_a_bus_that_nobody_would_continue_reports(void)
+{
+	setup(MP_SCSI_ON_ERROR_STOP, MP_SCSI_ON_ERROR_ENOSPC);
+	mp_scsi_may_stop(bus, false);
+	T_EQ(sense_after(write4, 10, -ENOSPC), 0x072707);
+	T_EQ(n_paused, 0);
+	T_OK(!mp_scsi_is_paused(bus));
+	hba_fini(&h);
+}
+
 /* --- pause --- */
 
 static void test_a_paused_bus_takes_commands_and_starts_none(void)
@@ -337,6 +347,7 @@ T_MAIN(T_TEST(test_a_read_that_fails_names_the_block), T_TEST(test_each_errno_ha
        T_TEST(test_many_errors_pause_once_and_all_are_kept),
        T_TEST(test_enospc_stops_where_space_is_missing_and_reports_the_rest),
        T_TEST(test_enospc_is_no_policy_for_reads),
+       T_TEST(test_a_bus_that_nobody_would_continue_reports),
        T_TEST(test_a_paused_bus_takes_commands_and_starts_none),
        T_TEST(test_what_is_in_flight_may_end_while_paused),
        T_TEST(test_a_task_under_way_stops_at_its_next_request),
