@@ -6,6 +6,12 @@
  * that move a BAR or switch its decoding, because the chip must recognise its
  * own bus addresses in SCRIPTS (manual 4-42, "self-addressing").
  *
+ * A machine that QEMU has stopped must find its memory and its disks as it left
+ * them. PAUSE halts the device for that: registers still answer, a reset still
+ * resets, but nothing else moves until CONTINUE. An I/O error whose policy is to
+ * stop (io_stopped) pauses only the SCSI bus, and lets QEMU do the rest: it stops
+ * the machine and sends PAUSE; CONTINUE ends both.
+ *
  * Bus mastering needs no check here: the proxy offers guest memory only while
  * the guest has switched it on, so without it every DMA address is a bus fault.
  */
@@ -134,6 +140,38 @@ void mp_device_reset(struct mp_device *d)
 	update_bars(d);
 }
 
+/*
+ * SCRIPTS are all that writes guest memory: a halted device leaves it alone from
+ * here on. Block I/O in flight only fills the pool; the proxy asks until it ends.
+ */
+static uint64_t halt(struct mp_device *d)
+{
+	d->halted = true;
+	mp_scsi_pause(d->bus);
+	return mp_scsi_bus_n_busy(d->bus);
+}
+
+static void go_on(struct mp_device *d)
+{
+	d->halted = false;
+	d->io_stopped = false;
+	mp_scsi_continue(d->bus);
+}
+
+void mp_device_attach(struct mp_device *d, struct mp_front *front)
+{
+	d->front = front;
+	d->log.on = front && front->wants_reports;
+	if (front) {
+		mp_scsi_may_stop(d->bus, front->may_stop);
+		return;
+	}
+	mp_device_reset(d);
+	mp_guest_view_init(&d->mem, NULL);
+	d->log.n = 0;
+	go_on(d);
+}
+
 static uint64_t bar_read(struct mp_device *d, const struct mp_wire_req *req)
 {
 	if (req->bar == MP_LSI_BAR_RAM)
@@ -163,6 +201,11 @@ uint64_t mp_device_apply(struct mp_device *d, const struct mp_wire_req *req)
 		return 0;
 	case MP_REQ_RESET:
 		mp_device_reset(d);
+		return 0;
+	case MP_REQ_PAUSE:
+		return halt(d);
+	case MP_REQ_CONTINUE:
+		go_on(d);
 		return 0;
 	default:
 		return 0;

@@ -32,6 +32,8 @@ struct mp_device {
 	struct mp_dma_log log;
 	uint8_t config[MP_WIRE_CFG_BYTES]; /* as far as the guest wrote it */
 	struct mp_front *front; /* NULL: not attached */
+	bool halted; /* the machine stands still: no SCRIPTS, no block I/O */
+	bool io_stopped; /* an I/O error asks for that; until the machine continues */
 	struct mp_shm stats; /* counters page, or MP_SHM_NULL */
 };
 
@@ -51,6 +53,9 @@ void mp_device_describe(struct mp_session_device *ret_device);
 
 /** mp_device_apply() - one checked request; returns the value of a read, else 0 */
 uint64_t mp_device_apply(struct mp_device *d, const struct mp_wire_req *req);
+
+/** mp_device_attach() - a proxy has come; NULL: it has gone, and with it all state */
+void mp_device_attach(struct mp_device *d, struct mp_front *front);
 
 /** mp_device_reset() - PCI reset; on return no DMA and no interrupt of before can come */
 void mp_device_reset(struct mp_device *d);

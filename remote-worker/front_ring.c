@@ -8,6 +8,7 @@
  *	1. reports of guest memory written (MP_REP_DMA), if the proxy wants them
  *	2. shadow words that changed		W1 each
  *	3. the interrupt level			W3
+ *	   and whether an I/O error asks to stop the machine
  *	4. "applied": the request ring's head	R1
  *	5. the reply of a waited request	R3
  *	6. doorbells: a vCPU that sleeps in its wait; QEMU's main loop
@@ -43,12 +44,13 @@ struct front_ring {
 	struct mp_wire_limits limits;
 	uint64_t shadow[N_SHADOW]; /* as last published */
 	uint32_t level;
+	bool io_stopped; /* as last published */
 	unsigned int fall_turns; /* 0: no fall to tell; else turns left */
 	uint32_t n_unseen; /* reports since the main loop was last rung */
 	bool have_reply; /* not sent yet */
 	uint32_t ticket;
 	uint64_t value;
-	uint64_t n_requests, n_replies, n_reports, n_irq_kicks, n_rises, n_shadow_words;
+	uint64_t n_requests, n_replies, n_reports, n_irq_kicks, n_rises, n_shadow_words, n_io_stops;
 };
 
 static struct front_ring *ring_of(struct mp_front *f)
@@ -145,6 +147,25 @@ static bool send_level(struct front_ring *f)
 	return rose;
 }
 
+/* A level too: the proxy looks when it likes, and finds what holds then. */
+static void send_io_stopped(struct front_ring *f)
+{
+	bool now = f->front.dev->io_stopped;
+	uint64_t one = 1;
+	ssize_t n;
+
+	if (mp_likely(now == f->io_stopped))
+		return;
+	f->io_stopped = now;
+	/* relaxed: it orders nothing but itself, and the eventfd does that. */
+	atomic_store_explicit(&own_page(f)->io_stopped, now, memory_order_relaxed);
+	if (!now || f->s.stop_fd < 0)
+		return;
+	n = write(f->s.stop_fd, &one, sizeof(one));
+	(void)n;
+	f->n_io_stops++;
+}
+
 static bool send_reply(struct front_ring *f)
 {
 	void *slot;
@@ -184,6 +205,7 @@ static void publish(struct mp_front *front)
 	}
 	send_shadow(f);
 	rose = send_level(f);
+	send_io_stopped(f);
 	mp_ring_release(&f->s.cons);
 	if (mp_unlikely(!send_reply(f)))
 		stall(f);
@@ -272,6 +294,7 @@ static void stats(struct mp_front *front)
 	mp_stat_set(page, MP_STAT_WORKER_IRQ_KICKS, f->n_irq_kicks);
 	mp_stat_set(page, MP_STAT_WORKER_IRQ_ASSERTS, f->n_rises);
 	mp_stat_set(page, MP_STAT_WORKER_SHADOW_UPDATES, f->n_shadow_words);
+	mp_stat_set(page, MP_STAT_WORKER_IO_STOPS, f->n_io_stops);
 }
 
 static void destroy(struct mp_front *front)
@@ -304,6 +327,7 @@ int mp_front_ring_create(struct mp_device *dev, struct mp_session *s, struct mp_
 		f->limits.bar_bytes[i] = s->device.bar[i].bytes;
 	f->s = mp_session_steal(s);
 	f->front.wants_reports = f->s.features & MP_FEAT_DMA_REPORT;
+	f->front.may_stop = f->s.features & MP_FEAT_IO_STOP;
 	/* What mp_worker_first_page() put there before the proxy could look;
 	 * relaxed: nobody but us writes it. */
 	for (unsigned int i = 0; i < N_SHADOW; i++)

@@ -158,6 +158,13 @@ static void sense(void *opaque, unsigned int target, unsigned int lun, unsigned 
 	mp_scsi_bus_failed(d->bus, target, lun, initiator, (uint16_t)what);
 }
 
+static void paused(void *opaque)
+{
+	struct mp_device *d = opaque;
+
+	d->io_stopped = true;
+}
+
 const struct mp_lsi_ops mp_glue_lsi_ops = {
 	.dma = dma,
 	.dma_written = dma_written,
@@ -174,4 +181,5 @@ const struct mp_lsi_ops mp_glue_lsi_ops = {
 const struct mp_scsi_ops mp_glue_scsi_ops = {
 	.xfer = xfer,
 	.complete = complete,
+	.paused = paused,
 };

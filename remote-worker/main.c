@@ -97,6 +97,8 @@ static int make_signal_fd(void)
 
 	/* Whoever read our messages may be gone; the disks must not follow. */
 	signal(SIGPIPE, SIG_IGN);
+	/* A disk that meets ulimit -f has an error, as one that meets a full file system. */
+	signal(SIGXFSZ, SIG_IGN);
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);

@@ -84,7 +84,8 @@ static bool peer_closed(int sock)
 
 static void meet(struct serve *s, unsigned int i)
 {
-	struct mp_session_cfg cfg = {.features = MP_FEAT_DMA_REPORT,
+	struct mp_session_cfg cfg = {.features = MP_FEAT_DMA_REPORT | MP_FEAT_PAUSE |
+						 MP_FEAT_IO_STOP,
 				     .n_slots = MP_SESSION_DEFAULT_REP_SLOTS,
 				     .timeout_ns = MP_SESSION_DEFAULT_TIMEOUT_NS,
 				     .bell_fd = mp_worker_bell_fd(s->cfg->worker)};

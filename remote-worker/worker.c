@@ -18,7 +18,8 @@
  * mp_worker is the core's, except what is marked. The control thread hands in
  * fronts and tables of guest memory, and gets them back when a command returns.
  * A device is left alone (no requests, no SCRIPTS) while it has no front, while
- * its front is broken, and while its front is stalled.
+ * its front is broken, and while its front is stalled. While the machine stands
+ * still it is halted: requests, but no SCRIPTS.
  */
 #include "remote-worker/worker.h"
 
@@ -136,6 +137,17 @@ static bool is_running(const struct mp_device *d)
 	return d->front && !d->front->broken && !d->front->stalled;
 }
 
+static bool runs_scripts(const struct mp_device *d)
+{
+	return is_running(d) && !d->halted;
+}
+
+/* A halted chip's timers stand still too; what they missed comes when it goes on. */
+static uint64_t deadline_ns(const struct mp_device *d)
+{
+	return d->front && !d->halted ? mp_lsi_deadline_ns(&d->lsi) : UINT64_MAX;
+}
+
 static void report_broken(struct mp_worker *w, unsigned int device)
 {
 	uint64_t one = 1;
@@ -158,7 +170,7 @@ static unsigned int device_turn(struct mp_worker *w, unsigned int i)
 		d->front->ops->publish(d->front);
 	if (is_running(d))
 		done += d->front->ops->drain(d->front, w->cmd->request_budget);
-	if (is_running(d))
+	if (runs_scripts(d))
 		done += mp_lsi_run(&d->lsi, w->cmd->insn_budget);
 	if (mp_unlikely(d->front && d->front->broken))
 		report_broken(w, i);
@@ -177,7 +189,7 @@ static uint64_t next_deadline_ns(const struct mp_worker *w)
 	uint64_t first = UINT64_MAX, ns;
 
 	for (unsigned int i = 0; i < w->cmd->n_hbas; i++) {
-		ns = w->device[i].front ? mp_lsi_deadline_ns(&w->device[i].lsi) : UINT64_MAX;
+		ns = deadline_ns(&w->device[i]);
 		if (ns < first)
 			first = ns;
 	}
@@ -194,7 +206,7 @@ static unsigned int tick_all(struct mp_worker *w)
 		return 0;
 	now_ns = mp_clock_ns();
 	for (unsigned int i = 0; i < w->cmd->n_hbas; i++) {
-		if (!w->device[i].front || mp_lsi_deadline_ns(&w->device[i].lsi) > now_ns)
+		if (deadline_ns(&w->device[i]) > now_ns)
 			continue;
 		mp_lsi_tick(&w->device[i].lsi, now_ns);
 		n++;
@@ -208,8 +220,7 @@ static void obey(struct mp_worker *w, struct mp_control_cmd *cmd)
 
 	switch (cmd->op) {
 	case MP_CONTROL_ATTACH:
-		d->front = cmd->arg;
-		d->log.on = d->front->wants_reports;
+		mp_device_attach(d, cmd->arg);
 		break;
 	case MP_CONTROL_SET_RAM:
 		mp_guest_view_init(&d->mem, cmd->arg);
@@ -217,11 +228,7 @@ static void obey(struct mp_worker *w, struct mp_control_cmd *cmd)
 		break;
 	case MP_CONTROL_DETACH:
 		publish_stats(w);
-		d->front = NULL;
-		mp_device_reset(d);
-		mp_guest_view_init(&d->mem, NULL);
-		d->log.on = false;
-		d->log.n = 0;
+		mp_device_attach(d, NULL);
 		break;
 	case MP_CONTROL_STOP:
 		w->stopping = true;
@@ -276,7 +283,7 @@ static bool arm_all(struct mp_worker *w)
 		d = &w->device[i];
 		if (d->front)
 			busy |= d->front->ops->arm(d->front);
-		if (is_running(d))
+		if (runs_scripts(d))
 			busy |= mp_lsi_runnable(&d->lsi);
 	}
 	return busy;
@@ -292,11 +299,11 @@ static void disarm_all(struct mp_worker *w)
 /* A proxy that takes replies doesn't ring for it, so a stalled front looks again soon. */
 static uint64_t sleep_ns(const struct mp_worker *w)
 {
-	uint64_t deadline_ns = next_deadline_ns(w), now_ns, ns = UINT64_MAX;
+	uint64_t until_ns = next_deadline_ns(w), now_ns, ns = UINT64_MAX;
 
-	if (deadline_ns != UINT64_MAX) {
+	if (until_ns != UINT64_MAX) {
 		now_ns = mp_clock_ns();
-		ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+		ns = until_ns > now_ns ? until_ns - now_ns : 0;
 	}
 	for (unsigned int i = 0; i < w->cmd->n_hbas; i++)
 		if (w->device[i].front && w->device[i].front->stalled && ns > STALL_RETRY_NS)

@@ -47,7 +47,15 @@ static void state(void *opaque, bool dead, const char *why)
 {
 }
 
-static const struct mp_link_ops ops = {.dma_written = dma_written, .irq = irq, .state = state};
+static void io_stopped(void *opaque)
+{
+	struct rig_device *d = opaque;
+
+	d->n_io_stops++;
+}
+
+static const struct mp_link_ops ops = {
+	.dma_written = dma_written, .irq = irq, .state = state, .io_stopped = io_stopped};
 
 static void *serve_thread(void *arg)
 {
@@ -248,28 +256,40 @@ static uint32_t write_program(struct rig *r, const struct rig_io *io)
 			   sizeof(words) / sizeof(words[0]));
 }
 
-int rig_command(struct rig *r, const struct rig_io *io)
+void rig_begin(struct rig *r, const struct rig_io *io)
 {
-	uint64_t end_ns = mp_clock_ns() + WAIT_NS;
 	uint8_t *mine = r->ram + 0x10000 * io->dev;
 	uint32_t program = write_program(r, io);
-	uint8_t dstat, sist0, sist1;
 
 	memcpy(mine + OFF_CDB, io->cdb, sizeof(io->cdb));
 	mine[OFF_MSG_OUT] = 0x80;
 	mine[OFF_MSG_IN] = mine[OFF_STATUS] = 0xff;
 	for (unsigned int i = 0; i < 4; i++)
 		rig_write8(r, io->dev, LSI_DSP + i, (uint8_t)(program >> (8 * i)));
+}
+
+int rig_finish(struct rig *r, unsigned int dev)
+{
+	uint64_t end_ns = mp_clock_ns() + WAIT_NS;
+	const uint8_t *mine = r->ram + 0x10000 * dev;
+	uint8_t dstat, sist0, sist1;
+
 	while (mp_clock_ns() < end_ns) {
-		dstat = rig_read8(r, io->dev, LSI_DSTAT);
-		sist0 = rig_read8(r, io->dev, LSI_SIST0);
-		sist1 = rig_read8(r, io->dev, LSI_SIST1);
+		dstat = rig_read8(r, dev, LSI_DSTAT);
+		sist0 = rig_read8(r, dev, LSI_SIST0);
+		sist1 = rig_read8(r, dev, LSI_SIST1);
 		if (sist0 || sist1)
 			return -(sist0 | sist1 << 8);
 		if (dstat & LSI_DSTAT_SIR)
 			return mine[OFF_MSG_IN] == 0 ? mine[OFF_STATUS] : -1;
 	}
 	return -2;
+}
+
+int rig_command(struct rig *r, const struct rig_io *io)
+{
+	rig_begin(r, io);
+	return rig_finish(r, io->dev);
 }
 
 static int rw(struct rig *r, const struct rig_io *how, uint32_t lba, uint16_t n_blocks)

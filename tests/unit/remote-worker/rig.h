@@ -37,7 +37,7 @@ struct rig_device {
 	int sock; /* when it is not linked: raw end of the socket */
 	int irq_level;
 	unsigned int n_rises;
-	unsigned int n_reports;
+	unsigned int n_reports, n_io_stops;
 	uint64_t report_bytes;
 };
 
@@ -82,6 +82,9 @@ struct rig_io {
 
 /* Runs one command by SeaBIOS's program; returns the SCSI status, or negative. */
 int rig_command(struct rig *r, const struct rig_io *io);
+/* Its halves: a command may take until something else has happened. */
+void rig_begin(struct rig *r, const struct rig_io *io);
+int rig_finish(struct rig *r, unsigned int dev);
 /* READ(10) or WRITE(10) that way; @data_off: of the data in guest memory. */
 int rig_read(struct rig *r, unsigned int dev, uint32_t lba, uint16_t n_blocks, uint32_t data_off);
 int rig_write(struct rig *r, unsigned int dev, uint32_t lba, uint16_t n_blocks, uint32_t data_off);
