@@ -427,25 +427,6 @@ void mp_link_cfg_write(struct mp_link *l, uint32_t off, unsigned int size, uint6
 	ask_and_sync(l, &req);
 }
 
-int mp_link_reset(struct mp_link *l)
-{
-	struct mp_wire_req req = {.op = MP_REQ_RESET, .size = 4};
-	uint64_t unused;
-
-	if (l->closed)
-		return mp_err_origin(-EIO);
-	enter(l);
-	mp_stat_add(l->cfg.stats, MP_STAT_PROXY_WAITED_WRITES, 1);
-	if (!ask(l, &req, &unused))
-		return mp_err_origin(-EIO);
-	if (l->dead) {
-		l->dead = false;
-		l->cfg.ops->state(l->cfg.opaque, false, why_answers);
-	}
-	sync_irq(l);
-	return 0;
-}
-
 /* A wait that nobody shortens: the worker doesn't tell when I/O ends, it is asked. */
 static void nap(struct mp_link *l, uint64_t ns, uint64_t deadline_ns)
 {
@@ -460,6 +441,7 @@ int mp_link_pause(struct mp_link *l)
 	struct mp_wire_req req = {.op = MP_REQ_PAUSE, .size = 4};
 	uint64_t n_in_flight;
 
+	l->paused = true;
 	if (!(l->s.features & MP_FEAT_PAUSE))
 		return 0;
 	if (l->dead)
@@ -482,8 +464,39 @@ void mp_link_continue(struct mp_link *l)
 {
 	struct mp_wire_req req = {.op = MP_REQ_CONTINUE, .size = 4};
 
+	l->paused = false;
 	if (l->s.features & MP_FEAT_PAUSE)
 		ask_and_sync(l, &req);
+}
+
+/* A worker that was dead may have missed either. */
+static void say_runstate(struct mp_link *l)
+{
+	struct mp_wire_req req = {.op = l->paused ? MP_REQ_PAUSE : MP_REQ_CONTINUE, .size = 4};
+	uint64_t unused;
+
+	if (l->s.features & MP_FEAT_PAUSE)
+		ask(l, &req, &unused);
+}
+
+int mp_link_reset(struct mp_link *l)
+{
+	struct mp_wire_req req = {.op = MP_REQ_RESET, .size = 4};
+	uint64_t unused;
+
+	if (l->closed)
+		return mp_err_origin(-EIO);
+	enter(l);
+	mp_stat_add(l->cfg.stats, MP_STAT_PROXY_WAITED_WRITES, 1);
+	if (!ask(l, &req, &unused))
+		return mp_err_origin(-EIO);
+	if (l->dead) {
+		l->dead = false;
+		l->cfg.ops->state(l->cfg.opaque, false, why_answers);
+		say_runstate(l);
+	}
+	sync_irq(l);
+	return 0;
 }
 
 int mp_link_set_ram(struct mp_link *l, const struct mp_session_region *region, uint32_t n_regions,

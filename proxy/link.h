@@ -59,6 +59,7 @@ struct mp_link {
 	uint64_t ns_per_tick_q20; /* nanoseconds a tick, times 2^20 */
 	int irq_level; /* as last told to ops->irq */
 	bool dead, closed;
+	bool paused; /* between mp_link_pause() and mp_link_continue() */
 };
 
 /** mp_link_attach_take() - meet the worker on @sock (owned from here); see mp_session_connect_take() */

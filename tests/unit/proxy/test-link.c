@@ -544,6 +544,25 @@ static void test_pause_of_a_stuck_worker_is_bounded(void)
 	rig_close(r);
 }
 
+/* Used to leave the worker paused for good: it took the PAUSE late, and missed the end. */
+static void test_reset_that_revives_a_worker_also_continues_it(void)
+{
+	struct rig *r = open_pausing(MS(20));
+
+	r->serves = false;
+	T_EQ(mp_link_pause(&r->l), -EIO);
+	mp_link_continue(&r->l);
+	r->serves = true;
+	T_EQ(mp_link_reset(&r->l), 0);
+	T_OK(!r->p.paused && !r->l.dead);
+	r->serves = false;
+	T_EQ(mp_link_pause(&r->l), -EIO);
+	r->serves = true;
+	T_EQ(mp_link_reset(&r->l), 0);
+	T_OK(r->p.paused);
+	rig_close(r);
+}
+
 static void test_pause_is_not_sent_to_a_worker_that_has_not_agreed(void)
 {
 	struct rig *r = open_default();
@@ -654,6 +673,7 @@ T_MAIN(T_TEST(test_posted_write_returns_before_it_is_applied),
        T_TEST(test_pause_returns_when_nothing_is_in_flight),
        T_TEST(test_pause_with_io_that_never_ends_is_bounded),
        T_TEST(test_pause_of_a_stuck_worker_is_bounded),
+       T_TEST(test_reset_that_revives_a_worker_also_continues_it),
        T_TEST(test_pause_is_not_sent_to_a_worker_that_has_not_agreed),
        T_TEST(test_io_error_is_told_once_until_continued),
        T_TEST(test_flood_of_stops_is_one_wake_up), T_TEST(test_dead_device_stops_no_machine),
