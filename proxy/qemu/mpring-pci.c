@@ -168,12 +168,18 @@ static void link_state(void *opaque, bool dead, const char *why)
     mpring_intx_update(d);
 }
 
+static void link_io_stopped(void *opaque)
+{
+    mpring_runstate_io_stopped(opaque);
+}
+
 static const struct mp_link_ops link_ops = {
     .dma_written = link_dma_written,
     .irq = link_irq,
     .blocking_begin = link_blocking_begin,
     .blocking_end = link_blocking_end,
     .state = link_state,
+    .io_stopped = link_io_stopped,
 };
 
 /* --- what the main loop calls ------------------------------------------- */
@@ -203,13 +209,26 @@ static void sock_ready(void *opaque)
     }
 }
 
+/* Needs no turn at the link, so a busy one doesn't matter. */
+static void stop_fd_ready(void *opaque)
+{
+    MpringPci *d = opaque;
+
+    mp_link_stop_ready(&d->link);
+}
+
 void mpring_set_handlers(MpringPci *d, bool on)
 {
+    int stop_fd = mp_link_stop_fd(&d->link);
+
     d->handlers = on;
     qemu_set_fd_handler(mp_link_sock_fd(&d->link), on ? sock_ready : NULL, NULL,
                         d);
     qemu_set_fd_handler(mp_link_irq_fd(&d->link),
                         on && !d->intx.bound ? irq_fd_ready : NULL, NULL, d);
+    if (stop_fd >= 0) {
+        qemu_set_fd_handler(stop_fd, on ? stop_fd_ready : NULL, NULL, d);
+    }
 }
 
 /* --- config space and reset --------------------------------------------- */
@@ -323,7 +342,8 @@ static struct mp_link_cfg link_cfg(MpringPci *d)
     return (struct mp_link_cfg){
         .ops = &link_ops,
         .opaque = d,
-        .features = report ? MP_FEAT_DMA_REPORT : 0,
+        .features = (report ? MP_FEAT_DMA_REPORT : 0) | MP_FEAT_PAUSE |
+                    (d->vm_stop ? MP_FEAT_IO_STOP : 0),
         .connect_timeout_ns = MP_SESSION_DEFAULT_TIMEOUT_NS,
         .reply_timeout_ns = d->reply_timeout_ms * 1000000ull,
         .spin_ns = d->spin_us >= 0 ? (uint64_t)d->spin_us * 1000
@@ -416,6 +436,7 @@ static void release(MpringPci *d)
     if (!d->link.closed) {
         mpring_set_handlers(d, false);
     }
+    mpring_runstate_fini(d);
     mpring_intx_fini(d);
     mpring_ram_unlisten(d);
     compat_blocker_del(&d->blocker);
@@ -445,6 +466,7 @@ static void realize(PCIDevice *pci, Error **errp)
     mpring_set_handlers(d, true);
     mpring_intx_init(d);
     mpring_ram_listen(d);
+    mpring_runstate_init(d);
 }
 
 static void unrealize(PCIDevice *pci)
@@ -478,7 +500,8 @@ COMPAT_PROPERTY properties[] = {
     DEFINE_PROP_ON_OFF_AUTO("dma-report", MpringPci, dma_report,
                             ON_OFF_AUTO_AUTO),
     DEFINE_PROP_ON_OFF_AUTO("irqfd", MpringPci, irqfd, ON_OFF_AUTO_AUTO),
-    COMPAT_PROPERTY_END};
+    /* off: the worker reports the errors that would stop the machine */
+    DEFINE_PROP_BOOL("vm-stop", MpringPci, vm_stop, true), COMPAT_PROPERTY_END};
 
 static void class_init(ObjectClass *klass, CompatClassData *data)
 {

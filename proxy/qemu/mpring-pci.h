@@ -6,6 +6,7 @@
  *   mpring-pci.c   the PCI device: properties, BARs, config space
  *   intx.c         its interrupt line, with and without KVM's irqfd
  *   ram.c          guest memory: offered to the worker, and what it wrote
+ *   runstate.c     the machine stops and goes on; an I/O error stops it
  */
 #ifndef MP_PROXY_QEMU_MPRING_PCI_H
 #define MP_PROXY_QEMU_MPRING_PCI_H
@@ -56,6 +57,7 @@ struct MpringPci {
     uint32_t reply_timeout_ms;
     int32_t spin_us;
     OnOffAuto dma_report, irqfd;
+    bool vm_stop;
 
     struct mp_link link;
     struct mp_shm stats;
@@ -69,6 +71,9 @@ struct MpringPci {
      */
     bool may_drop, busy, irq_missed, cfg_missed, sock_missed;
     QemuCond idle;
+
+    VMChangeStateEntry *runstate;
+    bool stop_asked; /* for an I/O error, since the machine last ran */
 
     MpringBar bar[MP_WIRE_MAX_BARS];
     MpringCfg told;
@@ -96,6 +101,11 @@ bool mpring_ram_check_machine(MpringPci *d, Error **errp);
 void mpring_ram_listen(MpringPci *d);
 void mpring_ram_unlisten(MpringPci *d);
 void mpring_ram_written(uint64_t gpa, uint32_t len);
+
+/* runstate.c */
+void mpring_runstate_init(MpringPci *d);
+void mpring_runstate_fini(MpringPci *d);
+void mpring_runstate_io_stopped(MpringPci *d);
 
 /* mpring-pci.c */
 void mpring_pci_register(void);

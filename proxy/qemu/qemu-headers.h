@@ -57,9 +57,11 @@
 #if __has_include("system/kvm.h")
 #include "system/hostmem.h"
 #include "system/kvm.h"
+#include "system/runstate.h"
 #else
 #include "sysemu/hostmem.h"
 #include "sysemu/kvm.h"
+#include "sysemu/runstate.h"
 #endif
 
 #endif
