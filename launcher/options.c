@@ -22,6 +22,7 @@ enum {
 	OPT_BS,
 	OPT_DISK_SIZE,
 	OPT_DISK,
+	OPT_CDROM,
 	OPT_BACKEND,
 	OPT_POLL,
 	OPT_SPIN,
@@ -93,6 +94,12 @@ static const struct argp_option perf_options[] = {
 	{"timeout", OPT_TIMEOUT, "S", 0, "give up after this long (chosen from runtime and rounds)",
 	 3},
 	{"guest", OPT_GUEST, "DIR", 0, "folder of vmlinux and initrd.img (.cache/guest)", 4},
+	{0},
+};
+
+static const struct argp_option run_options[] = {
+	{"cdrom", OPT_CDROM, "FILE", 0,
+	 "CD-ROM with the image FILE, on the first device's bus; may be given more than once", 1},
 	{0},
 };
 
@@ -371,6 +378,43 @@ static error_t parse_perf(int key, char *arg, struct argp_state *st)
 	}
 }
 
+/* An option that a word belongs to: it has no "=", and takes an argument. */
+static bool takes_next_word(const char *option)
+{
+	return strncmp(option, "--", 2) == 0 && !strchr(option, '=') &&
+	       strcmp(option, "--dry-run") != 0 && strcmp(option, "--verbose") != 0;
+}
+
+/*
+ * "-m 1G" without the "--" in front: getopt would complain of a letter. What
+ * starts with one dash and is none of ours is an option of QEMU.
+ */
+static void check_dashes(struct argp_state *st)
+{
+	const char *word;
+
+	for (int i = 1; i < st->argc && strcmp(st->argv[i], "--") != 0; i++) {
+		word = st->argv[i];
+		if (takes_next_word(word)) {
+			i++;
+		} else if (word[0] == '-' && word[1] != '-' &&
+			   strspn(word + 1, "hv?") != strlen(word + 1)) {
+			st->name = st->argv[0]; /* not set yet, but argp_error() wants it */
+			argp_error(st,
+				   "'%s': QEMU's own options stand after --, as in: "
+				   "%s --disk FILE -- %s ...",
+				   word, st->name, word);
+		}
+	}
+}
+
+static void check_run(struct argp_state *st, struct mp_options *o)
+{
+	if (!o->n_disks && !o->n_cdroms)
+		argp_error(st, "give at least one --disk FILE or --cdrom FILE");
+	o->n_devices = o->n_disks ? o->n_disks : 1;
+}
+
 static error_t parse_run(int key, char *arg, struct argp_state *st)
 {
 	struct mp_options *o = st->input;
@@ -378,6 +422,12 @@ static error_t parse_run(int key, char *arg, struct argp_state *st)
 	switch (key) {
 	case ARGP_KEY_INIT:
 		st->child_inputs[0] = st->input;
+		check_dashes(st);
+		return 0;
+	case OPT_CDROM:
+		if (o->n_cdroms == MP_MAX_CDROMS)
+			argp_error(st, "more than %d CD-ROMs", MP_MAX_CDROMS);
+		o->cdrom[o->n_cdroms++] = arg;
 		return 0;
 	case ARGP_KEY_ARG:
 		if (!st->quoted) /* no "--" yet */
@@ -387,9 +437,7 @@ static error_t parse_run(int key, char *arg, struct argp_state *st)
 		st->next = st->argc;
 		return 0;
 	case ARGP_KEY_END:
-		if (!o->n_disks)
-			argp_error(st, "give at least one --disk FILE");
-		o->n_devices = o->n_disks;
+		check_run(st, o);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -409,7 +457,7 @@ static const struct argp perf_argp = {
 	NULL,
 	NULL};
 static const struct argp run_argp = {
-	NULL,
+	run_options,
 	parse_run,
 	"-- QEMU-ARGUMENTS",
 	"Run your own guest with a remote SCSI controller for each --disk."

@@ -8,6 +8,7 @@
 
 #define MP_MAX_DEVICES 64
 #define MP_MAX_ROUNDS  99
+#define MP_MAX_CDROMS  14 /* beside a disk and the adapter itself on one bus */
 
 enum mp_mode { MP_MODE_PERF, MP_MODE_RUN };
 enum mp_backend { MP_BACKEND_FILE, MP_BACKEND_NULL };
@@ -27,6 +28,8 @@ struct mp_options {
 	uint64_t disk_size_bytes; /* 0: chosen from the memory there is */
 	struct mp_opt_disk disk[MP_MAX_DEVICES];
 	unsigned int n_disks; /* 0: temporary disks */
+	const char *cdrom[MP_MAX_CDROMS]; /* run: on the bus of the first device */
+	unsigned int n_cdroms;
 	enum mp_backend backend;
 	const char *poll; /* busy, adaptive, sleep */
 	int spin_us; /* -1: chosen by placement */

@@ -224,6 +224,11 @@ static void no_fds(struct mp_plan *p)
 		p->fd_job[i] = -1;
 }
 
+static bool has_temp_disk(const struct mp_plan *p, const struct mp_plan_dev *d)
+{
+	return !d->disk && p->opt->mode == MP_MODE_PERF && p->opt->backend == MP_BACKEND_FILE;
+}
+
 /* Numbers for a dry run, in the order in which mp_plan_open() would open. */
 static void dry_fds(struct mp_plan *p)
 {
@@ -238,7 +243,7 @@ static void dry_fds(struct mp_plan *p)
 	for (unsigned int i = 0; i < p->n_devs; i++) {
 		struct mp_plan_dev *d = &p->dev[i];
 
-		if (!d->disk && p->opt->backend == MP_BACKEND_FILE)
+		if (has_temp_disk(p, d))
 			d->disk_fd = fd++;
 		if (d->kind != MP_DEV_REMOTE)
 			continue;
@@ -342,7 +347,17 @@ static int warm(int fd, uint64_t bytes)
 	return 0;
 }
 
-static int temp_disk(uint64_t bytes, int *ret_fd)
+/* Not there, or a file system without O_TMPFILE: then in memory, which counts twice there. */
+static void say_tmpdir(struct mp_plan *p, const char *dir)
+{
+	if (!p->said_tmpdir)
+		mp_warn("no temporary disks in %s (%s); they are in memory; TMPDIR names another "
+			"folder",
+			dir, strerror(errno));
+	p->said_tmpdir = true;
+}
+
+static int temp_disk(struct mp_plan *p, int *ret_fd)
 {
 	const char *dir = getenv("TMPDIR");
 	MP_CLEANUP_FD int fd = -1;
@@ -350,15 +365,17 @@ static int temp_disk(uint64_t bytes, int *ret_fd)
 	if (!dir || !*dir)
 		dir = "/var/tmp";
 	fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (fd < 0) /* a file system without O_TMPFILE, or no such folder */
+	if (fd < 0) {
+		say_tmpdir(p, dir);
 		fd = memfd_create("mpring-disk", MFD_CLOEXEC);
-	if (fd < 0 || ftruncate(fd, (off_t)bytes) < 0) {
+	}
+	if (fd < 0 || ftruncate(fd, (off_t)p->disk_bytes) < 0) {
 		mp_error("temporary disk in %s: %s; set TMPDIR or give --disk", dir,
 			 strerror(errno));
 		return mp_err_origin(-errno);
 	}
 	*ret_fd = mp_fd_steal(&fd);
-	return mp_err_trace(warm(*ret_fd, bytes));
+	return mp_err_trace(warm(*ret_fd, p->disk_bytes));
 }
 
 static int check_disk(const struct mp_opt_disk *d)
@@ -371,6 +388,14 @@ static int check_disk(const struct mp_opt_disk *d)
 		 errno == ENOENT ? "create it with truncate -s SIZE FILE"
 		 : d->readonly   ? "check its owner and mode"
 				 : "check its owner and mode, or add ,readonly=on");
+	return mp_err_origin(-errno);
+}
+
+static int check_cdrom(const char *file)
+{
+	if (faccessat(AT_FDCWD, file, R_OK, AT_EACCESS) == 0)
+		return 0;
+	mp_error("--cdrom %s: %s", file, strerror(errno));
 	return mp_err_origin(-errno);
 }
 
@@ -389,6 +414,8 @@ static int check_disks(const struct mp_options *o)
 
 	for (unsigned int i = 0; r == 0 && i < o->n_disks; i++)
 		r = check_disk(&o->disk[i]);
+	for (unsigned int i = 0; r == 0 && i < o->n_cdroms; i++)
+		r = check_cdrom(o->cdrom[i]);
 	for (unsigned int i = 1; r == 0 && i < o->n_disks; i++)
 		for (unsigned int k = 0; k < i; k++)
 			if (!(o->disk[i].readonly && o->disk[k].readonly) &&
@@ -405,8 +432,8 @@ static int open_device(struct mp_plan *p, struct mp_plan_dev *d)
 {
 	int r = 0;
 
-	if (!d->disk && p->opt->backend == MP_BACKEND_FILE)
-		r = temp_disk(p->disk_bytes, &d->disk_fd);
+	if (has_temp_disk(p, d))
+		r = temp_disk(p, &d->disk_fd);
 	if (r < 0 || d->kind != MP_DEV_REMOTE)
 		return mp_err_trace(r);
 	r = socket_pair(&d->sock_qemu, &d->sock_worker);

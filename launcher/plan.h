@@ -28,7 +28,7 @@ struct mp_plan_dev {
 	char id[16]; /* "lsi0", "own0" */
 	unsigned int bridge, slot; /* bridge 0: the root bus; slot 0: QEMU chooses */
 	unsigned int worker; /* remote devices */
-	const struct mp_opt_disk *disk; /* NULL: temporary or null disk */
+	const struct mp_opt_disk *disk; /* NULL: temporary or null disk; with run, none */
 	int disk_fd; /* temporary disk, -1 without */
 	int sock_qemu, sock_worker; /* the two ends of the device's socket */
 	struct mp_shm stat_proxy, stat_worker;
@@ -41,6 +41,7 @@ struct mp_plan {
 	unsigned int n_devs, n_remote, n_workers, n_bridges; /* remote devices come first */
 	uint64_t disk_bytes;
 	bool kvm, uring, real; /* real: mp_plan_open() has succeeded */
+	bool said_tmpdir;
 	char qemu[4096], worker[4096], plugin[4096], guest_dir[4096], mem_size[24];
 	int fd_cfg, fd_job[MP_PLAN_MAX_JOBS]; /* memfds for fw_cfg */
 	enum mp_dev_kind job_kind[MP_PLAN_MAX_JOBS];

@@ -13,14 +13,15 @@
 /* The value of -drive from "file=" on, without id and interface. */
 static void drive_source(const struct mp_plan *p, const struct mp_plan_dev *d, char **ret)
 {
-	/* fio's trim needs it; a user's guest has what QEMU gives by default. */
-	const char *discard = p->opt->mode == MP_MODE_PERF ? ",discard=unmap" : "";
+	/* For fio's trim, and so that a full disk fails the run, not stops the guest; a
+	 * user's guest has what QEMU gives by default. */
+	const char *perf = p->opt->mode == MP_MODE_PERF ? ",discard=unmap,werror=report" : "";
 	MP_CLEANUP_FREE char *file = NULL;
 	int r;
 
 	if (d->disk) {
 		file = mp_args_escape(d->disk->file);
-		r = asprintf(ret, "file=%s,format=%s%s%s%s", file, d->disk->format, discard,
+		r = asprintf(ret, "file=%s,format=%s%s%s%s", file, d->disk->format, perf,
 			     d->disk->readonly ? ",readonly=on" : "",
 			     /* Both controllers have it open, and never work at the same time. */
 			     p->opt->compare && d->kind == MP_DEV_REMOTE ? ",locking=off"
@@ -28,21 +29,41 @@ static void drive_source(const struct mp_plan *p, const struct mp_plan_dev *d, c
 									 : "");
 	} else if (p->opt->backend == MP_BACKEND_NULL) {
 		r = asprintf(ret, "driver=null-co,size=%llu%s", (unsigned long long)p->disk_bytes,
-			     discard);
+			     perf);
 	} else {
-		r = asprintf(ret, "file=/proc/self/fd/%d,format=raw%s", d->disk_fd, discard);
+		r = asprintf(ret, "file=/proc/self/fd/%d,format=raw%s", d->disk_fd, perf);
 	}
 	mp_assert(r >= 0);
 }
 
-static void worker_device(const struct mp_plan *p, const struct mp_plan_dev *d, struct mp_args *a)
+static void worker_disk(const struct mp_plan *p, const struct mp_plan_dev *d, struct mp_args *a)
 {
 	MP_CLEANUP_FREE char *source = NULL;
 
 	drive_source(p, d, &source);
-	mp_args_add2(a, "-device", "lsi53c895a,id=%s", d->id);
 	mp_args_add2(a, "-drive", "id=disk-%s,if=none,%s", d->id, source);
 	mp_args_add2(a, "-device", "scsi-hd,drive=disk-%s,bus=%s.0,scsi-id=0", d->id, d->id);
+}
+
+/* On the ids that the disk leaves free. */
+static void worker_cdroms(const struct mp_plan *p, const struct mp_plan_dev *d, struct mp_args *a)
+{
+	for (unsigned int i = 0; i < p->opt->n_cdroms; i++) {
+		MP_CLEANUP_FREE char *file = mp_args_escape(p->opt->cdrom[i]);
+
+		mp_args_add2(a, "-drive", "id=cd%u,if=none,media=cdrom,file=%s,format=raw", i,
+			     file);
+		mp_args_add2(a, "-device", "scsi-cd,drive=cd%u,bus=%s.0", i, d->id);
+	}
+}
+
+static void worker_device(const struct mp_plan *p, const struct mp_plan_dev *d, struct mp_args *a)
+{
+	mp_args_add2(a, "-device", "lsi53c895a,id=%s", d->id);
+	if (d->disk || p->opt->mode == MP_MODE_PERF)
+		worker_disk(p, d, a);
+	if (d == &p->dev[0])
+		worker_cdroms(p, d, a);
 	mp_args_add2(a, "-object", "x-remote-object,id=object-%s,devid=%s,fd=%d", d->id, d->id,
 		     d->sock_worker);
 	mp_args_add2(a, "--stats-fd", "%s=%d", d->id, d->stat_worker.fd);

@@ -42,7 +42,8 @@ echo "1..8"
 both=$(section mpring.1 "OPTIONS OF PERF AND RUN" | terms)
 perf=$(section mpring.1 "OPTIONS OF PERF" | terms)
 same "mpring perf" "$both"$'\n'"$perf" "$("$mpring" perf --help | long_help)"
-same "mpring run" "$both" "$("$mpring" run --help | long_help)"
+run=$(section mpring.1 "OPTIONS OF RUN" | terms)
+same "mpring run" "$both"$'\n'"$run" "$("$mpring" run --help | long_help)"
 same "mpring-worker, options" "$(section mpring-worker.1 OPTIONS | terms)" \
 	"$("$worker" --help | sed -nE 's/^  (-[a-z-]+).*/\1/p')"
 same "mpring-worker, properties" "$(section mpring-worker.1 PROPERTIES | properties)" \

@@ -109,6 +109,31 @@ static void test_run_hands_on_everything_after_the_dashes(void)
 	mp_options_fini(&o);
 }
 
+static void test_cdroms_may_come_without_a_disk(void)
+{
+	struct mp_options o;
+	struct words w;
+
+	split(&w, "mpring --cdrom a,b.iso --cdrom c -- -m 1G");
+	T_EQ(mp_options_parse(&o, MP_MODE_RUN, w.n, w.v), 0);
+	T_EQ(o.n_devices, 1);
+	T_EQ(o.n_cdroms, 2);
+	T_STR_EQ(o.cdrom[0], "a,b.iso");
+	T_EQ(o.qemu_argc, 2);
+	mp_options_fini(&o);
+}
+
+static void test_qemus_options_without_dashes_are_told_where_to_stand(void)
+{
+	char m[1024];
+
+	T_EQ(refused(MP_MODE_RUN, "mpring --disk a -m 1G", m, sizeof(m)), 2);
+	T_OK(strstr(m, "'-m': QEMU's own options stand after --") != NULL);
+	T_EQ(refused(MP_MODE_RUN, "mpring --disk a -nographic", m, sizeof(m)), 2);
+	T_OK(strstr(m, "'-nographic': QEMU's own") != NULL);
+	T_EQ(refused(MP_MODE_RUN, "mpring -v --disk -a --dry-run -- -m 1G", m, sizeof(m)), 99);
+}
+
 static void test_wrong_lines_end_with_status_2_and_say_what_is_valid(void)
 {
 	char m[1024];
@@ -162,5 +187,7 @@ static void test_sizes_have_units(void)
 T_MAIN(T_TEST(test_defaults_are_the_documented_ones), T_TEST(test_compare_means_three_rounds),
        T_TEST(test_disk_names_file_and_properties),
        T_TEST(test_run_hands_on_everything_after_the_dashes),
+       T_TEST(test_cdroms_may_come_without_a_disk),
+       T_TEST(test_qemus_options_without_dashes_are_told_where_to_stand),
        T_TEST(test_wrong_lines_end_with_status_2_and_say_what_is_valid),
        T_TEST(test_a_load_that_cannot_run_is_refused), T_TEST(test_sizes_have_units))

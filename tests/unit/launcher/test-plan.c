@@ -129,8 +129,9 @@ static void test_worker_gets_one_controller_and_disk_for_each_device(void)
 	MP_CLEANUP_FREE char *text = joined(fill_worker0, &p);
 
 	check_has(text, "mpring-worker -machine x-remote -device lsi53c895a,id=lsi0 ");
-	check_has(text,
-		  "-drive id=disk-lsi0,if=none,file=/proc/self/fd/16,format=raw,discard=unmap ");
+	check_has(
+		text,
+		"-drive id=disk-lsi0,if=none,file=/proc/self/fd/16,format=raw,discard=unmap,werror=report ");
 	check_has(text,
 		  "-object x-remote-object,id=object-lsi0,devid=lsi0,fd=18 --stats-fd lsi0=20 ");
 	check_has(text, "-device lsi53c895a,id=lsi1 ");
@@ -161,7 +162,9 @@ static void test_null_backend_needs_no_file(void)
 	make_plan(&p, &o);
 	MP_CLEANUP_FREE char *text = joined(fill_worker0, &p);
 
-	check_has(text, "-drive id=disk-lsi0,if=none,driver=null-co,size=67108864,discard=unmap ");
+	check_has(
+		text,
+		"-drive id=disk-lsi0,if=none,driver=null-co,size=67108864,discard=unmap,werror=report ");
 }
 
 static void test_comma_in_a_file_name_is_doubled(void)
@@ -175,7 +178,7 @@ static void test_comma_in_a_file_name_is_doubled(void)
 	make_plan(&p, &o);
 	MP_CLEANUP_FREE char *text = joined(fill_worker0, &p);
 
-	check_has(text, "file=/d/a,,b.img,format=raw,discard=unmap,readonly=on ");
+	check_has(text, "file=/d/a,,b.img,format=raw,discard=unmap,werror=report,readonly=on ");
 }
 
 static void test_qemu_has_no_disk_of_a_remote_device(void)
@@ -221,8 +224,8 @@ static void test_compared_disk_is_opened_twice_without_locks(void)
 
 	check_has(
 		qemu,
-		"file=/d,format=raw,discard=unmap,file.locking=off,cache=writeback,aio=io_uring ");
-	check_has(worker, "file=/d,format=raw,discard=unmap,locking=off ");
+		"file=/d,format=raw,discard=unmap,werror=report,file.locking=off,cache=writeback,aio=io_uring ");
+	check_has(worker, "file=/d,format=raw,discard=unmap,werror=report,locking=off ");
 }
 
 static void test_user_guest_keeps_its_own_arguments(void)
@@ -241,6 +244,42 @@ static void test_user_guest_keeps_its_own_arguments(void)
 	check_has(text, "qemu -m 512M -nographic -plugin /p.so ");
 	check_lacks(text, "-nodefaults");
 	check_lacks(text, "addr=");
+}
+
+static void test_cdroms_stand_on_the_first_device(void)
+{
+	struct mp_opt_disk disk = {.file = (char *)(uintptr_t) "d", .format = "raw"};
+	struct mp_options o = make_options(2);
+	struct mp_plan p;
+	MP_CLEANUP_FREE char *text = NULL;
+
+	o.mode = MP_MODE_RUN;
+	o.disk[0] = o.disk[1] = disk;
+	o.n_disks = 2;
+	o.cdrom[0] = "a,b.iso";
+	o.n_cdroms = 1;
+	o.devices_per_worker = 2;
+	make_plan(&p, &o);
+	text = joined(fill_worker0, &p);
+	check_has(text, "id=cd0,if=none,media=cdrom,file=a,,b.iso,format=raw");
+	check_has(text, "scsi-cd,drive=cd0,bus=lsi0.0");
+	check_has(text, "id=lsi1");
+	check_lacks(text, "scsi-cd,drive=cd0,bus=lsi1.0");
+}
+
+static void test_guest_with_a_cdrom_alone_has_no_disk(void)
+{
+	struct mp_options o = make_options(1);
+	struct mp_plan p;
+	MP_CLEANUP_FREE char *text = NULL;
+
+	o.mode = MP_MODE_RUN;
+	o.cdrom[0] = "c";
+	o.n_cdroms = 1;
+	make_plan(&p, &o);
+	text = joined(fill_worker0, &p);
+	check_has(text, "scsi-cd");
+	check_lacks(text, "scsi-hd");
 }
 
 static void test_quoted_words_come_back_from_a_shell(void)
@@ -313,6 +352,8 @@ T_MAIN(T_TEST(test_28_devices_stand_on_the_root_bus),
        T_TEST(test_qemu_memory_can_be_mapped_by_workers),
        T_TEST(test_compared_disk_is_opened_twice_without_locks),
        T_TEST(test_user_guest_keeps_its_own_arguments),
+       T_TEST(test_cdroms_stand_on_the_first_device),
+       T_TEST(test_guest_with_a_cdrom_alone_has_no_disk),
        T_TEST(test_quoted_words_come_back_from_a_shell),
        T_TEST(test_job_section_is_copied_for_each_device),
        T_TEST(test_job_barrier_stays_on_the_first_copy_only),
