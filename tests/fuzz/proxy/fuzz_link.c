@@ -10,6 +10,7 @@
  * than their access, a closed device stays closed and reads as all ones, every
  * call ends.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "base/bytes.h"
@@ -19,6 +20,7 @@
 #define MAX_STEPS       48u
 #define REPLY_LIMIT_NS  200000ull
 #define STEPS_PER_BLOCK 2u
+#define RARE            0xf0u /* of the byte that picks a step: about pause and stop */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -66,8 +68,9 @@ static void worker_step(struct rig *r)
 {
 	struct mp_ring_page *ring_page = r->p.s.own.addr;
 	struct mp_wire_worker_page *page = r->p.s.own_page;
+	uint8_t what = next8();
 
-	switch (next8() % 8) {
+	switch (what % 8) {
 	case 0:
 		atomic_store_explicit(&ring_page->head, r->l.s.prod.tail + next8() - 4,
 				      memory_order_relaxed);
@@ -86,7 +89,10 @@ static void worker_step(struct rig *r)
 		forge_reply(r);
 		break;
 	default:
-		fake_peer_turn(&r->p);
+		if (what >= RARE)
+			fake_peer_stop(&r->p, what & 0x10);
+		else
+			fake_peer_turn(&r->p);
 	}
 }
 
@@ -107,9 +113,26 @@ static void check_read(struct rig *r)
 	mp_assert(!closed || (v == ones && r->l.closed && r->l.dead));
 }
 
+static void runstate_step(struct rig *r, uint8_t what)
+{
+	bool dead = r->l.dead;
+	int ret;
+
+	if (what & 0x08) {
+		mp_link_stop_ready(&r->l);
+	} else if (what & 0x10) {
+		mp_link_continue(&r->l);
+	} else {
+		ret = mp_link_pause(&r->l);
+		mp_assert(!dead || ret == -EIO);
+	}
+}
+
 static void guest_step(struct rig *r)
 {
-	switch (next8() % 8) {
+	uint8_t what = next8();
+
+	switch (what % 8) {
 	case 0:
 	case 1:
 		mp_link_post(&r->l, 1, next8(), 4, next32());
@@ -127,7 +150,10 @@ static void guest_step(struct rig *r)
 		mp_link_irq_ready(&r->l);
 		break;
 	default:
-		check_read(r);
+		if (what >= RARE)
+			runstate_step(r, what);
+		else
+			check_read(r);
 	}
 }
 
@@ -139,6 +165,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	in.at = data;
 	in.left = size;
 	opts.reply_timeout_ns = REPLY_LIMIT_NS;
+	opts.features |= MP_FEAT_PAUSE | MP_FEAT_IO_STOP;
 	r = rig_open(&opts);
 	if (!r)
 		return 0;
