@@ -233,7 +233,7 @@ static void test_write_atomic_is_one_request_at_its_limit(void)
 	     MP_SCSI_CHECK_CONDITION);
 	check_bad_field(12);
 	T_EQ(RUN(512, 0x9c, 0, 0, 0, 0, 0, 0, 0, 0, 7, 0, 8, 0, 1, 0, 0), MP_SCSI_CHECK_CONDITION);
-	check_bad_bit(10, 3); /* ATOMIC BOUNDARY */
+	check_bad_bit(11, 3); /* ATOMIC BOUNDARY */
 	T_EQ(h.blk.n_op[MP_BLK_WRITE], 1);
 	hba_fini(&h);
 }
