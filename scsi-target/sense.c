@@ -55,6 +55,7 @@ const struct mp_scsi_sense mp_sense_eject_requested = {0x6, 0x5a, 0x01, 0, 0, fa
 const struct mp_scsi_sense mp_sense_false_failure = {0x6, 0x5d, 0xff, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_write_protected = {0x7, 0x27, 0x00, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_no_space = {0x7, 0x27, 0x07, 0, 0, false, 0};
+const struct mp_scsi_sense mp_sense_software_protected = {0x7, 0x27, 0x02, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_aborted = {0xb, 0x00, 0x00, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_echo_overwritten = {0xb, 0x3f, 0x0f, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_data_phase = {0xb, 0x4b, 0x00, 0, 0, false, 0};

@@ -61,6 +61,7 @@ extern const struct mp_scsi_sense mp_sense_eject_requested;
 extern const struct mp_scsi_sense mp_sense_false_failure;
 extern const struct mp_scsi_sense mp_sense_write_protected;
 extern const struct mp_scsi_sense mp_sense_no_space;
+extern const struct mp_scsi_sense mp_sense_software_protected;
 extern const struct mp_scsi_sense mp_sense_aborted;
 extern const struct mp_scsi_sense mp_sense_data_phase;
 extern const struct mp_scsi_sense mp_sense_overlapped;

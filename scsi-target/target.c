@@ -105,6 +105,8 @@ static bool unit_objects(struct mp_scsi_side *s, struct mp_scsi_sense *ret_sense
 		*ret_sense = mp_sense_stopped;
 	else if ((flags & MP_OP_WRITES) && mp_blk_read_only(lun->blk))
 		*ret_sense = mp_sense_write_protected;
+	else if ((flags & MP_OP_WRITES) && lun->control.swp)
+		*ret_sense = mp_sense_software_protected;
 	else
 		return false;
 	return true;

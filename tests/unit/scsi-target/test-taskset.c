@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Task sets and task management: the order of every pair, TST, QAM, QERR, TAS. */
+/* Task sets and task management: the order of every pair, TST, QAM, QERR, TAS, SWP. */
 #include <errno.h>
 
 #include "scsi-target/bus.h"
@@ -381,6 +381,18 @@ static void test_nothing_overtakes_a_doomed_write(void)
 	hba_fini(&h);
 }
 
+/* --- SWP --- */
+
+static void test_software_write_protection_has_its_own_sense(void)
+{
+	setup();
+	control->swp = true;
+	T_EQ(hba_run(&h, read1, 10, data[0], 512), MP_SCSI_GOOD);
+	T_EQ(hba_run(&h, write1, 10, data[0], 512), MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), 0x072702);
+	hba_fini(&h);
+}
+
 /* --- task management --- */
 
 static void start_two_of_two(void)
@@ -526,6 +538,7 @@ T_MAIN(T_TEST(test_order_after_a_simple_task), T_TEST(test_order_after_an_ordere
        T_TEST(test_a_status_that_is_due_is_delivered),
        T_TEST(test_a_doomed_task_can_still_be_aborted),
        T_TEST(test_nothing_overtakes_a_doomed_write),
+       T_TEST(test_software_write_protection_has_its_own_sense),
        T_TEST(test_abort_task_set_takes_the_initiators_tasks),
        T_TEST(test_abort_task_set_stays_in_its_unit),
        T_TEST(test_clear_task_set_ends_everybodys_tasks_and_says_so),
