@@ -34,8 +34,10 @@ enum {
 	MP_OP_MEDIUM = 1 << 2, /* not while stopped */
 	MP_OP_WRITES = 1 << 3, /* not on a read-only disk */
 	MP_OP_PAGE = 1 << 4, /* start() gets one page of buffer, zeroed */
-	MP_OP_SHARED = 1 << 5, /* also while another initiator has reserved the unit */
+	MP_OP_SHARED = 1 << 5, /* beside any reservation of another initiator */
 	MP_OP_DISCARD = 1 << 6, /* only where blocks can be unmapped */
+	MP_OP_LOOKS = 1 << 8, /* beside any persistent reservation */
+	MP_OP_READS = 1 << 9, /* beside a Write Exclusive one */
 };
 
 #define MP_CDB_USAGE_BYTES 16u
@@ -128,6 +130,15 @@ struct mp_scsi_control {
 
 extern const struct mp_scsi_control mp_control_default;
 
+/* Persistent reservations: who has registered with which key, and who holds what. */
+struct mp_scsi_pr {
+	uint64_t key[MP_INITIATORS]; /* 0: not registered */
+	uint32_t generation;
+	uint16_t registered; /* bits */
+	uint8_t type; /* 0: no reservation */
+	uint8_t holder; /* of a type that has one */
+};
+
 struct mp_scsi_taskset {
 	struct mp_scsi_queue dormant; /* wait for their turn, oldest first */
 	unsigned int n_active, n_ordered, n_head; /* active ones: all, and by kind */
@@ -152,6 +163,8 @@ struct mp_scsi_lun {
 	struct mp_scsi_control control;
 	bool write_cache, stopped, prevented;
 	uint8_t reserved_by; /* initiator; MP_NOBODY */
+	bool guarded; /* a reservation of either kind exists */
+	struct mp_scsi_pr pr;
 	uint8_t exception_method; /* of exceptions.c */
 	uint16_t exception_pending; /* bit n: initiator n is to be told in place of GOOD */
 	/* By initiator: pending unit attentions (bits of enum mp_scsi_ua), sense data. */
@@ -345,6 +358,14 @@ void mp_lun_drop_sense(struct mp_scsi_lun *lun, unsigned int initiator);
 bool mp_lun_take_sense(struct mp_scsi_lun *lun, unsigned int initiator,
 		       struct mp_scsi_sense *ret_sense);
 
+/* reserve.c */
+/** mp_reserve_forbids() - may the command not run? Asked where lun->guarded. */
+bool mp_reserve_forbids(const struct mp_scsi_side *s);
+/** mp_reserve_reset() - RESERVE ends with a reset, persistent reservations don't */
+void mp_reserve_reset(struct mp_scsi_lun *lun);
+/** mp_reserve_power_on() - nothing is reserved, nobody registered */
+void mp_reserve_power_on(struct mp_scsi_lun *lun);
+
 /* cdb.c */
 /** mp_cdb_index() - the commands of @type, by operation code, into a zeroed array */
 void mp_cdb_index(const struct mp_scsi_op *index[256], enum mp_scsi_type type);
@@ -390,6 +411,8 @@ void mp_cmd_request_sense(struct mp_scsi_side *s);
 void mp_cmd_report_luns(struct mp_scsi_side *s);
 void mp_cmd_reserve(struct mp_scsi_side *s);
 void mp_cmd_release(struct mp_scsi_side *s);
+void mp_cmd_pr_in(struct mp_scsi_side *s);
+void mp_cmd_pr_out(struct mp_scsi_side *s);
 void mp_cmd_send_diagnostic(struct mp_scsi_side *s);
 void mp_cmd_receive_diagnostic(struct mp_scsi_side *s);
 void mp_cmd_read_buffer(struct mp_scsi_side *s);

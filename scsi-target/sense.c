@@ -32,6 +32,7 @@ const struct mp_scsi_sense mp_sense_lba_range = {0x5, 0x21, 0x00, 0, 0, false, 0
 const struct mp_scsi_sense mp_sense_invalid_field_cdb = {0x5, 0x24, 0x00, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_no_lun = {0x5, 0x25, 0x00, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_invalid_field_param = {0x5, 0x26, 0x00, 0, 0, false, 0};
+const struct mp_scsi_sense mp_sense_invalid_release = {0x5, 0x26, 0x04, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_incompatible_medium = {0x5, 0x30, 0x02, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_sequence = {0x5, 0x2c, 0x00, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_saving_unsupported = {0x5, 0x39, 0x00, 0, 0, false, 0};
@@ -54,8 +55,8 @@ const struct mp_scsi_sense mp_sense_luns_changed = {0x6, 0x3f, 0x0e, 0, 0, false
 const struct mp_scsi_sense mp_sense_eject_requested = {0x6, 0x5a, 0x01, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_false_failure = {0x6, 0x5d, 0xff, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_write_protected = {0x7, 0x27, 0x00, 0, 0, false, 0};
-const struct mp_scsi_sense mp_sense_no_space = {0x7, 0x27, 0x07, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_software_protected = {0x7, 0x27, 0x02, 0, 0, false, 0};
+const struct mp_scsi_sense mp_sense_no_space = {0x7, 0x27, 0x07, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_aborted = {0xb, 0x00, 0x00, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_echo_overwritten = {0xb, 0x3f, 0x0f, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_data_phase = {0xb, 0x4b, 0x00, 0, 0, false, 0};
@@ -84,6 +85,14 @@ struct mp_scsi_sense mp_sense_param_field(unsigned int byte)
 
 	s.field_flags = MP_SENSE_SKSV;
 	s.field = (uint16_t)byte;
+	return s;
+}
+
+struct mp_scsi_sense mp_sense_param_bit(unsigned int byte, unsigned int bit)
+{
+	struct mp_scsi_sense s = mp_sense_param_field(byte);
+
+	s.field_flags |= (uint8_t)(MP_SENSE_BPV | bit);
 	return s;
 }
 

@@ -40,6 +40,7 @@ extern const struct mp_scsi_sense mp_sense_invalid_field_cdb;
 extern const struct mp_scsi_sense mp_sense_no_lun;
 extern const struct mp_scsi_sense mp_sense_invalid_field_param;
 extern const struct mp_scsi_sense mp_sense_incompatible_medium;
+extern const struct mp_scsi_sense mp_sense_invalid_release;
 extern const struct mp_scsi_sense mp_sense_saving_unsupported;
 extern const struct mp_scsi_sense mp_sense_removal_prevented;
 extern const struct mp_scsi_sense mp_sense_wrong_track_mode;
@@ -60,8 +61,8 @@ extern const struct mp_scsi_sense mp_sense_luns_changed;
 extern const struct mp_scsi_sense mp_sense_eject_requested;
 extern const struct mp_scsi_sense mp_sense_false_failure;
 extern const struct mp_scsi_sense mp_sense_write_protected;
-extern const struct mp_scsi_sense mp_sense_no_space;
 extern const struct mp_scsi_sense mp_sense_software_protected;
+extern const struct mp_scsi_sense mp_sense_no_space;
 extern const struct mp_scsi_sense mp_sense_aborted;
 extern const struct mp_scsi_sense mp_sense_data_phase;
 extern const struct mp_scsi_sense mp_sense_overlapped;
@@ -73,6 +74,8 @@ struct mp_scsi_sense mp_sense_cdb_field(unsigned int byte, unsigned int bit);
 struct mp_scsi_sense mp_sense_overlapped_tag(uint8_t tag);
 /** mp_sense_param_field() - the same for @byte of the parameter data */
 struct mp_scsi_sense mp_sense_param_field(unsigned int byte);
+/** mp_sense_param_bit() - and at @bit of it */
+struct mp_scsi_sense mp_sense_param_bit(unsigned int byte, unsigned int bit);
 
 /** mp_sense_put_fixed() - fixed format, MP_SENSE_FIXED_BYTES; returns its length */
 unsigned int mp_sense_put_fixed(const struct mp_scsi_sense *s, uint8_t *out);

@@ -125,20 +125,3 @@ void mp_cmd_nothing(struct mp_scsi_side *s)
 {
 	mp_task_good(s);
 }
-
-void mp_cmd_reserve(struct mp_scsi_side *s)
-{
-	if (s->t->cdb[1] & 0x11) { /* third party, extents */
-		mp_task_bad_field(s, 1, 4);
-		return;
-	}
-	s->lun->reserved_by = s->t->initiator;
-	mp_task_good(s);
-}
-
-void mp_cmd_release(struct mp_scsi_side *s)
-{
-	if (s->lun->reserved_by == s->t->initiator)
-		s->lun->reserved_by = MP_NOBODY;
-	mp_task_good(s);
-}

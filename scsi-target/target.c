@@ -112,12 +112,6 @@ static bool unit_objects(struct mp_scsi_side *s, struct mp_scsi_sense *ret_sense
 	return true;
 }
 
-static bool is_reserved(const struct mp_scsi_side *s)
-{
-	return s->lun->reserved_by != MP_NOBODY && s->lun->reserved_by != s->t->initiator &&
-	       !(s->op->flags & MP_OP_SHARED);
-}
-
 static void start_with_page(struct mp_scsi_side *s)
 {
 	memset(mp_task_buf(s), 0, MP_BUFFER_PAGE_BYTES);
@@ -128,7 +122,7 @@ static void start_op(struct mp_scsi_side *s)
 {
 	struct mp_scsi_sense sense;
 
-	if (is_reserved(s))
+	if (mp_unlikely(s->lun->guarded) && mp_reserve_forbids(s))
 		mp_task_end(s, MP_SCSI_RESERVATION_CONFLICT);
 	else if (unit_objects(s, &sense))
 		mp_task_fail(s, sense);

@@ -22,7 +22,7 @@ void mp_lun_reset(struct mp_scsi_lun *lun)
 	lun->stopped = false;
 	lun->prevented = false;
 	mp_cd_reset(lun);
-	lun->reserved_by = MP_NOBODY;
+	mp_reserve_reset(lun);
 	lun->has_sense = 0;
 }
 
