@@ -326,8 +326,8 @@ void mp_bus_begin(struct mp_scsi_side *s);
 void mp_bus_pump(struct mp_scsi_bus *bus);
 
 /* manage.c */
-/** mp_bus_forget() - the task is FREE, and what it had goes to others */
-void mp_bus_forget(struct mp_scsi_side *s);
+/** mp_bus_let_go() - the task is FREE; what it had is for the next mp_bus_pump() to hand out */
+void mp_bus_let_go(struct mp_scsi_side *s);
 /** mp_manage_end() - end @s with @status, and with it all older tasks of @initiators (bits) there */
 void mp_manage_end(struct mp_scsi_side *s, uint8_t status, uint16_t initiators);
 /** mp_manage_sharers() - bits of those who share the task set of @initiator */

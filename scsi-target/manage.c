@@ -44,13 +44,18 @@ static void let_pump(struct mp_scsi_bus *bus, bool was_held)
 
 /* --- at once --- */
 
-void mp_bus_forget(struct mp_scsi_side *s)
+void mp_bus_let_go(struct mp_scsi_side *s)
 {
 	mp_task_drop_buffer(s);
 	mp_taskset_leave(s);
 	mp_taskset_drop_tag(s);
 	s->t->state = MP_SCSI_FREE;
 	mp_range_drop(s);
+}
+
+static void forget(struct mp_scsi_side *s)
+{
+	mp_bus_let_go(s);
 	mp_bus_pump(s->bus);
 }
 
@@ -84,7 +89,7 @@ void mp_scsi_abort_task(struct mp_scsi_bus *bus, unsigned int task)
 		return;
 	default:
 		leave_queue(s);
-		mp_bus_forget(s);
+		forget(s);
 	}
 }
 

@@ -139,8 +139,9 @@ void mp_bus_begin(struct mp_scsi_side *s)
 	struct mp_scsi_sense sense = mp_sense_none;
 	unsigned int flags;
 
-	/* Again, for the reason; a decode costs two loads. */
-	s->op = mp_cdb_decode(lun, s->t->cdb, s->t->cdb_len, &sense);
+	/* Once more, for the reason. */
+	if (mp_unlikely(!s->op))
+		s->op = mp_cdb_decode(lun, s->t->cdb, s->t->cdb_len, &sense);
 	flags = s->op ? s->op->flags : 0;
 	if (lun->absent && !(flags & MP_OP_NO_LUN)) {
 		mp_task_fail(s, mp_sense_no_lun);

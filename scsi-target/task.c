@@ -136,15 +136,17 @@ void mp_task_good(struct mp_scsi_side *s)
 void mp_task_perish(struct mp_scsi_side *s)
 {
 	struct mp_scsi_bus *bus = s->bus;
+	bool silent = s->doom == MP_DOOM_SILENT && bus->ops->aborted;
 
-	if (s->doom == MP_DOOM_FORGET) {
-		mp_bus_forget(s);
-	} else if (s->doom == MP_DOOM_SILENT && bus->ops->aborted) {
-		mp_bus_forget(s);
-		bus->ops->aborted(bus->opaque, mp_task_index(s));
-	} else {
+	if (s->doom != MP_DOOM_FORGET && !silent) {
 		mp_task_end(s, MP_SCSI_TASK_ABORTED);
+		return;
 	}
+	mp_bus_let_go(s);
+	/* Before anything else may start: an upcall in between could find the slot free. */
+	if (silent)
+		bus->ops->aborted(bus->opaque, mp_task_index(s));
+	mp_bus_pump(bus);
 }
 
 /* Whose tasks end with one that has failed (QERR). */
