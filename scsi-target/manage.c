@@ -248,7 +248,7 @@ static void end_others(struct mp_scsi_bus *bus, const struct scope *sc, uint16_t
 	struct condemned c = {.lun = lun,
 			      .target = (uint8_t)sc->target,
 			      .lun_number = (uint8_t)sc->lun,
-			      .initiators = initiators & (uint16_t)~bit_of(by),
+			      .initiators = initiators,
 			      .by = by,
 			      .before = bus->order};
 	bool was_held = hold_pump(bus);

@@ -87,8 +87,7 @@ static bool is_ordered(const struct mp_scsi_side *s)
 {
 	if (s->t->attr == MP_SCSI_ORDERED)
 		return true;
-	return mp_unlikely(s->lun->control.qam == 0) && s->t->attr != MP_SCSI_HEAD_OF_QUEUE &&
-	       s->op && (s->op->flags & MP_OP_WRITES);
+	return mp_unlikely(s->lun->control.qam == 0) && s->op && (s->op->flags & MP_OP_WRITES);
 }
 
 static bool may_run(const struct mp_scsi_side *s)
