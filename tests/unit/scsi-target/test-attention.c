@@ -184,6 +184,22 @@ static void test_report_luns_answers_that_the_luns_have_changed(void)
 	hba_fini(&h);
 }
 
+static void test_report_luns_answers_for_its_target_alone(void)
+{
+	struct mp_scsi_disk_cfg there = {.target = 1, .logical_bytes = 512};
+	struct mp_scsi_lun *other;
+
+	setup();
+	there.blk = &h.blk;
+	T_EQ(mp_scsi_disk_add(h.bus, &there), 0);
+	other = h.bus->by_id[1][0];
+	other->ua[7] = 0;
+	mp_lun_attention(other, MP_UA_LUNS_CHANGED, MP_NOBODY);
+	T_EQ(report_luns(0), MP_SCSI_GOOD);
+	T_OK(other->ua[7] != 0);
+	hba_fini(&h);
+}
+
 static void test_report_luns_leaves_other_conditions(void)
 {
 	setup();
@@ -225,6 +241,7 @@ T_MAIN(T_TEST(test_each_condition_has_its_sense), T_TEST(test_the_one_who_did_it
        T_TEST(test_an_unknown_command_reports_the_unit_attention_first),
        T_TEST(test_a_new_unit_is_news_to_its_target),
        T_TEST(test_report_luns_answers_that_the_luns_have_changed),
+       T_TEST(test_report_luns_answers_for_its_target_alone),
        T_TEST(test_report_luns_leaves_other_conditions),
        T_TEST(test_an_abort_leaves_unit_attentions_alone),
        T_TEST(test_failure_on_the_bus_is_told_to_its_initiator))

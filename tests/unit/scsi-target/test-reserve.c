@@ -197,6 +197,24 @@ static void test_reserve_succeeds_without_effect_for_whom_a_persistent_one_lets_
 	hba_fini(&h);
 }
 
+static void test_reserve_that_overtakes_a_parameter_list_wins(void)
+{
+	static const uint8_t cdb[10] = {0x5f, REGISTER_AND_IGNORE, 0, 0, 0, 0, 0, 0, 24, 0};
+
+	setup();
+	h.hold_xfers = true;
+	memset(data[1], 1, 24);
+	data[1][20] = 0;
+	hba_give(&h, 1, data[1], 24);
+	h.initiator = A;
+	hba_start_tagged(&h, 1, MP_SCSI_SIMPLE, cdb, 10);
+	T_EQ(reserve6(B), MP_SCSI_GOOD);
+	hba_move(&h, 1);
+	T_EQ(h.slots[1].status, MP_SCSI_RESERVATION_CONFLICT);
+	T_EQ(lun->pr.registered, 0);
+	hba_fini(&h);
+}
+
 /* --- REGISTER --- */
 
 static void test_register_needs_the_key_that_is_there(void)
@@ -434,6 +452,18 @@ static void test_preempt_and_abort_ends_the_tasks_of_the_preempted(void)
 	hba_fini(&h);
 }
 
+static void test_preempt_alone_ends_no_task(void)
+{
+	setup_held(WR_EX_RO);
+	hba_give(&h, 1, data[1], 512);
+	h.initiator = A;
+	hba_start_tagged(&h, 1, MP_SCSI_SIMPLE, write1, 10);
+	T_EQ(pr_out(B, PREEMPT, WR_EX_RO, KEY_B, KEY_A), MP_SCSI_GOOD);
+	fake_blk_finish_all(&h.blk);
+	T_EQ(h.slots[1].status, MP_SCSI_GOOD);
+	hba_fini(&h);
+}
+
 /* --- resets --- */
 
 static void test_persistent_reservations_survive_resets_but_not_power_off(void)
@@ -600,6 +630,7 @@ T_MAIN(T_TEST(test_reserve_keeps_the_others_out_until_release),
        T_TEST(test_persistent_reserve_is_refused_while_reserve_holds),
        T_TEST(test_reserve_is_refused_while_keys_are_registered),
        T_TEST(test_reserve_succeeds_without_effect_for_whom_a_persistent_one_lets_through),
+       T_TEST(test_reserve_that_overtakes_a_parameter_list_wins),
        T_TEST(test_register_needs_the_key_that_is_there),
        T_TEST(test_register_and_ignore_needs_no_key), T_TEST(test_key_zero_unregisters),
        T_TEST(test_the_holder_that_unregisters_releases),
@@ -616,6 +647,7 @@ T_MAIN(T_TEST(test_reserve_keeps_the_others_out_until_release),
        T_TEST(test_preempt_with_key_zero_is_for_all_registrants_only),
        T_TEST(test_preempt_of_a_key_that_nobody_has_conflicts),
        T_TEST(test_preempt_and_abort_ends_the_tasks_of_the_preempted),
+       T_TEST(test_preempt_alone_ends_no_task),
        T_TEST(test_persistent_reservations_survive_resets_but_not_power_off),
        T_TEST(test_read_keys_lists_them), T_TEST(test_read_keys_says_how_much_there_is_when_cut),
        T_TEST(test_read_reservation_tells_key_and_type),

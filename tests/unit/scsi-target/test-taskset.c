@@ -381,6 +381,34 @@ static void test_nothing_overtakes_a_doomed_write(void)
 	hba_fini(&h);
 }
 
+static void test_a_task_is_condemned_once(void)
+{
+	setup();
+	control->qerr = 1;
+	start(1, MP_SCSI_SIMPLE, read1);
+	start(2, MP_SCSI_SIMPLE, bad);
+	mp_scsi_manage(h.bus, MP_SCSI_TM_CLEAR_TASK_SET, 6, 0, 0);
+	T_EQ(h.blk.n_cancels, 1);
+	T_EQ(sense_for(7), 0x052000); /* and no unit attention for what was its own doing */
+	fake_blk_finish(&h.blk, 0, -ECANCELED);
+	start(4, MP_SCSI_SIMPLE, read1);
+	T_EQ(h.tasks[4].state, MP_SCSI_MEDIUM);
+	hba_fini(&h);
+}
+
+static void test_what_a_failure_condemns_does_not_start_before_it_ends(void)
+{
+	setup();
+	control->qerr = 1;
+	start(1, MP_SCSI_ORDERED, read1);
+	start(2, MP_SCSI_ORDERED, write1);
+	fake_blk_finish(&h.blk, 0, -EIO);
+	T_EQ(h.slots[1].status, MP_SCSI_CHECK_CONDITION);
+	T_EQ(h.slots[2].status, MP_SCSI_TASK_ABORTED);
+	T_EQ(h.slots[2].n_moved, 0);
+	hba_fini(&h);
+}
+
 /* --- SWP --- */
 
 static void test_software_write_protection_has_its_own_sense(void)
@@ -446,6 +474,7 @@ static void test_clear_task_set_says_nothing_to_who_lost_nothing(void)
 {
 	setup();
 	start(1, MP_SCSI_SIMPLE, read1);
+	start_by(6, 2, MP_SCSI_SIMPLE, tur); /* has ended, though its status isn't delivered */
 	mp_scsi_manage(h.bus, MP_SCSI_TM_CLEAR_TASK_SET, 7, 0, 0);
 	T_EQ(sense_for(6), 0);
 	hba_fini(&h);
@@ -537,7 +566,8 @@ T_MAIN(T_TEST(test_order_after_a_simple_task), T_TEST(test_order_after_an_ordere
        T_TEST(test_a_task_that_moves_data_ends_when_it_has_moved),
        T_TEST(test_a_status_that_is_due_is_delivered),
        T_TEST(test_a_doomed_task_can_still_be_aborted),
-       T_TEST(test_nothing_overtakes_a_doomed_write),
+       T_TEST(test_nothing_overtakes_a_doomed_write), T_TEST(test_a_task_is_condemned_once),
+       T_TEST(test_what_a_failure_condemns_does_not_start_before_it_ends),
        T_TEST(test_software_write_protection_has_its_own_sense),
        T_TEST(test_abort_task_set_takes_the_initiators_tasks),
        T_TEST(test_abort_task_set_stays_in_its_unit),
