@@ -74,11 +74,16 @@ static int build(scmp_filter_ctx ctx, enum mp_sandbox_stage stage)
 	return r;
 }
 
-/* No new rights by any program, no core file with guest memory in it. */
+/*
+ * No new rights by any program, no core file with guest memory in it. And what
+ * a thread frees at its end stays with the process: before glibc gives it back
+ * it reads a file of /proc, and that would be the end of us.
+ */
 static int limit(void)
 {
 	struct rlimit none = {0, 0};
 
+	mallopt(M_TRIM_THRESHOLD, INT_MAX);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return mp_err_origin(-errno);
 	if (setrlimit(RLIMIT_CORE, &none) < 0)
