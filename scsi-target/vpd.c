@@ -70,21 +70,27 @@ static unsigned int put_mode_policy(const struct mp_scsi_lun *lun, uint8_t *out)
 	return 4;
 }
 
+#define UGAVALID 0x80000000u /* the alignment of unmapped ranges is known */
+
 static unsigned int put_limits(const struct mp_scsi_lun *lun, uint8_t *out)
 {
 	uint32_t block = lun->logical_bytes;
 	uint32_t physical = 1u << lun->physical_exponent;
 
 	out[0] = 0x01; /* WSNZ: WRITE SAME has no "to the end" */
+	out[1] = (uint8_t)(MP_DISK_MAX_COMPARE_BYTES / block);
 	mp_put_be16(out + 2, (uint16_t)(physical > UINT16_MAX ? UINT16_MAX : physical));
 	/* Transfers of any length; best in one piece of our buffer. */
 	mp_put_be32(out + 8, MP_SCSI_CHUNK_BYTES / block);
+	mp_put_be32(out + 12, (uint32_t)(MP_DISK_MAX_PREFETCH_BYTES / block));
 	if (mp_blk_can_discard(lun->blk)) {
 		mp_put_be32(out + 16, (uint32_t)(MP_DISK_MAX_UNMAP_BYTES / block));
 		mp_put_be32(out + 20, MP_DISK_MAX_UNMAP_DESC);
 		mp_put_be32(out + 24, 4096 / block); /* granularity of the host's files */
+		mp_put_be32(out + 28, UGAVALID);
 	}
 	mp_put_be64(out + 32, MP_DISK_MAX_SAME_BYTES / block);
+	mp_put_be32(out + 40, MP_DISK_MAX_ATOMIC_BYTES / block); /* aligned or not, no boundaries */
 	return 60;
 }
 

@@ -164,9 +164,14 @@ static void test_vpd_limits_tell_how_to_discard(void)
 	T_EQ(RUN(255, 0x12, 1, 0xb0, 0, 255, 0), MP_SCSI_GOOD);
 	T_EQ(h.slots[0].n_moved, 64);
 	T_EQ(data[4], 1);
+	T_EQ(data[5], 16); /* COMPARE AND WRITE: 8 KiB */
 	T_EQ(mp_get_be32(data + 12), 128); /* 64 KiB */
+	T_EQ(mp_get_be32(data + 16), 131072); /* PRE-FETCH: 64 MiB */
 	T_EQ(mp_get_be32(data + 20), 1u << 23); /* 4 GiB */
 	T_EQ(mp_get_be32(data + 24), 255);
+	T_EQ(mp_get_be32(data + 28), 8);
+	T_EQ(mp_get_be32(data + 32), 1u << 31);
+	T_EQ(mp_get_be32(data + 44), 64); /* WRITE ATOMIC: 32 KiB */
 	T_EQ(mp_get_be64(data + 36), 1u << 21); /* 1 GiB */
 	T_EQ(RUN(255, 0x12, 1, 0xb2, 0, 255, 0), MP_SCSI_GOOD);
 	T_EQ(data[5], 0xe0);
