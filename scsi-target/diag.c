@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * SEND DIAGNOSTIC and RECEIVE DIAGNOSTIC RESULTS (SPC-4 6.42, 6.26; SBC-3 6.3).
+ * SEND DIAGNOSTIC and RECEIVE DIAGNOSTIC RESULTS (SPC-4 6.42, 6.27; SBC-3 6.3).
  *
  * A self-test reads single blocks, spread evenly from the first to the last:
  * a few for the short and the default test, more for the extended one. That

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Informational exceptions (SPC-4 7.5.13): "I am about to fail".
+ * Informational exceptions (SBC-3 6.5): "I am about to fail".
  *
  * Nothing here wears out, so the only one is the false one that TEST of mode
  * page 1C orders, with which users try whether their monitoring would notice.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * READ BUFFER and WRITE BUFFER (SPC-4 6.20, 6.49): memory of the unit that
+ * READ BUFFER and WRITE BUFFER (SPC-4 6.18, 6.49): memory of the unit that
  * initiators test their cables with.
  *
  * Buffer 0 keeps what is written to it, whoever writes. The echo buffer gives

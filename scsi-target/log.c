@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * LOG SENSE and LOG SELECT (SPC-4 6.6, 6.7, 7.3; SBC-3 6.4): what a unit has
+ * LOG SENSE and LOG SELECT (SPC-4 6.8, 6.7, 7.3; SBC-3 6.4): what a unit has
  * counted, by the table log_pages.def.
  *
  * A page is built whole; a parameter pointer then takes its head away. The

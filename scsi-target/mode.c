@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * MODE SENSE and MODE SELECT (SPC-4 6.11, 7.5; SBC-3 6.5), driven by the table
+ * MODE SENSE and MODE SELECT (SPC-4 6.11 to 6.14, 7.5; SBC-3 6.5), driven by the table
  * of pages (mode_pages.def).
  *
  * A page is a function that writes its default values, and a mask of the bits
