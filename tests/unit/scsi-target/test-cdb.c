@@ -150,6 +150,70 @@ static void test_bytes_behind_the_cdb_pass(void)
 	hba_fini(&h);
 }
 
+/* Write blocks 3 and 4 by one form of the command, and find them on the medium. */
+static void check_writes(const uint8_t *cdb, size_t len, uint8_t fill)
+{
+	memset(data, fill, 1024);
+	T_EQ(hba_run(&h, cdb, len, data, 1024), MP_SCSI_GOOD);
+	T_EQ(h.blk.data[3 * 512 - 1], 0);
+	T_EQ(h.blk.data[3 * 512], fill);
+	T_EQ(h.blk.data[5 * 512 - 1], fill);
+	T_EQ(h.blk.data[5 * 512], 0);
+}
+
+static void test_address_and_length_are_found_in_each_form(void)
+{
+	setup();
+	check_writes((const uint8_t[]){0x0a, 0, 0, 3, 2, 0}, 6, 1);
+	check_writes((const uint8_t[]){0x2a, 0, 0, 0, 0, 3, 0, 0, 2, 0}, 10, 2);
+	check_writes((const uint8_t[]){0xaa, 0, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0}, 12, 3);
+	check_writes((const uint8_t[]){0x8a, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0}, 16, 4);
+	check_writes((const uint8_t[]){0x8e, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0}, 16, 5);
+	memset(data, 0xee, sizeof(data));
+	T_EQ(RUN(1024, 0xa8, 0, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0), MP_SCSI_GOOD);
+	T_EQ(h.slots[0].n_moved, 1024);
+	T_EQ(data[0], 5);
+	T_EQ(data[1023], 5);
+	hba_fini(&h);
+}
+
+static void test_commands_with_nothing_to_do_check_their_fields(void)
+{
+	setup();
+	T_EQ(RUN(0, 0x1e, 0, 0, 0, 1, 0), MP_SCSI_GOOD);
+	T_EQ(RUN(0, 0x1e, 0, 0, 0, 0, 0), MP_SCSI_GOOD);
+	T_EQ(RUN(0, 0x2b, 0, 0, 0, 0x1f, 0xff, 0, 0, 0, 0), MP_SCSI_GOOD);
+	T_EQ(RUN(0, 0x2b, 0, 0, 0, 0x20, 0, 0, 0, 0, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), 0x052100);
+	hba_fini(&h);
+}
+
+static void check_no_command(uint8_t opcode, uint8_t action, unsigned int expected)
+{
+	uint8_t cdb[16] = {opcode, action};
+
+	T_EQ(hba_run(&h, cdb, sizeof(cdb), data, sizeof(data)), MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), expected);
+}
+
+/* Those that docs/scsi.md calls refused. */
+static void test_commands_about_what_isnt_here_are_unknown(void)
+{
+	static const uint8_t opcodes[] = {0x07, 0x18, 0x39, 0x3a, 0x3e, 0x3f, 0x40, 0x7f,
+					  0x83, 0x84, 0x85, 0xa1, 0x8c, 0x8d, 0xa2, 0xb5};
+
+	setup();
+	for (size_t i = 0; i < sizeof(opcodes); i++)
+		check_no_command(opcodes[i], 0, 0x052000);
+	check_no_command(0x9f, 0x11, 0x052000);
+	check_no_command(0xa4, 0x0a, 0x052000);
+	check_no_command(0x9e, 0x11, 0x052400);
+	check_no_command(0xa3, 0x05, 0x052400);
+	check_no_command(0xa3, 0x0a, 0x052400);
+	check_no_command(0xa3, 0x0f, 0x052400);
+	hba_fini(&h);
+}
+
 static void test_supported_task_management_functions(void)
 {
 	static const uint8_t golden[16] = {0xda, 0, 0, 12};
@@ -171,4 +235,7 @@ T_MAIN(T_TEST(test_each_bit_that_means_nothing_is_refused_and_pointed_at),
        T_TEST(test_first_of_several_stray_bits_is_pointed_at),
        T_TEST(test_lun_of_old_initiators_passes_when_it_is_ours),
        T_TEST(test_vendor_bits_of_the_control_byte_pass), T_TEST(test_bytes_behind_the_cdb_pass),
+       T_TEST(test_address_and_length_are_found_in_each_form),
+       T_TEST(test_commands_with_nothing_to_do_check_their_fields),
+       T_TEST(test_commands_about_what_isnt_here_are_unknown),
        T_TEST(test_supported_task_management_functions))

@@ -322,6 +322,8 @@ static void test_other_initiator_meets_a_reservation(void)
 {
 	setup();
 	T_EQ(RUN(0, 0x16, 0, 0, 0, 0, 0), MP_SCSI_GOOD);
+	T_EQ(RUN(0, 0x17, 0, 0, 0, 0, 0), MP_SCSI_GOOD);
+	T_EQ(RUN(0, 0x16, 0, 0, 0, 0, 0), MP_SCSI_GOOD);
 	T_EQ(RUN(0, 0x00, 0, 0, 0, 0, 0), MP_SCSI_GOOD);
 	h.initiator = 6;
 	hba_sense(&h); /* power on */
