@@ -59,7 +59,21 @@ static void address(struct mp_scsi_task *t, unsigned int flags)
 	t->fast = (flags & 0x04) != 0;
 }
 
-/* slot and initiator, flags, CDB; then 32 bytes that the initiator's memory is made of */
+/* Most CDBs of chance end at a bit that means nothing: drop such bits, to get beyond. */
+static void tidy(const struct world *w, const struct mp_scsi_task *t, uint8_t *cdb)
+{
+	const struct mp_scsi_lun *lun = NULL;
+	const struct mp_scsi_op *op;
+	struct mp_scsi_sense unused;
+
+	if (t->lun < MP_SCSI_MAX_LUNS)
+		lun = w->h.bus->by_id[t->target][t->lun];
+	op = lun ? mp_cdb_decode(lun, cdb, MP_SCSI_CDB_MAX, &unused) : NULL;
+	for (unsigned int i = 0; op && i < op->cdb_len; i++)
+		cdb[i] &= op->usage[i];
+}
+
+/* slot, initiator and tidiness, flags, CDB; then 32 bytes that the initiator's memory is made of */
 static void submit(struct world *w, struct input *in)
 {
 	unsigned int who = byte(in), slot = who % N_SLOTS, flags = byte(in);
@@ -74,6 +88,8 @@ static void submit(struct world *w, struct input *in)
 	for (size_t i = 0; i < DATA_BYTES; i += sizeof(pattern))
 		memcpy(w->memory[slot] + i, pattern, sizeof(pattern));
 	address(&h->tasks[slot], flags);
+	if (who & 0x40)
+		tidy(w, &h->tasks[slot], cdb);
 	h->initiator = who & 0x80 ? 6 : 7;
 	hba_give(h, slot, w->memory[slot], flags & 0x08 ? DATA_BYTES : pattern[31] * 16u);
 	hba_start_tagged(h, slot, flags & 0x03, cdb, cdb_len);
