@@ -5,8 +5,7 @@
  *
  * Buffer 0 keeps what is written to it, whoever writes. The echo buffer gives
  * back what the same initiator has written to it last, and says so when another
- * one came in between; Linux reads and writes it after each negotiation. There
- * is no microcode that could be downloaded.
+ * one came in between. There is no microcode that could be downloaded.
  */
 #include <string.h>
 
