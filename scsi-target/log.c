@@ -120,7 +120,7 @@ static void put_selftests(struct writer *w)
 	}
 }
 
-/* Times are 0: there is no clock here. */
+/* Times are 0: there is no clock here. Readers want to see all three parameters. */
 static void put_statistics(struct writer *w)
 {
 	const struct mp_scsi_log *log = &w->lun->log;
@@ -130,6 +130,10 @@ static void put_statistics(struct writer *w)
 	mp_put_be64(out + 8, log->n_out);
 	mp_put_be64(out + 16, log->n_out_bytes / w->lun->logical_bytes);
 	mp_put_be64(out + 24, log->n_in_bytes / w->lun->logical_bytes);
+	add_param(w, 2, LIST, 8); /* idle time */
+	out = add_param(w, 3, LIST, 8); /* in units of 1 * 10^-3 s */
+	mp_put_be32(out, 3);
+	mp_put_be32(out + 4, 1);
 }
 
 static void put_exceptions(struct writer *w)
@@ -140,7 +144,7 @@ static void put_exceptions(struct writer *w)
 		out[0] = mp_sense_false_failure.asc;
 		out[1] = mp_sense_false_failure.ascq;
 	}
-	out[2] = 0xff; /* temperature: not known */
+	mp_put_be16(out + 2, 0xffff); /* temperature and its threshold: not known */
 }
 
 static void reset_write_errors(struct mp_scsi_log *log)

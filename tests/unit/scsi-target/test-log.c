@@ -110,6 +110,7 @@ static void test_statistics_count_commands_and_blocks(void)
 	T_EQ(RUN(1024, 0x2a, 0, 0, 0, 0, 0, 0, 0, 2, 0), MP_SCSI_GOOD);
 	T_EQ(RUN(8, 0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0), MP_SCSI_GOOD); /* not of the medium */
 	T_EQ(sense(0x59, 0, 0), MP_SCSI_GOOD);
+	T_EQ(h.slots[0].n_moved, 4 + 68 + 12 + 12);
 	T_EQ(data[7], 64);
 	T_EQ(mp_get_be64(data + 8), 2);
 	T_EQ(mp_get_be64(data + 16), 1);
@@ -225,12 +226,12 @@ static void test_exceptions_page_tells_of_an_ordered_failure(void)
 {
 	setup();
 	T_EQ(sense(0x6f, 0, 0), MP_SCSI_GOOD);
-	T_EQ(mp_get_be32(data + 8), 0x0000ff00);
+	T_EQ(mp_get_be32(data + 8), 0x0000ffff);
 	T_EQ(RUN(255, 0x1a, 8, 0x1c, 0, 255, 0), MP_SCSI_GOOD);
 	data[6] = 0x04;
 	T_EQ(RUN(16, 0x15, 0x10, 0, 0, 16, 0), MP_SCSI_GOOD);
 	T_EQ(sense(0x6f, 0, 0), MP_SCSI_GOOD);
-	T_EQ(mp_get_be32(data + 8), 0x5dffff00);
+	T_EQ(mp_get_be32(data + 8), 0x5dffffff);
 	hba_fini(&h);
 }
 
