@@ -446,6 +446,9 @@ static bool is_busy(const struct mp_worker *w)
 /* What was aborted may still be on its way to or from the disk. */
 static void finish_block_io(struct mp_worker *w)
 {
+	for (unsigned int i = 0; i < w->cmd->n_hbas; i++)
+		if (w->device[i].bus)
+			mp_scsi_stop_jobs(w->device[i].bus);
 	while (is_busy(w)) {
 		mp_blk_engine_wait(w->engine, STALL_RETRY_NS);
 		mp_blk_engine_poll(w->engine);

@@ -139,6 +139,30 @@ struct mp_scsi_pr {
 	uint8_t holder; /* of a type that has one */
 };
 
+/* What a unit does by itself; see job.c. */
+enum mp_job_kind { MP_JOB_FORMAT, MP_JOB_SANITIZE };
+
+#define MP_JOB_BUFFER_PAGES 4u
+
+struct mp_scsi_job {
+	/* By the command. */
+	enum mp_job_kind kind;
+	bool immediate; /* the command doesn't wait */
+	bool may_exit; /* EXIT FAILURE MODE ends a failure */
+	uint32_t n_passes; /* 0: one */
+	bool inverts; /* the pattern, between passes */
+	uint32_t buf_off, buf_pages; /* the pattern, as often as it fits; no pages: zeros */
+	/* By the job. */
+	bool working, failed, stop;
+	bool kept; /* waits while the bus is paused */
+	uint32_t pass;
+	uint64_t lba;
+	struct mp_blk_req req;
+	struct mp_scsi_bus *bus;
+	struct mp_scsi_lun *lun;
+	struct mp_scsi_queue waiter; /* at most one task */
+};
+
 struct mp_scsi_taskset {
 	struct mp_scsi_queue dormant; /* wait for their turn, oldest first */
 	unsigned int n_active, n_ordered, n_head; /* active ones: all, and by kind */
@@ -162,6 +186,7 @@ struct mp_scsi_lun {
 	/* What commands change. */
 	struct mp_scsi_control control;
 	bool write_cache, stopped, prevented;
+	bool engaged; /* its job works, or has failed: see mp_job_objects() */
 	uint8_t reserved_by; /* initiator; MP_NOBODY */
 	bool guarded; /* a reservation of either kind exists */
 	struct mp_scsi_pr pr;
@@ -182,6 +207,7 @@ struct mp_scsi_lun {
 	uint16_t tag_count[MP_TAG_SLOTS]; /* tasks that hold a tag with that low byte */
 	struct mp_scsi_log log;
 	/* Seldom looked at. */
+	struct mp_scsi_job job;
 	struct mp_scsi_diag diag;
 	struct mp_scsi_iobuf iobuf;
 	struct mp_scsi_mode mode;
@@ -245,7 +271,7 @@ struct mp_scsi_bus {
 	struct mp_scsi_lun *luns;
 	struct mp_scsi_lun absent;
 	const struct mp_scsi_op *ops_of[MP_SCSI_N_TYPES][256];
-	unsigned int n_dormant, n_range_waits, n_busy;
+	unsigned int n_dormant, n_range_waits, n_jobs_kept, n_busy;
 	uint64_t order;
 	bool pumping, again;
 	struct mp_scsi_counters counters;
@@ -279,6 +305,20 @@ void mp_range_forget(struct mp_scsi_side *s);
 bool mp_range_detains(struct mp_scsi_side *s);
 /** mp_range_pump() - let those go on whose range is free now */
 void mp_range_pump(struct mp_scsi_bus *bus);
+
+/* job.c: work on the whole medium */
+/** mp_job_begin() - end @s, or let it wait, and do the job; it holds the whole medium */
+void mp_job_begin(struct mp_scsi_side *s, const struct mp_scsi_job *how);
+bool mp_job_holds_medium(const struct mp_scsi_lun *lun);
+/** mp_job_objects() - may the command not be carried out now? */
+bool mp_job_objects(const struct mp_scsi_side *s, struct mp_scsi_sense *ret_sense);
+/** mp_job_sense() - what REQUEST SENSE tells of it; false: nothing */
+bool mp_job_sense(const struct mp_scsi_lun *lun, struct mp_scsi_sense *ret_sense);
+/** mp_job_resume() - the bus isn't paused any more */
+void mp_job_resume(struct mp_scsi_bus *bus);
+void mp_job_exit_failure(struct mp_scsi_lun *lun);
+/** mp_job_stop() - end it after its present request, as if all were done */
+void mp_job_stop(struct mp_scsi_lun *lun);
 
 /* task.c: the verbs */
 static inline uint8_t *mp_task_buf(const struct mp_scsi_side *s)
@@ -437,6 +477,10 @@ void mp_cmd_read_defects(struct mp_scsi_side *s);
 void mp_cmd_compare_write(struct mp_scsi_side *s);
 void mp_cmd_orwrite(struct mp_scsi_side *s);
 void mp_cmd_write_atomic(struct mp_scsi_side *s);
+void mp_cmd_format_unit(struct mp_scsi_side *s);
+void mp_cmd_sanitize_overwrite(struct mp_scsi_side *s);
+void mp_cmd_sanitize_erase(struct mp_scsi_side *s);
+void mp_cmd_sanitize_exit(struct mp_scsi_side *s);
 void mp_cmd_unmap(struct mp_scsi_side *s);
 void mp_cmd_write_same(struct mp_scsi_side *s);
 void mp_cmd_get_lba_status(struct mp_scsi_side *s);

@@ -143,8 +143,10 @@ static void reset_units(struct mp_scsi_bus *bus, const struct scope *sc)
 		if (!in_scope(sc, l->target, l->lun))
 			continue;
 		mp_lun_reset(l);
-		if (sc->kind == MP_SCSI_RESET_POWER)
+		if (sc->kind == MP_SCSI_RESET_POWER) {
 			mp_reserve_power_on(l);
+			mp_job_stop(l);
+		}
 		mp_lun_attention(l, ua_of(sc->kind), MP_NOBODY);
 	}
 }

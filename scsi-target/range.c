@@ -67,6 +67,8 @@ static bool can_go(const struct mp_scsi_side *s)
 {
 	const struct mp_scsi_bus *bus = s->bus;
 
+	if (mp_job_holds_medium(s->lun) && wish_of(s).n > 0)
+		return false;
 	for (unsigned int i = 0; i < bus->n_tasks; i++)
 		if (is_in_the_way(&bus->sides[i], s))
 			return false;

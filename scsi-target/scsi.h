@@ -273,6 +273,9 @@ void mp_scsi_may_stop(struct mp_scsi_bus *bus, bool may);
 /** mp_scsi_is_paused() - by mp_scsi_pause() or by itself */
 bool mp_scsi_is_paused(const struct mp_scsi_bus *bus);
 
+/** mp_scsi_stop_jobs() - formats and the like end with their present request; before the bus does */
+void mp_scsi_stop_jobs(struct mp_scsi_bus *bus);
+
 /** mp_scsi_bus_n_busy() - tasks with block I/O in flight, ABORTING ones included */
 unsigned int mp_scsi_bus_n_busy(const struct mp_scsi_bus *bus);
 

@@ -18,12 +18,17 @@
 /* Key, additional sense code, qualifier; in order of the key. */
 const struct mp_scsi_sense mp_sense_none = {0x0, 0x00, 0x00, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_stopped = {0x2, 0x04, 0x02, 0, 0, false, 0};
+const struct mp_scsi_sense mp_sense_formatting = {0x2, 0x04, 0x04, 0, 0, false, 0};
+const struct mp_scsi_sense mp_sense_sanitizing = {0x2, 0x04, 0x1b, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_no_medium = {0x2, 0x3a, 0x00, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_no_medium_closed = {0x2, 0x3a, 0x01, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_no_medium_open = {0x2, 0x3a, 0x02, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_no_medium_locked = {0x2, 0x53, 0x02, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_write_error = {0x3, 0x0c, 0x00, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_read_error = {0x3, 0x11, 0x00, 0, 0, false, 0};
+const struct mp_scsi_sense mp_sense_format_corrupted = {0x3, 0x31, 0x00, 0, 0, false, 0};
+const struct mp_scsi_sense mp_sense_format_failed = {0x3, 0x31, 0x01, 0, 0, false, 0};
+const struct mp_scsi_sense mp_sense_sanitize_failed = {0x3, 0x31, 0x03, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_target_failure = {0x4, 0x44, 0x00, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_list_length = {0x5, 0x1a, 0x00, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_invalid_opcode = {0x5, 0x20, 0x00, 0, 0, false, 0};

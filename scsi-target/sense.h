@@ -23,12 +23,17 @@ struct mp_scsi_sense {
 
 extern const struct mp_scsi_sense mp_sense_none;
 extern const struct mp_scsi_sense mp_sense_stopped;
+extern const struct mp_scsi_sense mp_sense_formatting;
+extern const struct mp_scsi_sense mp_sense_sanitizing;
 extern const struct mp_scsi_sense mp_sense_no_medium;
 extern const struct mp_scsi_sense mp_sense_no_medium_closed;
 extern const struct mp_scsi_sense mp_sense_no_medium_open;
 extern const struct mp_scsi_sense mp_sense_no_medium_locked;
 extern const struct mp_scsi_sense mp_sense_write_error;
 extern const struct mp_scsi_sense mp_sense_read_error;
+extern const struct mp_scsi_sense mp_sense_format_corrupted;
+extern const struct mp_scsi_sense mp_sense_format_failed;
+extern const struct mp_scsi_sense mp_sense_sanitize_failed;
 extern const struct mp_scsi_sense mp_sense_target_failure;
 extern const struct mp_scsi_sense mp_sense_list_length;
 extern const struct mp_scsi_sense mp_sense_invalid_opcode;

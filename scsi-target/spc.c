@@ -77,7 +77,7 @@ static struct mp_scsi_sense take_sense(struct mp_scsi_lun *lun, unsigned int ini
 	if (lun->absent)
 		return mp_sense_no_lun;
 	if (!mp_lun_take_sense(lun, initiator, &sense) &&
-	    !mp_lun_take_attention(lun, initiator, &sense))
+	    !mp_lun_take_attention(lun, initiator, &sense) && !mp_job_sense(lun, &sense))
 		mp_exceptions_on_request(lun, &sense);
 	return sense;
 }

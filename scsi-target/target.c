@@ -99,6 +99,8 @@ static bool unit_objects(struct mp_scsi_side *s, struct mp_scsi_sense *ret_sense
 
 	if (mp_cdb_has_stray(s, ret_sense))
 		return true;
+	if (mp_unlikely(lun->engaged) && mp_job_objects(s, ret_sense))
+		return true;
 	if ((flags & MP_OP_MEDIUM) && !lun->blk)
 		*ret_sense = mp_cd_no_medium(lun);
 	else if ((flags & MP_OP_MEDIUM) && lun->stopped)

@@ -87,6 +87,8 @@ void mp_bus_pump(struct mp_scsi_bus *bus)
 		bus->again = false;
 		give_buffers_to(&bus->wait_fast);
 		give_buffers_to(&bus->wait);
+		if (bus->n_jobs_kept && !bus->paused)
+			mp_job_resume(bus);
 		if (bus->n_range_waits)
 			mp_range_pump(bus);
 		if (bus->n_dormant && !bus->paused)
