@@ -10,9 +10,10 @@
  *	WRITE ATOMIC       [ all data ] hold [ write ]
  *	ORWRITE            [ data ] hold [ read, or, write ] drop, for each chunk
  *
- * The first two fit the buffer as a whole: their limits (VPD page B0) are made
- * for that. COMPARE AND WRITE has three pieces there: what to compare with, what
- * to write, what is on the medium.
+ * COMPARE AND WRITE and WRITE ATOMIC fit the buffer as a whole: their limits
+ * (VPD page B0) are made for that. COMPARE AND WRITE has three pieces there: what
+ * to compare with, what to write, what is on the medium. An ATOMIC BOUNDARY is
+ * among the bits that the decoder refuses.
  *
  * Atomic means towards other commands, aborts and resets: the write is one
  * request, which an abort doesn't cut. What is left of it when the host's power
@@ -102,10 +103,6 @@ static void atomic_ask(struct mp_scsi_side *s)
 void mp_cmd_write_atomic(struct mp_scsi_side *s)
 {
 	mp_disk_take_fua(s);
-	if (mp_get_be16(s->t->cdb + 10) != 0) {
-		mp_task_bad_field(s, 10, 8); /* ATOMIC BOUNDARY: none but the whole */
-		return;
-	}
 	if (!mp_disk_range(s))
 		return;
 	if (s->t->n_blocks > MP_DISK_MAX_ATOMIC_BYTES / s->lun->logical_bytes) {
