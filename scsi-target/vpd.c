@@ -98,13 +98,14 @@ static unsigned int put_characteristics(const struct mp_scsi_lun *lun, uint8_t *
 {
 	(void)lun;
 	mp_put_be16(out, 1); /* no rotation: seeks cost nothing that the guest could save */
+	out[4] = 0x01; /* VBULS: VERIFY compares unmapped blocks too, as zeros */
 	return 60;
 }
 
 static unsigned int put_provisioning(const struct mp_scsi_lun *lun, uint8_t *out)
 {
 	if (mp_blk_can_discard(lun->blk)) {
-		out[1] = 0xe0; /* LBPU, LBPWS, LBPWS10 */
+		out[1] = 0xe4; /* LBPU, LBPWS, LBPWS10, LBPRZ */
 		out[2] = 0x02; /* thin */
 	}
 	return 4;

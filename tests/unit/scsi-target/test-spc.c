@@ -174,9 +174,10 @@ static void test_vpd_limits_tell_how_to_discard(void)
 	T_EQ(mp_get_be32(data + 44), 64); /* WRITE ATOMIC: 32 KiB */
 	T_EQ(mp_get_be64(data + 36), 1u << 21); /* 1 GiB */
 	T_EQ(RUN(255, 0x12, 1, 0xb2, 0, 255, 0), MP_SCSI_GOOD);
-	T_EQ(data[5], 0xe0);
+	T_EQ(data[5], 0xe4);
 	T_EQ(RUN(255, 0x12, 1, 0xb1, 0, 255, 0), MP_SCSI_GOOD);
 	T_EQ(mp_get_be16(data + 4), 1);
+	T_EQ(data[8], 1);
 	hba_fini(&h);
 }
 
