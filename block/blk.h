@@ -109,6 +109,9 @@ uint64_t mp_blk_engine_n_enters(const struct mp_blk_engine *e);
 /** mp_blk_engine_n_requests() - requests submitted so far */
 uint64_t mp_blk_engine_n_requests(const struct mp_blk_engine *e);
 
+/* A WRITE of nothing but zeros becomes WRITE_ZEROES, which may unmap. */
+enum mp_blk_detect { MP_BLK_DETECT_OFF, MP_BLK_DETECT_ON, MP_BLK_DETECT_UNMAP };
+
 struct mp_blk_open {
 	const char *driver; /* "raw" or "null" */
 	const char *filename; /* raw */
@@ -117,6 +120,7 @@ struct mp_blk_open {
 	bool cache_direct; /* O_DIRECT (cache=none) */
 	bool no_flush; /* cache=unsafe */
 	bool discard; /* discard=unmap: DISCARD reaches the file; else it is a no-op */
+	enum mp_blk_detect detect_zeroes; /* raw; UNMAP only with discard */
 	bool no_lock; /* locking=off */
 };
 

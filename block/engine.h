@@ -62,6 +62,7 @@ struct mp_blk {
 	int fd; /* raw; -1 otherwise */
 	int slot; /* in the engine's registered file table; -1: none */
 	bool read_only, no_flush, discard, direct;
+	uint8_t detect_zeroes; /* enum mp_blk_detect */
 	/* Learned: the file system refused that way of zeroing or discarding. */
 	bool no_punch_hole, no_zero_range;
 };

@@ -5,7 +5,8 @@
  * A request is a short chain of system calls. req->phase says which comes
  * next, req->moved how far it got:
  *
- *	READ, WRITE    PHASE_IO, again until all has moved
+ *	READ, WRITE    PHASE_IO, again until all has moved; a WRITE in which zeros
+ *	               are detected goes the way of WRITE_ZEROES
  *	FLUSH          PHASE_SYNC
  *	DISCARD        PHASE_PUNCH
  *	WRITE_ZEROES   PHASE_PUNCH (if it may unmap) -> PHASE_ZERO -> PHASE_PAGES,
@@ -216,6 +217,22 @@ static void status_submit(struct mp_blk *b, struct mp_blk_req *req)
 		mp_blk_end_later(req, 0);
 }
 
+/* One look at the first bytes, nearly always. */
+static bool is_zero(const uint8_t *p, uint64_t len)
+{
+	return p[0] == 0 && memcmp(p, p + 1, len - 1) == 0;
+}
+
+static void write_submit(struct mp_blk *b, struct mp_blk_req *req)
+{
+	req->phase = PHASE_IO;
+	if (mp_unlikely(b->detect_zeroes) && is_zero(req->buf, req->len)) {
+		if (b->detect_zeroes == MP_BLK_DETECT_UNMAP)
+			req->flags |= MP_BLK_UNMAP;
+		req->phase = zero_phase(b, req->flags);
+	}
+}
+
 static void raw_submit(struct mp_blk *b, struct mp_blk_req *req)
 {
 	if (mp_unlikely(nothing_to_do(b, req))) {
@@ -223,6 +240,9 @@ static void raw_submit(struct mp_blk *b, struct mp_blk_req *req)
 		return;
 	}
 	switch (req->op) {
+	case MP_BLK_WRITE:
+		write_submit(b, req);
+		break;
 	case MP_BLK_FLUSH:
 		req->phase = PHASE_SYNC;
 		break;
@@ -360,6 +380,13 @@ int mp_raw_open(struct mp_blk *b, const struct mp_blk_open *how, char *ret_error
 
 	if (!how->filename || !how->filename[0]) {
 		snprintf(ret_error, error_len, "a raw disk needs a file name");
+		return mp_err_origin(-EINVAL);
+	}
+	if (how->detect_zeroes == MP_BLK_DETECT_UNMAP && !how->discard) {
+		snprintf(ret_error, error_len,
+			 "cannot open %s: detect-zeroes=unmap needs discard=unmap; give both, "
+			 "or detect-zeroes=on",
+			 how->filename);
 		return mp_err_origin(-EINVAL);
 	}
 	b->fd = open(how->filename, flags);

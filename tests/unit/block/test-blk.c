@@ -198,6 +198,56 @@ static void test_status_without_discard_is_all_data(void)
 	teardown();
 }
 
+static void check_detect(enum mp_blk_aio aio)
+{
+	struct mp_blk_extent extent;
+
+	setup(aio, (struct mp_blk_open){.discard = true, .detect_zeroes = MP_BLK_DETECT_UNMAP});
+	memset(x.pool, 0xee, POOL_BYTES);
+	T_EQ(run(MP_BLK_WRITE, 0, 0, POOL_BYTES, x.pool), 0);
+	memset(x.pool, 0, POOL_BYTES);
+	T_EQ(run(MP_BLK_WRITE, MP_BLK_FUA, 4096, 8192, x.pool), 0);
+	x.pool[1023] = 1; /* the last byte counts */
+	T_EQ(run(MP_BLK_WRITE, 0, 32768, 1024, x.pool), 0);
+	T_EQ(run(MP_BLK_STATUS, 0, 4096, 8192, &extent), 0);
+	T_OK(extent.is_hole);
+	T_EQ(extent.len, 8192);
+	T_EQ(run(MP_BLK_READ, 0, 0, 512, x.pool), 0);
+	T_EQ(x.pool[0], 0xee);
+	T_EQ(run(MP_BLK_READ, 0, 4096, 512, x.pool), 0);
+	T_EQ(x.pool[0], 0);
+	T_EQ(run(MP_BLK_READ, 0, 32768, 1024, x.pool), 0);
+	T_EQ(x.pool[1022], 0);
+	T_EQ(x.pool[1023], 1);
+	teardown();
+}
+
+static void test_uring_makes_holes_of_zeros_that_are_written(void)
+{
+	check_detect(MP_BLK_AIO_URING);
+}
+
+static void test_threads_make_holes_of_zeros_that_are_written(void)
+{
+	check_detect(MP_BLK_AIO_THREADS);
+}
+
+static void test_zeros_are_not_unmapped_without_discard(void)
+{
+	struct mp_blk_open how = {
+		.driver = "raw",
+		.filename = x.path,
+		.no_lock = true,
+		.detect_zeroes = MP_BLK_DETECT_UNMAP,
+	};
+	struct mp_blk *unused;
+
+	setup(MP_BLK_AIO_AUTO, (struct mp_blk_open){0});
+	T_EQ(mp_blk_open(x.engine, &how, &unused, x.error, sizeof(x.error)), -EINVAL);
+	T_OK(strstr(x.error, "discard=unmap"));
+	teardown();
+}
+
 static void check_prefetch(enum mp_blk_aio aio)
 {
 	setup(aio, (struct mp_blk_open){.read_only = true});
@@ -561,7 +611,10 @@ static void test_destroy_waits_for_what_is_in_flight(void)
 	close(x.wake_fd);
 }
 
-T_MAIN(T_TEST(test_uring_status_tells_holes_from_data),
+T_MAIN(T_TEST(test_uring_makes_holes_of_zeros_that_are_written),
+       T_TEST(test_threads_make_holes_of_zeros_that_are_written),
+       T_TEST(test_zeros_are_not_unmapped_without_discard),
+       T_TEST(test_uring_status_tells_holes_from_data),
        T_TEST(test_threads_status_tells_holes_from_data),
        T_TEST(test_uring_sleeps_until_a_status_is_there),
        T_TEST(test_status_without_discard_is_all_data), T_TEST(test_uring_prefetches),
