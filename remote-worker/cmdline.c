@@ -323,6 +323,13 @@ const struct mp_opt_drive *mp_cmdline_drive(const struct mp_cmdline *c, const st
 	return drive->file || drive->is_null ? drive : NULL;
 }
 
+static enum mp_blk_detect detect_of(const char *name)
+{
+	if (strcmp(name, "unmap") == 0)
+		return MP_BLK_DETECT_UNMAP;
+	return strcmp(name, "on") == 0 ? MP_BLK_DETECT_ON : MP_BLK_DETECT_OFF;
+}
+
 struct mp_blk_open mp_cmdline_blk_open(const struct mp_opt_drive *d)
 {
 	return (struct mp_blk_open){
@@ -333,6 +340,7 @@ struct mp_blk_open mp_cmdline_blk_open(const struct mp_opt_drive *d)
 		.cache_direct = strcmp(d->cache, "none") == 0,
 		.no_flush = strcmp(d->cache, "unsafe") == 0,
 		.discard = strcmp(d->discard, "unmap") == 0 || strcmp(d->discard, "on") == 0,
+		.detect_zeroes = detect_of(d->detect_zeroes),
 		.no_lock = !d->locking,
 	};
 }

@@ -37,7 +37,7 @@ struct mp_opt_hba {
 /* -drive */
 struct mp_opt_drive {
 	const char *id, *file, *driver, *format, *media, *interface;
-	const char *cache, *discard, *aio, *rerror, *werror;
+	const char *cache, *discard, *detect_zeroes, *aio, *rerror, *werror;
 	uint64_t size;
 	bool read_only, locking;
 	bool is_null, used;

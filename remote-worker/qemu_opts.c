@@ -111,7 +111,8 @@ const struct mp_prop mp_props_drive[] = {
 	 "after a read error: tell the guest, pretend, or stop it; default report"},
 	{"werror", MP_PROP_CHOICE, DRIVE(werror), 0, 0, "report|ignore|enospc|stop",
 	 "after a write error; enospc, the default: stop if the disk is full, else report"},
-	{"detect-zeroes", MP_PROP_IGNORED, 0, 0, 0, NULL, "ignored"},
+	{"detect-zeroes", MP_PROP_CHOICE, DRIVE(detect_zeroes), 0, 0, "off|on|unmap",
+	 "write zeros as such; unmap, with discard=unmap: as holes; default off"},
 	{"locking", MP_PROP_BOOL, DRIVE(locking), 0, 0, NULL,
 	 "image lock, as QEMU takes it; default on"},
 	{"aio", MP_PROP_CHOICE, DRIVE(aio), 0, 0, "io_uring|threads|native",
@@ -277,6 +278,7 @@ int mp_parse_drive(struct mp_parser *p, const char *arg)
 				       .media = "disk",
 				       .cache = "writeback",
 				       .discard = "ignore",
+				       .detect_zeroes = "off",
 				       .rerror = "report",
 				       .werror = "enospc"};
 	r = set_all(p, &drive_form, &kv, drive);

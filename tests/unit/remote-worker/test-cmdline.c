@@ -79,12 +79,14 @@ static void test_drive_properties_reach_the_block_layer(void)
 	struct mp_blk_open how;
 
 	T_EQ(parse(HBA "-drive id=d0,file=F,format=raw,if=none,readonly=on,cache=none,"
-		       "discard=unmap,locking=off -device scsi-hd,drive=d0"),
+		       "discard=unmap,detect-zeroes=unmap,locking=off "
+		       "-device scsi-hd,drive=d0"),
 	     0);
 	how = mp_cmdline_blk_open(&cmd.drive[0]);
 	T_STR_EQ(how.driver, "raw");
 	T_STR_EQ(how.filename, "F");
 	T_OK(how.read_only && how.cache_direct && how.discard && how.no_lock && !how.no_flush);
+	T_EQ(how.detect_zeroes, MP_BLK_DETECT_UNMAP);
 }
 
 static void test_drive_defaults_are_safe(void)
@@ -94,6 +96,7 @@ static void test_drive_defaults_are_safe(void)
 	T_EQ(parse(HBA DISK), 0);
 	how = mp_cmdline_blk_open(&cmd.drive[0]);
 	T_OK(!how.read_only && !how.cache_direct && !how.discard && !how.no_lock && !how.no_flush);
+	T_EQ(how.detect_zeroes, MP_BLK_DETECT_OFF);
 }
 
 static void test_null_drive_has_a_size(void)
