@@ -426,6 +426,51 @@ static void test_unmap_works_in_the_sandbox(void)
 	unmap_in_the_sandbox("--aio threads");
 }
 
+/* GET LBA STATUS: how many blocks from @lba on are alike? */
+static uint32_t count_alike(uint8_t lba, bool *ret_is_hole)
+{
+	struct rig_io status = {
+		.cdb = {0x9e, 0x12, [9] = lba, [13] = 24},
+		.in = true,
+		.data_off = DATA_OFF,
+		.len = 24,
+	};
+
+	T_EQ(rig_command(&rig, &status), 0);
+	*ret_is_hole = rig.ram[DATA_OFF + 20] == 1;
+	return mp_get_be32(rig.ram + DATA_OFF + 16);
+}
+
+/* Blocks 64 to 71 are written, PRE-FETCH takes them; then the whole disk is formatted. */
+static void find_holes_in_the_sandbox(const char *more)
+{
+	int fd = temp_file(DISK_BYTES);
+	char options[512];
+	bool has_holes, is_hole;
+
+	snprintf(options, sizeof(options), "%s %s", more,
+		 disk_option(fd, ",format=raw,discard=unmap"));
+	rig_spawn(&rig, exe, 1, options);
+	rig_link(&rig, 0);
+	T_EQ(rig_command(&rig, &(struct rig_io){.dev = 0}), 2);
+	T_EQ(rig_write(&rig, 0, 64, 8, DATA_OFF + 8192), 0);
+	T_EQ(rig_command(&rig, &(struct rig_io){.cdb = {0x34, [5] = 64, [8] = 8}}), 4);
+	T_EQ(count_alike(0, &has_holes), has_holes ? 64 : DISK_BYTES / 512);
+	T_EQ(count_alike(64, &is_hole), has_holes ? 8 : DISK_BYTES / 512 - 64);
+	T_OK(!is_hole);
+	T_EQ(rig_command(&rig, &(struct rig_io){.cdb = {0x04}}), 0); /* FORMAT UNIT */
+	T_EQ(count_alike(0, &is_hole), DISK_BYTES / 512);
+	T_EQ(is_hole, has_holes);
+	T_EQ(rig_stop(&rig), 0);
+	close(fd);
+}
+
+static void test_holes_are_found_and_made_in_the_sandbox(void)
+{
+	find_holes_in_the_sandbox("--aio auto");
+	find_holes_in_the_sandbox("--aio threads");
+}
+
 /* -- cost ---------------------------------------------------------------- */
 
 static void test_memory_of_a_device_stays_small(void)
@@ -484,6 +529,7 @@ int main(int argc, char **argv)
 		T_TEST(test_refused_io_uring_is_said_with_its_reason),
 		T_TEST(test_block_threads_work_in_the_sandbox),
 		T_TEST(test_unmap_works_in_the_sandbox),
+		T_TEST(test_holes_are_found_and_made_in_the_sandbox),
 		T_TEST(test_image_of_another_format_is_refused_unless_raw_is_said),
 		T_TEST(test_disk_in_use_is_refused),
 		T_TEST(test_sigterm_is_a_normal_end),
