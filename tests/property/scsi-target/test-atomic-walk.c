@@ -10,6 +10,11 @@
  * agree with it, a MISCOMPARE must not. A command that reads before it writes
  * agrees with the model only if nobody came between.
  *
+ * Now and then the whole medium is sanitized: its job answers at once and works
+ * on behind that, so the model follows its one request to the medium instead.
+ * Meanwhile, and after it has failed, commands are refused. And now and then the
+ * bus is paused.
+ *
  * What an aborted command leaves is looked up when its slot is free again: all
  * of it or nothing.
  */
@@ -24,7 +29,19 @@
 #define MAX_BLOCKS 8u
 #define N_STEPS    20000u
 
-enum kind { READ, WRITE, COMPARE, OR, ATOMIC, VERIFY_EACH, VERIFY_SAME, SAME, UNMAP, N_KINDS };
+enum kind {
+	READ,
+	WRITE,
+	COMPARE,
+	OR,
+	ATOMIC,
+	VERIFY_EACH,
+	VERIFY_SAME,
+	SAME,
+	UNMAP,
+	ERASE,
+	N_KINDS
+};
 
 struct command {
 	bool live, doomed; /* aborted, and not yet gone */
@@ -38,7 +55,8 @@ static struct {
 	struct command commands[HBA_TASKS];
 	uint8_t model[N_BLOCKS * 512];
 	uint64_t seed;
-	unsigned int n_seen, n_good[N_KINDS], n_miscompares, n_errors, n_whole, n_nothing;
+	unsigned int n_seen, n_good[N_KINDS], n_miscompares, n_errors, n_refused, n_whole,
+		n_nothing;
 } x;
 
 static uint32_t below(uint32_t n)
@@ -105,13 +123,22 @@ static void good(const struct command *c)
 	x.n_good[c->kind]++;
 }
 
+/* A paused bus has no answer. */
+static unsigned int sense_now(void)
+{
+	mp_scsi_continue(x.hba.bus);
+	return hba_sense(&x.hba);
+}
+
 static void bad(const struct command *c)
 {
-	unsigned int sense = hba_sense(&x.hba);
+	unsigned int sense = sense_now();
 
 	if (sense == 0x0e1d00) {
 		T_OK(!is_alike(c));
 		x.n_miscompares++;
+	} else if (sense == 0x02041b || sense == 0x033103) { /* sanitizes, or failed to */
+		x.n_refused++;
 	} else {
 		T_OK(sense == 0x031100 || sense == 0x030c00);
 		x.n_errors++;
@@ -161,9 +188,9 @@ static void bury(void)
 static size_t make_cdb(struct command *c, uint8_t cdb[16])
 {
 	static const uint8_t opcodes[N_KINDS] = {
-		[READ] = 0x88,        [WRITE] = 0x8a,  [COMPARE] = 0x89,
-		[OR] = 0x8b,          [ATOMIC] = 0x9c, [VERIFY_EACH] = 0x8f,
-		[VERIFY_SAME] = 0x8f, [SAME] = 0x93,   [UNMAP] = 0x42,
+		[READ] = 0x88,   [WRITE] = 0x8a,       [COMPARE] = 0x89,     [OR] = 0x8b,
+		[ATOMIC] = 0x9c, [VERIFY_EACH] = 0x8f, [VERIFY_SAME] = 0x8f, [SAME] = 0x93,
+		[UNMAP] = 0x42,  [ERASE] = 0x48,
 	};
 	size_t len = (size_t)c->n * 512;
 
@@ -184,6 +211,11 @@ static size_t make_cdb(struct command *c, uint8_t cdb[16])
 		mp_put_be32(c->data + 16, c->n);
 		return 24;
 	}
+	if (c->kind == ERASE) {
+		memset(cdb + 1, 0, 15);
+		cdb[1] = 0x82; /* IMMED, BLOCK ERASE */
+		return 0;
+	}
 	if (c->kind == SAME || c->kind == VERIFY_SAME)
 		return 512;
 	return c->kind == COMPARE ? 2 * len : len;
@@ -199,12 +231,12 @@ static void start_one(void)
 	if (x.hba.tasks[i].state != MP_SCSI_FREE)
 		return;
 	c->live = true;
-	c->kind = (enum kind)below(N_KINDS);
+	c->kind = below(50) ? (enum kind)below(ERASE) : ERASE;
 	c->n = 1 + below(MAX_BLOCKS);
 	c->lba = below(N_BLOCKS - c->n + 1);
 	len = make_cdb(c, cdb);
 	hba_give(&x.hba, i, c->data, len);
-	hba_start_tagged(&x.hba, i, MP_SCSI_SIMPLE + below(8) / 6, cdb, c->kind == UNMAP ? 10 : 16);
+	hba_start_tagged(&x.hba, i, MP_SCSI_SIMPLE + below(8) / 6, cdb, c->kind >= UNMAP ? 10 : 16);
 }
 
 /* Data for the initiator at once: it is a picture of this moment. */
@@ -226,8 +258,15 @@ static void move(enum mp_scsi_dir dir)
 
 static void finish_one(void)
 {
-	if (x.hba.blk.n_reqs)
-		fake_blk_finish(&x.hba.blk, below(x.hba.blk.n_reqs), below(50) ? 0 : -EIO);
+	unsigned int i = x.hba.blk.n_reqs ? below(x.hba.blk.n_reqs) : 0;
+	const struct mp_blk_req *req = x.hba.blk.reqs[i];
+	bool fails = below(50) == 0;
+
+	if (x.hba.blk.n_reqs) {
+		if (req->op == MP_BLK_WRITE_ZEROES && req->len == sizeof(x.model) && !fails)
+			memset(x.model, 0, sizeof(x.model));
+		fake_blk_finish(&x.hba.blk, i, fails ? -EIO : 0);
+	}
 	move(MP_SCSI_DATA_IN);
 }
 
@@ -252,7 +291,7 @@ static void reset(void)
 	mp_scsi_reset(x.hba.bus, MP_SCSI_RESET_LUN, 0, 0);
 	for (unsigned int i = 1; i < HBA_TASKS; i++)
 		doom(i);
-	T_EQ(hba_sense(&x.hba) >> 8, 0x0629);
+	T_EQ(sense_now() >> 8, 0x0629);
 }
 
 static bool somebody_can_go_on(void)
@@ -264,7 +303,7 @@ static bool somebody_can_go_on(void)
 		if (x.hba.tasks[i].state == MP_SCSI_XFER)
 			return true;
 	}
-	return !any || x.hba.blk.n_reqs > 0;
+	return !any || x.hba.blk.n_reqs > 0 || mp_scsi_is_paused(x.hba.bus);
 }
 
 static void settle(void)
@@ -284,8 +323,12 @@ static void step(void)
 		finish_one();
 	else if (dice < 960)
 		move(MP_SCSI_DATA_OUT);
-	else if (dice < 998)
+	else if (dice < 985)
 		abort_one();
+	else if (dice < 990)
+		mp_scsi_pause(x.hba.bus);
+	else if (dice < 998)
+		mp_scsi_continue(x.hba.bus);
 	else
 		reset();
 	settle();
@@ -295,11 +338,12 @@ static void drain(void)
 {
 	unsigned int busy = 1;
 
+	mp_scsi_continue(x.hba.bus);
 	while (busy) {
-		busy = 0;
 		finish_one();
 		move(MP_SCSI_DATA_OUT);
 		settle();
+		busy = x.hba.blk.n_reqs;
 		for (unsigned int i = 1; i < HBA_TASKS; i++)
 			busy += x.hba.tasks[i].state != MP_SCSI_FREE;
 	}
@@ -317,6 +361,7 @@ static void test_commands_that_meet_on_the_same_blocks_agree_with_the_model(void
 	for (unsigned int i = 0; i < N_KINDS; i++)
 		T_OK(x.n_good[i] > 20);
 	T_OK(x.n_miscompares > 20 && x.n_errors > 20 && x.n_whole > 5 && x.n_nothing > 5);
+	T_OK(x.n_refused > 20);
 	hba_fini(&x.hba);
 }
 
