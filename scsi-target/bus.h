@@ -312,7 +312,7 @@ void mp_job_begin(struct mp_scsi_side *s, const struct mp_scsi_job *how);
 bool mp_job_holds_medium(const struct mp_scsi_lun *lun);
 /** mp_job_objects() - may the command not be carried out now? */
 bool mp_job_objects(const struct mp_scsi_side *s, struct mp_scsi_sense *ret_sense);
-/** mp_job_sense() - what REQUEST SENSE tells of it; false: nothing */
+/** mp_job_sense() - how far it is, also for REQUEST SENSE; false: it doesn't work */
 bool mp_job_sense(const struct mp_scsi_lun *lun, struct mp_scsi_sense *ret_sense);
 /** mp_job_resume() - the bus isn't paused any more */
 void mp_job_resume(struct mp_scsi_bus *bus);

@@ -183,12 +183,8 @@ bool mp_job_sense(const struct mp_scsi_lun *lun, struct mp_scsi_sense *ret_sense
 {
 	const struct mp_scsi_job *job = &lun->job;
 
-	if (!job->working && !job->failed)
+	if (!job->working)
 		return false;
-	if (!job->working) {
-		*ret_sense = failure(job);
-		return true;
-	}
 	*ret_sense = job->kind == MP_JOB_SANITIZE ? mp_sense_sanitizing : mp_sense_formatting;
 	ret_sense->field_flags = MP_SENSE_SKSV;
 	ret_sense->field = progress(job);
@@ -207,7 +203,9 @@ bool mp_job_objects(const struct mp_scsi_side *s, struct mp_scsi_sense *ret_sens
 		return false;
 	if (!job->working && (may_mend || !(s->op->flags & MP_OP_MEDIUM)))
 		return false;
-	return mp_job_sense(s->lun, ret_sense);
+	if (!mp_job_sense(s->lun, ret_sense))
+		*ret_sense = failure(job);
+	return true;
 }
 
 void mp_job_resume(struct mp_scsi_bus *bus)
