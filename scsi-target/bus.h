@@ -298,7 +298,14 @@ struct mp_scsi_side *mp_taskset_next(struct mp_scsi_lun *lun);
 /** mp_range_hold() - @next when no other request in the next @n_blocks is in flight or can start */
 void mp_range_hold(struct mp_scsi_side *s, uint64_t n_blocks, void (*next)(struct mp_scsi_side *));
 /** mp_range_drop() - let others at what @s holds; nothing if it holds nothing */
-void mp_range_drop(struct mp_scsi_side *s);
+static inline void mp_range_drop(struct mp_scsi_side *s)
+{
+	if (!s->has_range)
+		return;
+	s->has_range = false;
+	s->lun->n_holds--;
+}
+
 /** mp_range_forget() - @s waits for nothing any more, and holds nothing */
 void mp_range_forget(struct mp_scsi_side *s);
 /** mp_range_detains() - Return: true: the request of @s waits for a range; mp_task_issue() follows */

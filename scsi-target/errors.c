@@ -133,6 +133,8 @@ void mp_scsi_continue(struct mp_scsi_bus *bus)
 		mp_task_issue(s);
 	while (!bus->paused && (s = mp_queue_pop(&bus->held)))
 		mp_bus_admit(s);
+	if (!bus->paused)
+		mp_job_resume(bus);
 	mp_bus_pump(bus);
 }
 

@@ -113,14 +113,6 @@ void mp_range_hold(struct mp_scsi_side *s, uint64_t n_blocks, void (*next)(struc
 		wait(s);
 }
 
-void mp_range_drop(struct mp_scsi_side *s)
-{
-	if (mp_likely(!s->has_range))
-		return;
-	s->has_range = false;
-	s->lun->n_holds--;
-}
-
 void mp_range_forget(struct mp_scsi_side *s)
 {
 	if (s->queue && s->queue == &s->lun->range_waiters)

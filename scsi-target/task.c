@@ -87,8 +87,6 @@ void mp_bus_pump(struct mp_scsi_bus *bus)
 		bus->again = false;
 		give_buffers_to(&bus->wait_fast);
 		give_buffers_to(&bus->wait);
-		if (bus->n_jobs_kept && !bus->paused)
-			mp_job_resume(bus);
 		if (bus->n_range_waits)
 			mp_range_pump(bus);
 		if (bus->n_dormant && !bus->paused)
@@ -185,21 +183,28 @@ static void io_ended_badly(struct mp_scsi_side *s)
 	mp_task_perish(s);
 }
 
+static void go_on(struct mp_scsi_side *s)
+{
+	if (mp_unlikely(s->req.result < 0 || s->doom)) {
+		io_ended_badly(s);
+	} else {
+		mp_log_medium(s);
+		s->next(s);
+	}
+}
+
 static void io_done(struct mp_blk_req *req)
 {
 	struct mp_scsi_side *s = req->opaque;
 	struct mp_scsi_bus *bus = s->bus;
 
 	bus->n_busy--;
-	if (mp_unlikely(req->result < 0 || s->doom)) {
-		io_ended_badly(s);
+	if (mp_likely(!bus->n_range_waits)) {
+		go_on(s);
 	} else {
-		mp_log_medium(s);
-		s->next(s);
+		go_on(s);
+		mp_bus_pump(bus); /* the task may not have ended, but its request has */
 	}
-	/* It may have gone on without ending; but its request has ended. */
-	if (mp_unlikely(bus->n_range_waits))
-		mp_bus_pump(bus);
 }
 
 void mp_task_issue(struct mp_scsi_side *s)
