@@ -8,30 +8,18 @@
  * program checks that it did.
  *
  *	bench_ring_insns --compiler	prints who compiled it: counts differ by compiler
+ *	bench_ring_insns --operations	prints what can be counted
  *	bench_ring_insns		runs all
  */
-#include <stdio.h>
-#include <string.h>
-
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/shm.h"
+#include "bench/counted.h"
 #include "doorbell/bell.h"
 #include "ring/ring.h"
 #include "wire/msg.h"
 
 #define N 1024u /* one lap: credit is never refreshed */
-
-/* The counted functions: callgrind finds them by name, so they are nobody's inlines. */
-#define COUNTED __attribute__((noinline, noclone))
-
-#if defined(__clang__)
-#undef COUNTED
-#define COUNTED  __attribute__((noinline))
-#define COMPILER "clang-%d", __clang_major__
-#else
-#define COMPILER "gcc-%d", __GNUC__
-#endif
 
 void insn_reserve_commit(struct mp_ring_prod *p);
 void insn_peek_release(struct mp_ring_cons *c, uint64_t *sum);
@@ -88,11 +76,8 @@ int main(int argc, char **argv)
 	unsigned int n_rings = 0;
 	uint64_t sum = 0;
 
-	if (argc == 2 && strcmp(argv[1], "--compiler") == 0) {
-		printf(COMPILER);
-		putchar('\n');
+	if (counted_asked(argc, argv, "reserve_commit peek_release kick_unarmed"))
 		return 0;
-	}
 	format(&a);
 	format(&b);
 	page = b.addr;
