@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* program - what every benchmark program does before its first benchmark. */
+#ifndef MP_BENCH_PROGRAM_H
+#define MP_BENCH_PROGRAM_H
+
+#include <stdbool.h>
+
+/**
+ * program_begin() - take --smoke and google-benchmark's flags, pin the caller
+ *
+ * --smoke runs each benchmark for an instant. Return: 0; else an exit status,
+ * and the reason was printed.
+ */
+int program_begin(const char *name, int *argc, char **argv);
+
+/** program_end() - run what the flags select; @failed: a check did. Return: exit status */
+int program_end(const char *name, const bool *failed);
+
+#endif
