@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "bench/medium.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+
+static int fill(int fd)
+{
+	uint8_t block[MEDIUM_BLOCK_BYTES] = {0};
+
+	for (uint64_t i = 0; i < MEDIUM_BLOCKS; i++) {
+		mp_put_le64(block, i);
+		mp_put_le64(block + sizeof(block) - 8, ~i);
+		if (write(fd, block, sizeof(block)) != (ssize_t)sizeof(block))
+			return mp_err_origin(-EIO);
+	}
+	return 0;
+}
+
+static int make_file(char *path, size_t len)
+{
+	const char *dir = getenv("TMPDIR");
+	int fd, r;
+
+	snprintf(path, len, "%s/mpring-bench-XXXXXX", dir ? dir : "/tmp");
+	fd = mkstemp(path);
+	if (fd < 0)
+		return mp_err_origin(-errno);
+	r = fill(fd);
+	close(fd);
+	if (r < 0)
+		unlink(path);
+	return r;
+}
+
+static int open_blk(struct medium *m, char ret_error[512])
+{
+	struct mp_blk_open how = {.driver = "null"};
+	char path[256];
+	int r;
+
+	how.size_bytes = (uint64_t)MEDIUM_BLOCKS * MEDIUM_BLOCK_BYTES;
+	if (m->kind == MEDIUM_NULL)
+		return mp_blk_open(m->engine, &how, &m->blk, ret_error, 512);
+	r = make_file(path, sizeof(path));
+	if (r < 0) {
+		snprintf(ret_error, 512, "%s: %s", path, strerror(-r));
+		return r;
+	}
+	how.driver = "raw";
+	how.filename = path;
+	r = mp_blk_open(m->engine, &how, &m->blk, ret_error, 512);
+	unlink(path);
+	return r;
+}
+
+int medium_init(struct medium *m, enum medium_kind kind, void *pool, size_t pool_len,
+		char ret_error[512])
+{
+	struct mp_blk_engine_cfg cfg = {.pool = pool, .pool_len = pool_len, .wake_fd = -1};
+	int r;
+
+	*m = (struct medium){.kind = kind};
+	cfg.aio = kind == MEDIUM_THREADS ? MP_BLK_AIO_THREADS : MP_BLK_AIO_URING;
+	if (kind == MEDIUM_NULL)
+		cfg.aio = MP_BLK_AIO_AUTO;
+	r = mp_blk_engine_create(&cfg, &m->engine);
+	if (r < 0) {
+		snprintf(ret_error, 512, "no engine: %s", strerror(-r));
+		return mp_err_trace(r);
+	}
+	r = open_blk(m, ret_error);
+	if (r < 0)
+		medium_fini(m);
+	return mp_err_trace(r);
+}
+
+void medium_fini(struct medium *m)
+{
+	m->blk = mp_blk_close(m->blk);
+	m->engine = mp_blk_engine_destroy(m->engine);
+}
+
+const char *medium_name(enum medium_kind kind)
+{
+	static const char *const names[] = {"null", "uring", "threads"};
+
+	return names[kind];
+}
+
+bool medium_block_ok(const struct medium *m, uint64_t number, const void *data)
+{
+	const uint8_t *p = data;
+	bool zero = m->kind == MEDIUM_NULL;
+
+	return mp_get_le64(p) == (zero ? 0 : number) &&
+	       mp_get_le64(p + MEDIUM_BLOCK_BYTES - 8) == (zero ? 0 : ~number);
+}
