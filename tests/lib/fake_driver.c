@@ -104,18 +104,21 @@ static void put_registers(struct fake_bus *b)
 	fake_wr8(b, R(DIEN), 0x6d);
 }
 
+struct fake_driver drv_attach_to(struct fake_bus *b)
+{
+	put_scheduler(b);
+	put_data_routines(b);
+	put_end_routines(b);
+	put_reselection(b);
+	put_registers(b);
+	put_queues(b);
+	fake_go(b, S_START);
+	return (struct fake_driver){.b = b};
+}
+
 struct fake_driver drv_attach(void)
 {
-	struct fake_driver d = {.b = fake_bus_create()};
-
-	put_scheduler(d.b);
-	put_data_routines(d.b);
-	put_end_routines(d.b);
-	put_reselection(d.b);
-	put_registers(d.b);
-	put_queues(d.b);
-	fake_go(d.b, S_START);
-	return d;
+	return drv_attach_to(fake_bus_create());
 }
 
 uint32_t drv_ccb(unsigned int i)

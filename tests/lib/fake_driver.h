@@ -75,6 +75,8 @@ struct fake_driver {
 
 /** drv_attach() - a fresh bus, its chip set up, the scheduler waiting for work */
 struct fake_driver drv_attach(void);
+/** drv_attach_to() - the same on @b, of which only chip, st and mem are used */
+struct fake_driver drv_attach_to(struct fake_bus *b);
 /** drv_ccb() - where the control block of command @i is */
 uint32_t drv_ccb(unsigned int i);
 /** drv_prepare() - command @i: tag 2i + 1, N_SEGS segments of @seg bytes at M_DATA + 64 KiB i */
