@@ -39,11 +39,12 @@ static void moved(struct mp_scsi_side *s)
 
 static void loaded(struct mp_scsi_side *s)
 {
-	s->bus->counters.n_read_bytes += s->req.len;
-	if (s->t->op_flags & OP_FLAG_VERIFY)
+	if (s->t->op_flags & OP_FLAG_VERIFY) {
 		moved(s);
-	else
+	} else {
+		s->bus->counters.n_read_bytes += s->req.len;
 		mp_task_xfer(s, MP_SCSI_DATA_IN, (uint32_t)s->req.len, moved);
+	}
 }
 
 static void chunk(struct mp_scsi_side *s)

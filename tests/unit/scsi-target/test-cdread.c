@@ -98,6 +98,7 @@ static void test_verify_reads_and_moves_nothing(void)
 	T_EQ(RUN(NULL, 0, 0x2f, 0, 0, 0, 0, 0, 0, 0, BLOCKS, 0), MP_SCSI_GOOD);
 	T_EQ(h.slots[0].n_moved, 0);
 	T_EQ(h.blk.n_op[MP_BLK_READ], 4);
+	T_EQ(mp_scsi_bus_counters(h.bus)->n_read_bytes, 0);
 	T_EQ(RUN(NULL, 0, 0x2f, 2, 0, 0, 0, 0, 0, 0, 1, 0), MP_SCSI_CHECK_CONDITION);
 	T_OK(cd_refused_at(&h, 1, 2));
 	hba_fini(&h);
