@@ -8,6 +8,7 @@ from itself by: half of its runs against the other half. B is slower where its
 median is more than 5 % above A's AND by more than twice that spread.
 
     compare.py build-old/bench/ringlat build/bench/ringlat --filter 'ring/'
+    compare.py build-old/bench/bench_turn build/bench/bench_turn --cpu
 
 Exit status: 0 nothing is slower; 1 something is; 2 a program failed.
 """
@@ -30,7 +31,7 @@ def run_once(program, args):
               file=sys.stderr)
         sys.exit(2)
     return {
-        b["name"]: b["real_time"]
+        b["name"]: b["cpu_time" if args.cpu else "real_time"]
         for b in json.loads(done.stdout)["benchmarks"]
         if b.get("run_type", "iteration") == "iteration" and not b.get("error_occurred")
     }
@@ -74,6 +75,8 @@ def main():
     parser.add_argument("--filter", default="", help="regular expression, as --benchmark_filter")
     parser.add_argument("--rounds", type=int, default=10, help="runs of each (default 10, at least 4)")
     parser.add_argument("--min-time", type=float, default=0.05, help="seconds a benchmark a run")
+    parser.add_argument("--cpu", action="store_true",
+                        help="compare CPU time: for programs of one thread, on a busy machine")
     parser.add_argument("--limit", type=float, default=5.0, help="tolerated slowdown in percent")
     parser.add_argument("--json", action="store_true", help="print the verdicts as JSON")
     args = parser.parse_args()
