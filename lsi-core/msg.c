@@ -131,7 +131,7 @@ static void take_disconnect(struct mp_lsi *c)
 {
 	struct mp_lsi_nexus *n = &c->st->nexus;
 
-	if (n->task == MP_LSI_NO_TASK || n->after != MP_LSI_GO_ON ||
+	if (n->task >= MP_LSI_FULL_TASK || n->after != MP_LSI_GO_ON ||
 	    !c->st->task[n->task].can_disconnect)
 		reject(n);
 	else
