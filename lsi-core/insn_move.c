@@ -42,8 +42,8 @@ static unsigned int coded_phase(const struct mp_lsi_state *st)
 	return st->insn[0] >> 24 & 7;
 }
 
-/* The registers that every block move leaves behind (and shows under way). */
-static void show_progress(struct mp_lsi_state *st)
+/* The registers that count along with a move. */
+static void show_counters(struct mp_lsi_state *st)
 {
 	const struct mp_lsi_move *mv = &st->move;
 	uint32_t on_bus = mv->done + (uint32_t)mv->extra;
@@ -52,14 +52,22 @@ static void show_progress(struct mp_lsi_state *st)
 	mp_lsi_put(st, MP_LSI_R_DBC, (st->insn[0] & 0xff000000u) | mv->left);
 	mp_lsi_put(st, MP_LSI_R_DNAD, (uint32_t)mv->addr);
 	mp_lsi_put(st, MP_LSI_R_DNAD64, (uint32_t)(mv->addr >> 32));
-	mp_lsi_put(st, MP_LSI_R_RBC, (uint32_t)mv->top << 24 | mv->left);
-	mp_lsi_put(st, MP_LSI_R_UA, (uint32_t)mv->addr);
-	mp_lsi_put(st, MP_LSI_R_ESA, mv->esa);
-	mp_lsi_put(st, MP_LSI_R_IA, st->ia);
 	mp_put_le16(reg + MP_LSI_R_SBC, (uint16_t)on_bus);
 	reg[MP_LSI_R_SBC + 2] = (uint8_t)(on_bus >> 16);
 	reg[MP_LSI_R_DFIFO] = (uint8_t)mv->left;
 	reg[MP_LSI_R_CTEST5] = (uint8_t)((reg[MP_LSI_R_CTEST5] & ~3u) | (mv->left >> 8 & 3));
+}
+
+/* And those that a driver needs to go on with a move that was cut. */
+static void show_progress(struct mp_lsi_state *st)
+{
+	const struct mp_lsi_move *mv = &st->move;
+
+	show_counters(st);
+	mp_lsi_put(st, MP_LSI_R_RBC, (uint32_t)mv->top << 24 | mv->left);
+	mp_lsi_put(st, MP_LSI_R_UA, (uint32_t)mv->addr);
+	mp_lsi_put(st, MP_LSI_R_ESA, mv->esa);
+	mp_lsi_put(st, MP_LSI_R_IA, st->ia);
 }
 
 static uint64_t static_upper(const struct mp_lsi_state *st, uint32_t low)
@@ -369,14 +377,18 @@ static bool begins_with_residue(const struct mp_lsi_state *st)
 	       !(st->insn[0] & INSN_MOVE) && coded_phase(st) == MP_LSI_DATA_IN_PHASE;
 }
 
-/* ... and needs no other: done without the bus, in whatever phase that is. */
+/*
+ * ... and needs no other: done without the bus, in whatever phase that is. A
+ * driver does this between a mismatch and its look at RBC, UA, ESA and IA,
+ * which therefore still tell of the move that was cut.
+ */
 static enum mp_lsi_step move_residue(struct mp_lsi *c)
 {
 	struct mp_lsi_state *st = c->st;
 
 	if (!mp_lsi_wide_residue(c))
 		mp_lsi_raise_dma(c, DSTAT_BF);
-	show_progress(st);
+	show_counters(st);
 	st->move.started = 0;
 	return MP_LSI_DONE;
 }
