@@ -55,9 +55,10 @@ static void test_half_a_spoiled_message_is_forgotten(void)
 {
 	struct fake_bus *b = writer(0);
 
-	/* Only the tag message's second byte was bad: it takes the first one with it. */
-	FAKE_PROG(b, PROG, SEL_ATN, OUT(2), SET_ATN, SPOIL, 0x0e000001, MSG + 2, REPAIR, OUT(3),
-		  COMMAND, END);
+	/* Two bytes of a negotiation were good, the third takes them with it. */
+	memcpy(b->mem + MSG + 8, "\xc2\x01\x02\x03", 4);
+	FAKE_PROG(b, PROG, SEL_ATN, 0x0e000003, MSG + 8, SET_ATN, SPOIL, 0x0e000001, MSG + 11,
+		  REPAIR, OUT(3), COMMAND, END);
 	fake_go(b, PROG);
 	T_EQ(fake_rd32(b, R(DSPS)), 1);
 	T_EQ(b->task[0].cmd.tag, 5);

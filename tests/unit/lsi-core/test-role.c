@@ -95,6 +95,20 @@ static void test_disconnect_in_the_targets_role_goes_on_at_once(void)
 	fake_bus_destroy(b);
 }
 
+static void test_disconnect_in_the_targets_role_lets_the_signals_go(void)
+{
+	struct fake_bus *b = with_rre();
+
+	/* An unknown message is refused; ACK is held behind the answer. */
+	memcpy(b->mem + MSG, "\xc0\x13", 2);
+	FAKE_PROG(b, PROG, SEL_ATN, 0x0e000002, MSG, 0x0f000001, BYTES, SET_TARGET, W_DISC,
+		  STOP(1));
+	fake_go(b, PROG);
+	T_EQ(fake_rd32(b, R(DSPS)), 1);
+	T_EQ(fake_rd8(b, R(SOCL)), 0);
+	fake_bus_destroy(b);
+}
+
 static void test_block_move_in_the_targets_role_is_illegal(void)
 {
 	struct fake_bus *b = with_rre();
@@ -205,6 +219,7 @@ static void test_signals_set_by_hand_do_not_reach_the_bus(void)
 T_MAIN(T_TEST(test_reselecting_anybody_times_out), T_TEST(test_wait_select_ends_by_sigp),
        T_TEST(test_wait_select_takes_the_alternate_when_reselected),
        T_TEST(test_disconnect_in_the_targets_role_goes_on_at_once),
+       T_TEST(test_disconnect_in_the_targets_role_lets_the_signals_go),
        T_TEST(test_block_move_in_the_targets_role_is_illegal),
        T_TEST(test_clear_target_makes_an_initiator_again),
        T_TEST(test_start_selects_without_scripts),

@@ -144,6 +144,7 @@ static void test_odd_data_in_is_followed_by_ignore_wide_residue(void)
 	T_EQ(fake_rd32(b, R(DSPS)), 1);
 	expect_pattern(b, DATA, 0, 5);
 	T_EQ(b->mem[DATA + 5], 0);
+	T_EQ(fake_rd32(b, R(CSBC)), 6);
 	T_MEM_EQ(b->mem + BYTES + 8, "\x23\x01", 2);
 	T_EQ(b->n_moved, 5);
 	T_EQ(flags(b), 0);
