@@ -170,8 +170,8 @@ static bool fifos_ok(const struct mp_lsi_state *st)
 
 static bool engine_ok(const struct mp_lsi_state *st)
 {
-	if (st->run > MP_LSI_RUNNING || st->parked > 1 || st->unfinished > 1 || st->carry > 1 ||
-	    st->move.started > 1 || st->level > 1 || st->move.left > 0xffffff)
+	if (st->run > MP_LSI_RUNNING || st->parked > 1 || st->unfinished > 1 || st->waits > 1 ||
+	    st->carry > 1 || st->move.started > 1 || st->level > 1 || st->move.left > 0xffffff)
 		return false;
 	if (st->run == MP_LSI_HALTED && (st->unfinished || st->parked))
 		return false;

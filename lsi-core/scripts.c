@@ -15,7 +15,8 @@
  * its budget, turn by turn, and no other state.
  *
  * DSP shows the next instruction already while one is under way, as on the
- * chip. A write to DSP while parked abandons the parked instruction.
+ * chip. A write to DSP abandons an instruction that waits, also one that has
+ * been woken and hasn't looked yet; a move under way is finished first.
  *
  * Failed selection. SELECT of an absent target retires at once; the
  * time-out is due (sto) and is taken by the first instruction that needs the
@@ -53,7 +54,7 @@ void mp_lsi_start(struct mp_lsi *c, bool new_dsp)
 		st->run = MP_LSI_RUNNING;
 		st->fatal = 0;
 		mp_lsi_flag(st, MP_LSI_R_ISTAT1, ISTAT1_SRUN, true);
-	} else if (st->parked) {
+	} else if (st->unfinished && st->waits) {
 		abandon(st);
 	}
 }
@@ -180,7 +181,8 @@ static unsigned int step(struct mp_lsi *c)
 	} else if (mp_likely(st->run == MP_LSI_RUNNING)) {
 		/* Not after an interrupt: who halts the engine abandons the instruction. */
 		st->unfinished = 1;
-		st->parked = r == MP_LSI_PARK;
+		st->waits = r == MP_LSI_PARK;
+		st->parked = st->waits;
 	}
 	return st->cost;
 }

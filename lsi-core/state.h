@@ -292,6 +292,8 @@ struct mp_lsi_state {
 	uint8_t dstat_next, sist0_next, sist1_next; /* second interrupt level */
 	uint8_t sums; /* SLPAR was written: keep it */
 	uint8_t sum[2]; /* of first and second bytes */
+	uint8_t waits; /* insn[], if unfinished, waits: parked, or woken since */
+	uint8_t pad0[3];
 	uint32_t insn[3];
 	uint32_t ia; /* address of insn[] */
 	uint32_t cost; /* extra budget that this step used */

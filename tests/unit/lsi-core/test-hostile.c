@@ -346,6 +346,21 @@ static void test_new_dsp_of_a_parked_engine_runs_on_to_its_end(void)
 	fake_bus_destroy(b);
 }
 
+static void test_doorbell_in_front_of_a_new_dsp_does_not_revive_the_old_wait(void)
+{
+	struct fake_bus *b = fake_bus_create();
+
+	FAKE_PROG(b, PROG, 0x50000000, PROG + 0x100);
+	FAKE_PROG(b, PROG + 0x100, STOP(1));
+	FAKE_PROG(b, DATA, STOP(2));
+	fake_go(b, PROG);
+	fake_wr8(b, R(ISTAT0), ISTAT0_SIGP);
+	/* Used to take the alternate address of the WAIT RESELECT. */
+	fake_go(b, DATA);
+	T_EQ(fake_rd32(b, R(DSPS)), 2);
+	fake_bus_destroy(b);
+}
+
 T_MAIN(T_TEST(test_memory_move_that_aborts_and_restarts_itself_just_stops),
        T_TEST(test_memory_move_onto_own_dsp_loops_within_its_budget),
        T_TEST(test_load_into_own_dsp_goes_on_there),
@@ -369,4 +384,5 @@ T_MAIN(T_TEST(test_memory_move_that_aborts_and_restarts_itself_just_stops),
        T_TEST(test_memory_move_runs_from_memory_into_own_registers),
        T_TEST(test_memory_move_through_the_end_of_own_ram_goes_on_behind_it),
        T_TEST(test_dsp_wraps_at_four_gigabytes), T_TEST(test_two_chips_share_nothing),
-       T_TEST(test_new_dsp_of_a_parked_engine_runs_on_to_its_end))
+       T_TEST(test_new_dsp_of_a_parked_engine_runs_on_to_its_end),
+       T_TEST(test_doorbell_in_front_of_a_new_dsp_does_not_revive_the_old_wait))
