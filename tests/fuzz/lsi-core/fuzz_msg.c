@@ -138,9 +138,9 @@ static void do_register(struct world *w, struct input *in)
 	/* A SCSI RST that stays, or single steps, would end every other experiment. */
 	if (r == MP_LSI_R_DCNTL)
 		v &= DCNTL_COM | DCNTL_IRQD;
-	fake_wr8(w->b, r, v);
 	if (r == MP_LSI_R_SCNTL1)
-		fake_wr8(w->b, r, 0);
+		v &= SCNTL1_AESP;
+	fake_wr8(w->b, r, v);
 }
 
 /* ---- what the others do ---------------------------------------------- */
@@ -186,8 +186,10 @@ static void event(struct world *w, struct input *in)
 		fake_wr8(b, MP_LSI_R_SCNTL1, 0);
 	} else if (what < 0xf0) {
 		fake_wr8(b, MP_LSI_R_ISTAT0, ISTAT0_SRST);
-	} else {
+	} else if (what < 0xf8) {
 		b->busy_tasks = what & 1 ? ~0ull : 0;
+	} else {
+		mp_lsi_bus_reset_seen(&b->chip);
 	}
 }
 
@@ -238,6 +240,7 @@ static void drain(struct world *w)
 	b->prompt = false;
 	fake_wr8(b, MP_LSI_R_SCID, SCID_RRE | 7);
 	fake_wr8(b, MP_LSI_R_SCNTL0, 0xc0);
+	fake_wr8(b, MP_LSI_R_SCNTL1, 0);
 	fake_wr8(b, MP_LSI_R_SCNTL3, 0);
 	fake_wr8(b, MP_LSI_R_SIEN0, 0);
 	fake_wr8(b, MP_LSI_R_DCNTL, DCNTL_COM);
