@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "tests/lib/chip_check.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* What a reader doesn't look at: RAM is memory to all of this. */
@@ -54,14 +53,12 @@ static void check_tasks(const struct fake_bus *b)
 void chip_check(struct fake_bus *b)
 {
 	struct mp_lsi copy;
-	struct mp_lsi_state *st = aligned_alloc(64, sizeof(*st));
+	struct mp_lsi_state st;
 
-	mp_assert(st);
-	memcpy(st, b->st, CHECKED_BYTES);
-	mp_assert(mp_lsi_attach(&copy, st, b->chip.ops, b) == 1);
+	memcpy(&st, b->st, CHECKED_BYTES);
+	mp_assert(mp_lsi_attach(&copy, &st, b->chip.ops, b) == 1);
 	check_reads(&copy, b->st);
 	check_summary(b->st);
 	check_line(b->st);
 	check_tasks(b);
-	free(st);
 }
