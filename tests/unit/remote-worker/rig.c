@@ -262,7 +262,7 @@ void rig_begin(struct rig *r, const struct rig_io *io)
 	uint32_t program = write_program(r, io);
 
 	memcpy(mine + OFF_CDB, io->cdb, sizeof(io->cdb));
-	mine[OFF_MSG_OUT] = 0x80;
+	mine[OFF_MSG_OUT] = (uint8_t)(0x80 | io->lun);
 	mine[OFF_MSG_IN] = mine[OFF_STATUS] = 0xff;
 	for (unsigned int i = 0; i < 4; i++)
 		rig_write8(r, io->dev, LSI_DSP + i, (uint8_t)(program >> (8 * i)));

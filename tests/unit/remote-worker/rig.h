@@ -74,7 +74,7 @@ void rig_write32(struct rig *r, unsigned int dev, uint32_t reg, uint32_t v);
 uint32_t rig_program(struct rig *r, uint32_t off, const uint32_t *words, unsigned int n);
 
 struct rig_io {
-	unsigned int dev, target;
+	unsigned int dev, target, lun;
 	uint8_t cdb[16];
 	bool in; /* direction of data */
 	uint32_t data_off, len; /* in guest memory; len 0: no data */

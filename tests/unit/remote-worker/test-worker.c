@@ -228,6 +228,41 @@ static void test_devices_of_one_worker_are_separate(void)
 
 /* -- registers, interrupts, shadow --------------------------------------- */
 
+/* The first block of a null disk is zeros everywhere: units are told apart by their serials. */
+static void check_serial(unsigned int dev, unsigned int target, unsigned int lun, const char *want)
+{
+	struct rig_io io = {.dev = dev,
+			    .target = target,
+			    .lun = lun,
+			    .cdb = {0x12, 1, 0x80, 0, 4 + 2},
+			    .in = true,
+			    .data_off = DATA_OFF,
+			    .len = 4 + 2};
+
+	T_EQ(rig_command(&rig, &io), 0);
+	T_MEM_EQ(rig.ram + DATA_OFF + 4, want, 2);
+}
+
+static void test_each_unit_of_each_bus_is_itself(void)
+{
+	rig_start(
+		&rig, 2,
+		"-drive id=a,driver=null-co -device scsi-hd,drive=a,bus=lsi0.0,serial=a0 "
+		"-drive id=b,driver=null-co -device scsi-hd,drive=b,bus=lsi0.0,scsi-id=0,lun=9,"
+		"serial=a9 "
+		"-drive id=c,driver=null-co -device scsi-hd,drive=c,bus=lsi0.0,scsi-id=15,serial=af "
+		"-drive id=d,driver=null-co -device scsi-hd,drive=d,bus=lsi1.0,serial=b0 "
+		"-device scsi-cd,bus=lsi1.0,serial=b1");
+	rig_link(&rig, 0);
+	check_serial(0, 0, 0, "a0");
+	check_serial(0, 0, 9, "a9");
+	check_serial(0, 15, 0, "af");
+	check_serial(1, 0, 0, "b0");
+	check_serial(1, 1, 0, "b1");
+	T_EQ(rig_command(&rig, &(struct rig_io){.dev = 1, .target = 15}), -0x400); /* nobody */
+	T_EQ(rig_stop(&rig), 0);
+}
+
 static void test_shadow_has_reset_values_before_the_first_message(void)
 {
 	rig_start(&rig, 1, NULL_DISK);
@@ -670,6 +705,7 @@ T_MAIN(T_TEST(test_inquiry_reaches_guest_memory), T_TEST(test_selection_of_an_em
        T_TEST(test_transfer_of_many_chunks), T_TEST(test_cd_beside_a_disk_reads_its_file),
        T_TEST(test_cd_without_a_drive_is_empty), T_TEST(test_threads_do_what_io_uring_does),
        T_TEST(test_every_poll_mode_works), T_TEST(test_devices_of_one_worker_are_separate),
+       T_TEST(test_each_unit_of_each_bus_is_itself),
        T_TEST(test_shadow_has_reset_values_before_the_first_message),
        T_TEST(test_posted_write_is_seen_by_the_next_read),
        T_TEST(test_posted_writes_alone_get_their_credit_back),
