@@ -53,21 +53,21 @@ static int wait_for(int sock, short events, uint64_t deadline_ns)
 	}
 }
 
-static void put_fds(struct msghdr *msg, union control *ctl, const int *fds, size_t n_fds)
+static void put_fds(struct msghdr *msg, union control *ctl, const struct mp_fds *fds)
 {
 	struct cmsghdr *cmsg;
 
 	memset(ctl, 0, sizeof(*ctl));
 	msg->msg_control = ctl->space;
-	msg->msg_controllen = CMSG_SPACE(sizeof(int) * n_fds);
+	msg->msg_controllen = CMSG_SPACE(sizeof(int) * fds->n);
 	cmsg = CMSG_FIRSTHDR(msg);
 	cmsg->cmsg_level = SOL_SOCKET;
 	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(int) * n_fds);
-	memcpy(CMSG_DATA(cmsg), fds, sizeof(int) * n_fds);
+	cmsg->cmsg_len = CMSG_LEN(sizeof(int) * fds->n);
+	memcpy(CMSG_DATA(cmsg), fds->fd, sizeof(int) * fds->n);
 }
 
-int mp_fdpass_send(int sock, const void *buf, size_t len, const int *fds, size_t n_fds,
+int mp_fdpass_send(int sock, const void *buf, size_t len, const struct mp_fds *fds,
 		   uint64_t deadline_ns)
 {
 	union control ctl;
@@ -75,15 +75,15 @@ int mp_fdpass_send(int sock, const void *buf, size_t len, const int *fds, size_t
 	ssize_t n;
 	int r;
 
-	if (len == 0 || n_fds > MP_FDPASS_MAX)
+	if (len == 0 || (fds && fds->n > MP_FDPASS_MAX))
 		return mp_err_origin(-EINVAL);
 	while (done < len) {
 		struct iovec iov = {.iov_base = (char *)(uintptr_t)buf + done,
 				    .iov_len = len - done};
 		struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 
-		if (done == 0 && n_fds > 0)
-			put_fds(&msg, &ctl, fds, n_fds);
+		if (done == 0 && fds && fds->n > 0)
+			put_fds(&msg, &ctl, fds);
 		n = sendmsg(sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n >= 0) {
 			done += (size_t)n;
@@ -104,8 +104,17 @@ static void close_all(const int *fds, size_t n)
 		close(fds[i]);
 }
 
+void mp_fds_close(struct mp_fds *fds)
+{
+	close_all(fds->fd, fds->n);
+	/* Who finds a number there may close it a second time, and by then it is another's. */
+	for (size_t i = 0; i < fds->n; i++)
+		fds->fd[i] = -1;
+	fds->n = 0;
+}
+
 /* Takes the fds out of one received message; too many are all closed. */
-static int take_fds(struct msghdr *msg, int *fds, size_t max_fds, size_t *n_fds)
+static int take_fds(struct msghdr *msg, struct mp_fds *fds)
 {
 	int raw_fds[MP_FDPASS_MAX];
 	struct cmsghdr *cmsg;
@@ -117,21 +126,20 @@ static int take_fds(struct msghdr *msg, int *fds, size_t max_fds, size_t *n_fds)
 			continue;
 		n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 		memcpy(raw_fds, CMSG_DATA(cmsg), n * sizeof(int));
-		if (n > max_fds - *n_fds) {
+		if (n > fds->max - fds->n) {
 			close_all(raw_fds, n);
 			r = mp_err_origin(-EPROTO);
 			continue;
 		}
-		memcpy(fds + *n_fds, raw_fds, n * sizeof(int));
-		*n_fds += n;
+		memcpy(fds->fd + fds->n, raw_fds, n * sizeof(int));
+		fds->n += n;
 	}
 	if (msg->msg_flags & MSG_CTRUNC)
 		r = mp_err_origin(-EPROTO);
 	return r;
 }
 
-static int recv_some(int sock, void *buf, size_t len, int *fds, size_t max_fds, size_t *n_fds,
-		     size_t *ret_got)
+static int recv_some(int sock, void *buf, size_t len, struct mp_fds *fds, size_t *ret_got)
 {
 	union control ctl;
 	struct iovec iov = {.iov_base = buf, .iov_len = len};
@@ -146,26 +154,25 @@ static int recv_some(int sock, void *buf, size_t len, int *fds, size_t max_fds, 
 	if (n == 0)
 		return mp_err_origin(-ECONNRESET);
 	*ret_got = (size_t)n;
-	return take_fds(&msg, fds, max_fds, n_fds);
+	return take_fds(&msg, fds);
 }
 
-int mp_fdpass_recv(int sock, void *buf, size_t len, int *fds, size_t max_fds, size_t *ret_n_fds,
-		   uint64_t deadline_ns)
+int mp_fdpass_recv(int sock, void *buf, size_t len, struct mp_fds *fds, uint64_t deadline_ns)
 {
-	size_t done = 0, n_fds = 0, got;
+	struct mp_fds none = {.fd = NULL};
+	size_t done = 0, got;
 	int r = len == 0 ? -EINVAL : 0;
 
+	fds = fds ? fds : &none;
+	fds->n = 0;
 	while (r == 0 && done < len) {
 		got = 0;
-		r = recv_some(sock, (char *)buf + done, len - done, fds, max_fds, &n_fds, &got);
+		r = recv_some(sock, (char *)buf + done, len - done, fds, &got);
 		done += got;
 		if (r == -EAGAIN || r == -EINTR)
 			r = wait_for(sock, POLLIN, deadline_ns);
 	}
-	if (r < 0) {
-		close_all(fds, n_fds);
-		return mp_err_trace(r);
-	}
-	*ret_n_fds = n_fds;
-	return 0;
+	if (r < 0)
+		mp_fds_close(fds);
+	return mp_err_trace(r);
 }

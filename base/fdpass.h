@@ -18,26 +18,37 @@
 /** No deadline */
 #define MP_FDPASS_FOREVER UINT64_MAX
 
+/* Fds that travel with a message. */
+struct mp_fds {
+	int *fd;
+	size_t n; /* of them, to send; that have come */
+	size_t max; /* room in fd[], to receive */
+};
+
 /**
  * mp_fdpass_send() - send all of @buf, @fds with its first byte
  * @sock:         connected AF_UNIX SOCK_STREAM
- * @fds:          borrowed; NULL when @n_fds is 0
+ * @fds:          borrowed; NULL: none
  * @deadline_ns:  on mp_clock_ns(); MP_FDPASS_FOREVER waits for ever
  *
  * Return: 0; -ETIMEDOUT; -EPIPE and others from sendmsg(). Never SIGPIPE.
  */
-int mp_fdpass_send(int sock, const void *buf, size_t len, const int *fds, size_t n_fds,
+int mp_fdpass_send(int sock, const void *buf, size_t len, const struct mp_fds *fds,
 		   uint64_t deadline_ns);
 
 /**
+ * mp_fds_close() - all that have come; leaves none, and -1 in their places
+ */
+void mp_fds_close(struct mp_fds *fds);
+
+/**
  * mp_fdpass_recv() - receive exactly @len bytes, and the fds that come with them
- * @fds:        array of @max_fds; filled with close-on-exec fds that the caller owns
- * @ret_n_fds:  how many; only on success
+ * @fds:  filled with close-on-exec fds that the caller owns; after a failure none,
+ *        and -1 where they were; NULL: none are wanted
  *
  * Return: 0; -ECONNRESET the peer closed, before or inside the message; -EPROTO
- * more fds than @max_fds came (all are closed); -ETIMEDOUT; others.
+ * more fds than fds->max came (all are closed); -ETIMEDOUT; others.
  */
-int mp_fdpass_recv(int sock, void *buf, size_t len, int *fds, size_t max_fds, size_t *ret_n_fds,
-		   uint64_t deadline_ns);
+int mp_fdpass_recv(int sock, void *buf, size_t len, struct mp_fds *fds, uint64_t deadline_ns);
 
 #endif

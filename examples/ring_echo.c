@@ -65,7 +65,8 @@ static void side_fini(struct side *s)
 static int offer(struct side *s, int sock, uint64_t deadline_ns)
 {
 	size_t len = mp_ring_memfd_len(N_SLOTS, sizeof(struct slot));
-	int r;
+	int fds[2], r;
+	const struct mp_fds out = {.fd = fds, .n = 2};
 
 	s->own_bell = mp_bell_fd_create();
 	if (s->own_bell < 0)
@@ -76,19 +77,21 @@ static int offer(struct side *s, int sock, uint64_t deadline_ns)
 	r = mp_ring_page_format(s->own.addr, N_SLOTS, sizeof(struct slot));
 	if (r < 0)
 		return mp_err_trace(r);
-	return mp_err_trace(
-		mp_fdpass_send(sock, "h", 1, (int[]){s->own.fd, s->own_bell}, 2, deadline_ns));
+	fds[0] = s->own.fd;
+	fds[1] = s->own_bell;
+	return mp_err_trace(mp_fdpass_send(sock, "h", 1, &out, deadline_ns));
 }
 
 /* Take the peer's half: seals and length are checked by attach, the header by us. */
 static int accept_peer(struct side *s, int sock, uint64_t deadline_ns)
 {
-	size_t len = mp_ring_memfd_len(N_SLOTS, sizeof(struct slot)), n_fds;
+	size_t len = mp_ring_memfd_len(N_SLOTS, sizeof(struct slot));
 	int fds[2] = {-1, -1};
+	struct mp_fds in = {.fd = fds, .max = 2};
 	char hello;
 	int r;
 
-	r = mp_fdpass_recv(sock, &hello, 1, fds, 2, &n_fds, deadline_ns);
+	r = mp_fdpass_recv(sock, &hello, 1, &in, deadline_ns);
 	if (r < 0)
 		return mp_err_trace(r);
 	s->peer_bell = fds[1];

@@ -502,11 +502,12 @@ int mp_link_reset(struct mp_link *l)
 int mp_link_set_ram(struct mp_link *l, const struct mp_session_region *region, uint32_t n_regions,
 		    const int *fds, uint32_t n_fds)
 {
+	const struct mp_fds out = {.fd = (int *)(uintptr_t)fds, .n = n_fds};
 	int r;
 
 	if (l->closed)
 		return mp_err_origin(-EIO);
-	r = mp_session_send_ram(l->s.sock, region, n_regions, fds, n_fds, l->cfg.reply_timeout_ns);
+	r = mp_session_send_ram(l->s.sock, region, n_regions, &out, l->cfg.reply_timeout_ns);
 	/* A late ACK would be taken for the next one's: the socket is of no more use. */
 	if (r < 0)
 		set_closed(l, why_ram);

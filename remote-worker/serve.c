@@ -48,7 +48,7 @@ struct serve {
 	int result;
 	/* Of the table being received. */
 	struct mp_session_region region[MP_SESSION_MAX_REGIONS];
-	int fds[MP_SESSION_MAX_RAM_FDS];
+	int fd[MP_SESSION_MAX_RAM_FDS];
 };
 
 static const char *id_of(const struct serve *s, unsigned int i)
@@ -118,26 +118,21 @@ static void meet(struct serve *s, unsigned int i)
 	mp_debug("%s: connected", id_of(s, i));
 }
 
-static void close_fds(const int *fds, uint32_t n)
-{
-	for (uint32_t i = 0; i < n; i++)
-		close(fds[i]);
-}
-
 /* Returns 1, or 0 when the proxy closed, or negative errno of a broken session. */
 static int replace_table(struct serve *s, unsigned int i)
 {
 	struct mp_guest_table *table = NULL;
 	struct peer *p = &s->peer[i];
-	uint32_t n_regions, n_fds;
+	struct mp_fds fds = {.fd = s->fd, .max = MP_SESSION_MAX_RAM_FDS};
+	uint32_t n_regions;
 	int r, status;
 
-	r = mp_session_recv_ram(p->sock, s->region, &n_regions, s->fds, &n_fds,
+	r = mp_session_recv_ram(p->sock, s->region, &n_regions, &fds,
 				MP_SESSION_DEFAULT_TIMEOUT_NS);
 	if (r <= 0)
 		return mp_err_trace(r);
-	status = mp_guest_table_create(s->region, n_regions, s->fds, &table);
-	close_fds(s->fds, n_fds);
+	status = mp_guest_table_create(s->region, n_regions, fds.fd, &table);
+	mp_fds_close(&fds);
 	if (status == 0) {
 		mp_worker_set_ram(s->cfg->worker, i, table);
 		mp_guest_table_destroy(p->table);

@@ -11,7 +11,6 @@
 #include "wire/frame.h"
 
 #include <errno.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/err.h"
@@ -34,48 +33,43 @@ uint64_t mp_frame_deadline(uint64_t timeout_ns)
 	return timeout_ns > UINT64_MAX - now_ns ? MP_FDPASS_FOREVER : now_ns + timeout_ns;
 }
 
-int mp_frame_send_header(int sock, uint32_t cmd, size_t size, const int *fds, size_t n_fds,
+int mp_frame_send_header(int sock, uint32_t cmd, size_t size, const struct mp_fds *fds,
 			 uint64_t deadline_ns)
 {
 	struct mp_session_header header = {.cmd = cmd, .size = size};
 	int r;
 
-	r = mp_fdpass_send(sock, &header, sizeof(header), fds, n_fds, deadline_ns);
+	r = mp_fdpass_send(sock, &header, sizeof(header), fds, deadline_ns);
 	return mp_err_trace(r);
 }
 
 int mp_frame_send_payload(int sock, const void *payload, size_t size, uint64_t deadline_ns)
 {
-	return mp_err_trace(mp_fdpass_send(sock, payload, size, NULL, 0, deadline_ns));
+	return mp_err_trace(mp_fdpass_send(sock, payload, size, NULL, deadline_ns));
 }
 
-int mp_frame_recv_header(int sock, struct mp_session_header *ret_header, int *fds, size_t max_fds,
-			 size_t *ret_n_fds, uint64_t deadline_ns)
+int mp_frame_recv_header(int sock, struct mp_session_header *ret_header, struct mp_fds *fds,
+			 uint64_t deadline_ns)
 {
 	struct mp_session_header raw_header;
-	size_t n_fds;
 	int r;
 
-	r = mp_fdpass_recv(sock, &raw_header, sizeof(raw_header), fds, max_fds, &n_fds,
-			   deadline_ns);
+	r = mp_fdpass_recv(sock, &raw_header, sizeof(raw_header), fds, deadline_ns);
 	if (r < 0)
 		return mp_err_trace(r);
 	if (raw_header.hole != 0) {
-		for (size_t i = 0; i < n_fds; i++)
-			close(fds[i]);
+		if (fds)
+			mp_fds_close(fds);
 		return mp_err_origin(-EPROTO);
 	}
 
 	*ret_header = raw_header;
-	*ret_n_fds = n_fds;
 	return 0;
 }
 
 int mp_frame_recv_payload(int sock, void *payload, size_t size, uint64_t deadline_ns)
 {
-	size_t n_fds;
-
-	return mp_err_trace(mp_fdpass_recv(sock, payload, size, NULL, 0, &n_fds, deadline_ns));
+	return mp_err_trace(mp_fdpass_recv(sock, payload, size, NULL, deadline_ns));
 }
 
 int mp_frame_send_ack(int sock, int status, uint64_t deadline_ns)
@@ -83,7 +77,7 @@ int mp_frame_send_ack(int sock, int status, uint64_t deadline_ns)
 	struct ack ack = {.status = status};
 	int r;
 
-	r = mp_frame_send_header(sock, MP_CMD_ACK, sizeof(ack), NULL, 0, deadline_ns);
+	r = mp_frame_send_header(sock, MP_CMD_ACK, sizeof(ack), NULL, deadline_ns);
 	if (r < 0)
 		return mp_err_trace(r);
 	return mp_frame_send_payload(sock, &ack, sizeof(ack), deadline_ns);
@@ -92,10 +86,9 @@ int mp_frame_send_ack(int sock, int status, uint64_t deadline_ns)
 int mp_frame_recv_ack(int sock, uint64_t deadline_ns)
 {
 	struct mp_session_header raw_header;
-	size_t n_fds;
 	int r;
 
-	r = mp_frame_recv_header(sock, &raw_header, NULL, 0, &n_fds, deadline_ns);
+	r = mp_frame_recv_header(sock, &raw_header, NULL, deadline_ns);
 	if (r < 0)
 		return mp_err_trace(r);
 	if (raw_header.cmd != MP_CMD_ACK)

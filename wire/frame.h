@@ -12,25 +12,26 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/fdpass.h"
 #include "wire/session.h"
 
 /** mp_frame_deadline() - from now on; saturates to "for ever" */
 uint64_t mp_frame_deadline(uint64_t timeout_ns);
 
 /** mp_frame_send_header() - @size: of the payload that follows; @fds borrowed, ride with it */
-int mp_frame_send_header(int sock, uint32_t cmd, size_t size, const int *fds, size_t n_fds,
+int mp_frame_send_header(int sock, uint32_t cmd, size_t size, const struct mp_fds *fds,
 			 uint64_t deadline_ns);
 /** mp_frame_send_payload() - all of it */
 int mp_frame_send_payload(int sock, const void *payload, size_t size, uint64_t deadline_ns);
 
 /**
  * mp_frame_recv_header() - header and fds; the hole is checked, the rest is the caller's
- * @fds:  array of @max_fds; the caller owns *ret_n_fds of them on success
+ * @fds:  the caller owns what has come, nothing after a failure; NULL: none may come
  *
- * Return: 0; -ECONNRESET peer closed; -EPROTO more fds than @max_fds, or the hole isn't 0.
+ * Return: 0; -ECONNRESET peer closed; -EPROTO more fds than fds->max, or the hole isn't 0.
  */
-int mp_frame_recv_header(int sock, struct mp_session_header *ret_header, int *fds, size_t max_fds,
-			 size_t *ret_n_fds, uint64_t deadline_ns);
+int mp_frame_recv_header(int sock, struct mp_session_header *ret_header, struct mp_fds *fds,
+			 uint64_t deadline_ns);
 
 /** mp_frame_recv_payload() - exactly @size bytes; an fd among them is -EPROTO */
 int mp_frame_recv_payload(int sock, void *payload, size_t size, uint64_t deadline_ns);

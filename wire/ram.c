@@ -8,7 +8,6 @@
 #include "wire/session.h"
 
 #include <errno.h>
-#include <unistd.h>
 
 #include "base/err.h"
 #include "wire/frame.h"
@@ -22,15 +21,15 @@ static size_t table_size(uint32_t n_regions)
 }
 
 int mp_session_send_ram(int sock, const struct mp_session_region *region, uint32_t n_regions,
-			const int *fds, uint32_t n_fds, uint64_t timeout_ns)
+			const struct mp_fds *fds, uint64_t timeout_ns)
 {
 	uint64_t deadline_ns = mp_frame_deadline(timeout_ns);
 	struct mp_session_ram ram = {.n_regions = n_regions};
 	int r;
 
-	if (n_regions > MP_SESSION_MAX_REGIONS || n_fds > MP_SESSION_MAX_RAM_FDS)
+	if (n_regions > MP_SESSION_MAX_REGIONS || (fds && fds->n > MP_SESSION_MAX_RAM_FDS))
 		return mp_err_origin(-E2BIG);
-	r = mp_frame_send_header(sock, MP_CMD_RAM, table_size(n_regions), fds, n_fds, deadline_ns);
+	r = mp_frame_send_header(sock, MP_CMD_RAM, table_size(n_regions), fds, deadline_ns);
 	if (r == 0)
 		r = mp_frame_send_payload(sock, &ram, sizeof(ram), deadline_ns);
 	if (r == 0 && n_regions > 0)
@@ -98,28 +97,24 @@ static int recv_table(int sock, const struct mp_session_header *header,
 }
 
 int mp_session_recv_ram(int sock, struct mp_session_region *region, uint32_t *ret_n_regions,
-			int *fds, uint32_t *ret_n_fds, uint64_t timeout_ns)
+			struct mp_fds *fds, uint64_t timeout_ns)
 {
 	uint64_t deadline_ns = mp_frame_deadline(timeout_ns);
 	struct mp_session_header raw_header;
 	uint32_t n_regions = 0;
-	size_t n_fds = 0;
 	int r;
 
-	r = mp_frame_recv_header(sock, &raw_header, fds, MP_SESSION_MAX_RAM_FDS, &n_fds,
-				 deadline_ns);
+	r = mp_frame_recv_header(sock, &raw_header, fds, deadline_ns);
 	if (r == 0)
 		r = recv_table(sock, &raw_header, region, &n_regions, deadline_ns);
 	if (r == 0)
-		r = check_table(region, n_regions, n_fds);
+		r = check_table(region, n_regions, fds->n);
 	if (r < 0) {
-		for (size_t i = 0; i < n_fds; i++)
-			close(fds[i]);
+		mp_fds_close(fds);
 		return r == -ECONNRESET ? 0 : mp_err_trace(r);
 	}
 
 	*ret_n_regions = n_regions;
-	*ret_n_fds = (uint32_t)n_fds;
 	return 1;
 }
 

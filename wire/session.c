@@ -181,9 +181,15 @@ static int make_fd(int *ret_fd)
 	return 0;
 }
 
-/* HELLO or WELCOME: size and version of what follows the header. */
-static int recv_greeting(int sock, uint64_t raw_size, void *payload, size_t size,
-			 uint64_t deadline_ns, const char **ret_error)
+/* HELLO or WELCOME: what follows the header. */
+struct greeting {
+	void *payload;
+	size_t size;
+	const char **ret_error;
+};
+
+static int recv_greeting(int sock, uint64_t raw_size, const struct greeting *g,
+			 uint64_t deadline_ns)
 {
 	uint32_t raw_version;
 	int r;
@@ -194,14 +200,14 @@ static int recv_greeting(int sock, uint64_t raw_size, void *payload, size_t size
 	if (r < 0)
 		return mp_err_trace(r);
 	if (raw_version != MP_WIRE_VERSION) {
-		*ret_error = version_text(raw_version);
+		*g->ret_error = version_text(raw_version);
 		return mp_err_origin(-EPROTONOSUPPORT);
 	}
-	if (raw_size != size)
+	if (raw_size != g->size)
 		return mp_err_origin(-EPROTO);
-	memcpy(payload, &raw_version, sizeof(raw_version));
-	return mp_frame_recv_payload(sock, (uint8_t *)payload + sizeof(raw_version),
-				     size - sizeof(raw_version), deadline_ns);
+	memcpy(g->payload, &raw_version, sizeof(raw_version));
+	return mp_frame_recv_payload(sock, (uint8_t *)g->payload + sizeof(raw_version),
+				     g->size - sizeof(raw_version), deadline_ns);
 }
 
 /* -- the proxy's side --------------------------------------------------- */
@@ -209,7 +215,8 @@ static int recv_greeting(int sock, uint64_t raw_size, void *payload, size_t size
 static int send_hello(struct mp_session *s, const struct mp_session_cfg *cfg)
 {
 	uint64_t deadline_ns = mp_frame_deadline(cfg->timeout_ns);
-	const int fds[N_HELLO_FDS] = {s->own.fd, s->own_bell_fd, s->irq_fd};
+	int fds[N_HELLO_FDS] = {s->own.fd, s->own_bell_fd, s->irq_fd};
+	const struct mp_fds out = {.fd = fds, .n = N_HELLO_FDS};
 	struct mp_session_hello hello = {
 		.version = MP_WIRE_VERSION,
 		.features = cfg->features,
@@ -218,8 +225,7 @@ static int send_hello(struct mp_session *s, const struct mp_session_cfg *cfg)
 	};
 	int r;
 
-	r = mp_frame_send_header(s->sock, MP_CMD_HELLO, sizeof(hello), fds, N_HELLO_FDS,
-				 deadline_ns);
+	r = mp_frame_send_header(s->sock, MP_CMD_HELLO, sizeof(hello), &out, deadline_ns);
 	if (r < 0)
 		return mp_err_trace(r);
 	return mp_frame_send_payload(s->sock, &hello, sizeof(hello), deadline_ns);
@@ -243,21 +249,21 @@ static int recv_welcome(struct mp_session *s, const struct mp_session_cfg *cfg,
 {
 	uint64_t deadline_ns = mp_frame_deadline(cfg->timeout_ns);
 	int raw_fds[N_WELCOME_FDS] = {-1, -1};
+	struct mp_fds in = {.fd = raw_fds, .max = N_WELCOME_FDS};
+	const struct greeting greeting = {raw_welcome, sizeof(*raw_welcome), ret_error};
 	struct mp_session_header raw_header;
-	size_t n_fds;
 	int r;
 
-	r = mp_frame_recv_header(s->sock, &raw_header, raw_fds, N_WELCOME_FDS, &n_fds, deadline_ns);
+	r = mp_frame_recv_header(s->sock, &raw_header, &in, deadline_ns);
 	if (r < 0)
 		return mp_err_trace(r);
 	s->peer.fd = raw_fds[0];
 	s->peer_bell_fd = raw_fds[1];
-	if (raw_header.cmd == MP_CMD_ACK && n_fds == 0)
+	if (raw_header.cmd == MP_CMD_ACK && in.n == 0)
 		return recv_refusal(s, raw_header.size, deadline_ns, ret_error);
-	if (raw_header.cmd != MP_CMD_WELCOME || n_fds != N_WELCOME_FDS)
+	if (raw_header.cmd != MP_CMD_WELCOME || in.n != N_WELCOME_FDS)
 		return mp_err_origin(-EPROTO);
-	return recv_greeting(s->sock, raw_header.size, raw_welcome, sizeof(*raw_welcome),
-			     deadline_ns, ret_error);
+	return recv_greeting(s->sock, raw_header.size, &greeting, deadline_ns);
 }
 
 static int check_welcome(struct mp_session *s, const struct mp_session_cfg *cfg,
@@ -279,12 +285,12 @@ static int check_welcome(struct mp_session *s, const struct mp_session_cfg *cfg,
 static int confirm_as_proxy(struct mp_session *s, const struct mp_session_cfg *cfg)
 {
 	uint64_t deadline_ns = mp_frame_deadline(cfg->timeout_ns);
-	int r = s->features & MP_FEAT_IO_STOP ? make_fd(&s->stop_fd) : 0;
+	const struct mp_fds out = {.fd = &s->stop_fd, .n = n_ready_fds(s)};
+	int r = out.n ? make_fd(&s->stop_fd) : 0;
 
 	if (r < 0)
 		return mp_err_trace(r);
-	r = mp_frame_send_header(s->sock, MP_CMD_READY, 0, &s->stop_fd, n_ready_fds(s),
-				 deadline_ns);
+	r = mp_frame_send_header(s->sock, MP_CMD_READY, 0, &out, deadline_ns);
 	if (r < 0)
 		return mp_err_trace(r);
 	return mp_frame_recv_ack(s->sock, deadline_ns);
@@ -331,20 +337,20 @@ static int recv_hello(struct mp_session *s, const struct mp_session_cfg *cfg,
 {
 	uint64_t deadline_ns = mp_frame_deadline(cfg->timeout_ns);
 	int raw_fds[N_HELLO_FDS] = {-1, -1, -1};
+	struct mp_fds in = {.fd = raw_fds, .max = N_HELLO_FDS};
+	const struct greeting greeting = {raw_hello, sizeof(*raw_hello), ret_error};
 	struct mp_session_header raw_header;
-	size_t n_fds;
 	int r;
 
-	r = mp_frame_recv_header(s->sock, &raw_header, raw_fds, N_HELLO_FDS, &n_fds, deadline_ns);
+	r = mp_frame_recv_header(s->sock, &raw_header, &in, deadline_ns);
 	if (r < 0)
 		return mp_err_trace(r);
 	s->peer.fd = raw_fds[0];
 	s->peer_bell_fd = raw_fds[1];
 	s->irq_fd = raw_fds[2];
-	if (raw_header.cmd != MP_CMD_HELLO || n_fds != N_HELLO_FDS)
+	if (raw_header.cmd != MP_CMD_HELLO || in.n != N_HELLO_FDS)
 		return mp_err_origin(-EPROTO);
-	r = recv_greeting(s->sock, raw_header.size, raw_hello, sizeof(*raw_hello), deadline_ns,
-			  ret_error);
+	r = recv_greeting(s->sock, raw_header.size, &greeting, deadline_ns);
 	if (r == -EPROTONOSUPPORT)
 		/* Best effort: the session ends either way. */
 		(void)mp_frame_send_ack(s->sock, r, deadline_ns);
@@ -377,7 +383,8 @@ static int make_own_bell(struct mp_session *s, const struct mp_session_cfg *cfg)
 static int send_welcome(struct mp_session *s, const struct mp_session_cfg *cfg)
 {
 	uint64_t deadline_ns = mp_frame_deadline(cfg->timeout_ns);
-	const int fds[N_WELCOME_FDS] = {s->own.fd, s->own_bell_fd};
+	int fds[N_WELCOME_FDS] = {s->own.fd, s->own_bell_fd};
+	const struct mp_fds out = {.fd = fds, .n = N_WELCOME_FDS};
 	struct mp_session_welcome welcome = {
 		.version = MP_WIRE_VERSION,
 		.features = s->features,
@@ -387,8 +394,7 @@ static int send_welcome(struct mp_session *s, const struct mp_session_cfg *cfg)
 	};
 	int r;
 
-	r = mp_frame_send_header(s->sock, MP_CMD_WELCOME, sizeof(welcome), fds, N_WELCOME_FDS,
-				 deadline_ns);
+	r = mp_frame_send_header(s->sock, MP_CMD_WELCOME, sizeof(welcome), &out, deadline_ns);
 	if (r < 0)
 		return mp_err_trace(r);
 	return mp_frame_send_payload(s->sock, &welcome, sizeof(welcome), deadline_ns);
@@ -397,17 +403,16 @@ static int send_welcome(struct mp_session *s, const struct mp_session_cfg *cfg)
 static int confirm_as_worker(struct mp_session *s, const struct mp_session_cfg *cfg)
 {
 	uint64_t deadline_ns = mp_frame_deadline(cfg->timeout_ns);
+	struct mp_fds in = {.fd = &s->stop_fd, .max = n_ready_fds(s)};
 	struct mp_session_header raw_header;
-	size_t n_fds;
 	int r;
 
-	r = mp_frame_recv_header(s->sock, &raw_header, &s->stop_fd, n_ready_fds(s), &n_fds,
-				 deadline_ns);
+	r = mp_frame_recv_header(s->sock, &raw_header, &in, deadline_ns);
 	if (r < 0)
 		return mp_err_trace(r);
-	if (raw_header.cmd != MP_CMD_READY || raw_header.size != 0 || n_fds != n_ready_fds(s))
+	if (raw_header.cmd != MP_CMD_READY || raw_header.size != 0 || in.n != in.max)
 		return mp_err_origin(-EPROTO);
-	r = n_fds ? check_eventfd(s->stop_fd) : 0;
+	r = in.n ? check_eventfd(s->stop_fd) : 0;
 	return r < 0 ? mp_err_trace(r) : mp_frame_send_ack(s->sock, 0, deadline_ns);
 }
 

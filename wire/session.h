@@ -34,6 +34,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/fdpass.h"
 #include "base/shm.h"
 #include "doorbell/bell.h"
 #include "ring/ring.h"
@@ -180,24 +181,24 @@ struct mp_session mp_session_steal(struct mp_session *s);
 
 /**
  * mp_session_send_ram() - proxy: replace the worker's table of guest memory, wait for its ACK
- * @fds:  borrowed, distinct files; region[].fd_index points into it
+ * @fds:  borrowed, distinct files; region[].fd_index points into them
  *
  * Return: 0; the worker's negative errno; -ETIMEDOUT; -E2BIG over a limit.
  */
 int mp_session_send_ram(int sock, const struct mp_session_region *region, uint32_t n_regions,
-			const int *fds, uint32_t n_fds, uint64_t timeout_ns);
+			const struct mp_fds *fds, uint64_t timeout_ns);
 
 /**
  * mp_session_recv_ram() - worker: the next message on the socket, checked
  * @region:     array of MP_SESSION_MAX_REGIONS
- * @fds:        array of MP_SESSION_MAX_RAM_FDS; the caller owns what is put there
+ * @fds:        with room for MP_SESSION_MAX_RAM_FDS; the caller owns what has come
  *
  * Checks: sizes, counts, fd_index, no overflow of gpa + len or fd_offset + len,
  * no overlap of regions, sorted by gpa on return. Whether a file is long enough
  * is checked by whoever maps it. Return: 1 a table; 0 peer closed; -EPROTO; -ETIMEDOUT.
  */
 int mp_session_recv_ram(int sock, struct mp_session_region *region, uint32_t *ret_n_regions,
-			int *fds, uint32_t *ret_n_fds, uint64_t timeout_ns);
+			struct mp_fds *fds, uint64_t timeout_ns);
 
 /** mp_session_send_ack() - worker: answer a table; @status 0 or negative errno */
 int mp_session_send_ack(int sock, int status, uint64_t timeout_ns);

@@ -102,6 +102,7 @@ static int create(void **ret_t)
 /* The server drops the writable mapping that the fork gave it, as if it never had one. */
 static int join_server(struct ring_pair *t)
 {
+	const struct mp_fds out = {.fd = &t->own.fd, .n = 1};
 	int fd = dup(t->own.fd);
 	uint8_t hello = 1;
 	int r;
@@ -115,21 +116,20 @@ static int join_server(struct ring_pair *t)
 	r = make_own(t, RIVAL_SERVER);
 	if (r < 0)
 		return mp_err_trace(r);
-	return mp_err_trace(mp_fdpass_send(t->sock[RIVAL_SERVER], &hello, 1, &t->own.fd, 1,
-					   mp_clock_ns() + JOIN_NS));
+	return mp_err_trace(
+		mp_fdpass_send(t->sock[RIVAL_SERVER], &hello, 1, &out, mp_clock_ns() + JOIN_NS));
 }
 
 static int join_client(struct ring_pair *t)
 {
-	size_t n_fds;
 	uint8_t hello;
 	int fd, r;
+	struct mp_fds in = {.fd = &fd, .max = 1};
 
-	r = mp_fdpass_recv(t->sock[RIVAL_CLIENT], &hello, 1, &fd, 1, &n_fds,
-			   mp_clock_ns() + JOIN_NS);
+	r = mp_fdpass_recv(t->sock[RIVAL_CLIENT], &hello, 1, &in, mp_clock_ns() + JOIN_NS);
 	if (r < 0)
 		return mp_err_trace(r);
-	if (n_fds != 1)
+	if (in.n != 1)
 		return mp_err_origin(-EPROTO);
 	return mp_err_trace(mp_shm_attach_take(fd, memfd_len(RIVAL_SERVER), &t->peer));
 }

@@ -284,11 +284,12 @@ unsigned int fake_peer_turn(struct fake_peer *p)
 
 int fake_peer_serve_ram(struct fake_peer *p)
 {
+	struct mp_fds fds = {.fd = p->fds, .max = MP_SESSION_MAX_RAM_FDS};
 	int r;
 
 	drop_ram(p);
-	r = mp_session_recv_ram(p->s.sock, p->region, &p->n_regions, p->fds, &p->n_fds,
-				RAM_TIMEOUT);
+	r = mp_session_recv_ram(p->s.sock, p->region, &p->n_regions, &fds, RAM_TIMEOUT);
+	p->n_fds = (uint32_t)fds.n;
 	mp_put_le32(p->regs + FAKE_N_REGIONS, p->n_regions);
 	if (r == 1)
 		mp_session_send_ack(p->s.sock, 0, RAM_TIMEOUT);

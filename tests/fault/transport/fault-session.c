@@ -113,19 +113,21 @@ static void test_receiving_ram_survives_each_failing_call(void)
 {
 	const struct mp_session_region region = {.len = 4096};
 	unsigned int n_fds = t_count_fds(), nth;
-	int sv[2], fds[MP_SESSION_MAX_RAM_FDS], r = -1;
-	uint32_t n, n_got_fds;
+	int sv[2], fd[MP_SESSION_MAX_RAM_FDS], r = -1;
+	const struct mp_fds out = {.fd = sv, .n = 1};
+	struct mp_fds in = {.fd = fd, .max = MP_SESSION_MAX_RAM_FDS};
+	uint32_t n;
 
 	for (nth = 1; r < 0 && nth < MANY; nth++) {
 		T_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
 		/* Nobody answers, so this times out, after the table is sent. */
-		T_EQ(mp_session_send_ram(sv[0], &region, 1, &sv[0], 1, 1000), -ETIMEDOUT);
+		T_EQ(mp_session_send_ram(sv[0], &region, 1, &out, 1000), -ETIMEDOUT);
 		t_fault_arm(nth, INJECTED);
-		r = mp_session_recv_ram(sv[1], got, &n, fds, &n_got_fds, 1000000000);
+		r = mp_session_recv_ram(sv[1], got, &n, &in, 1000000000);
 		t_fault_disarm();
 		T_OK(r == 1 || r == -INJECTED);
 		if (r == 1)
-			close(fds[0]);
+			close(fd[0]);
 		close(sv[0]);
 		close(sv[1]);
 		T_EQ(t_count_fds(), n_fds);

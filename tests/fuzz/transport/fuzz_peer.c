@@ -114,36 +114,37 @@ static void fuzz_handshake(bool worker, int sock)
 static void fuzz_ram(int sock)
 {
 	static struct mp_session_region region[MP_SESSION_MAX_REGIONS];
-	int fds[MP_SESSION_MAX_RAM_FDS];
-	uint32_t n = 0, n_fds = 0;
+	int fd[MP_SESSION_MAX_RAM_FDS];
+	struct mp_fds fds = {.fd = fd, .max = MP_SESSION_MAX_RAM_FDS};
+	uint32_t n = 0;
 	uint64_t end = 0;
 
-	if (mp_session_recv_ram(sock, region, &n, fds, &n_fds, STEP_NS) == 1) {
-		mp_assert(n <= MP_SESSION_MAX_REGIONS && n_fds <= MP_SESSION_MAX_RAM_FDS);
+	if (mp_session_recv_ram(sock, region, &n, &fds, STEP_NS) == 1) {
+		mp_assert(n <= MP_SESSION_MAX_REGIONS && fds.n <= MP_SESSION_MAX_RAM_FDS);
 		for (uint32_t i = 0; i < n; i++) {
-			mp_assert(region[i].len > 0 && region[i].fd_index < n_fds);
+			mp_assert(region[i].len > 0 && region[i].fd_index < fds.n);
 			mp_assert(i == 0 || (end != 0 && region[i].gpa >= end));
 			end = region[i].gpa + region[i].len; /* 0: the very end */
 		}
-		for (uint32_t i = 0; i < n_fds; i++)
-			close(fds[i]);
+		for (size_t i = 0; i < fds.n; i++)
+			close(fd[i]);
 	}
 	close(sock);
 }
 
 static void fuzz_socket(unsigned int mode, const uint8_t *data, size_t size)
 {
-	unsigned int n_fds = data[1] % 5;
 	int sv[2], before = lowest_free_fd();
 	struct fds f;
+	const struct mp_fds out = {.fd = f.list, .n = data[1] % 5};
 
 	open_fds(&f, data[2]);
 	data += 3;
 	size -= 3;
 	mp_assert(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) == 0);
 	if (size > 0)
-		mp_assert(mp_fdpass_send(sv[0], data, size < MAX_BYTES ? size : MAX_BYTES, f.list,
-					 n_fds, mp_clock_ns() + STEP_NS) == 0);
+		mp_assert(mp_fdpass_send(sv[0], data, size < MAX_BYTES ? size : MAX_BYTES, &out,
+					 mp_clock_ns() + STEP_NS) == 0);
 	/* Hangs up, so that nobody waits for more; still takes answers. */
 	shutdown(sv[0], SHUT_WR);
 	if (mode == 2)

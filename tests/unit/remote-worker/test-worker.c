@@ -585,8 +585,8 @@ static void test_table_of_a_short_file_is_refused_and_the_old_one_stays(void)
 
 	rig_start(&rig, 1, NULL_DISK);
 	rig_link(&rig, 0);
-	T_EQ(mp_session_send_ram(mp_link_sock_fd(&rig.dev[0].link), &region, 1, &rig.ram_fd, 1,
-				 MP_NS_PER_SEC),
+	T_EQ(mp_session_send_ram(mp_link_sock_fd(&rig.dev[0].link), &region, 1,
+				 &(struct mp_fds){.fd = &rig.ram_fd, .n = 1}, MP_NS_PER_SEC),
 	     -ERANGE);
 	ready(0);
 	T_EQ(rig_stop(&rig), 0);

@@ -74,7 +74,8 @@ static void play_worker(void)
 static void say(const void *buf, size_t len, unsigned int n_fds)
 {
 	/* A victim that has had enough may be gone: EPIPE is its right. */
-	(void)mp_fdpass_send(liar.sock, buf, len, liar.fds, n_fds, mp_clock_ns() + 1000000000ull);
+	(void)mp_fdpass_send(liar.sock, buf, len, &(struct mp_fds){.fd = liar.fds, .n = n_fds},
+			     mp_clock_ns() + 1000000000ull);
 }
 
 static void say_greeting(void)
@@ -351,7 +352,8 @@ static void ready_with_fds(unsigned int first, unsigned int n_fds, int r)
 	victim.cfg.features = liar.hello.features = MP_FEAT_PAUSE | MP_FEAT_IO_STOP;
 	session_side_start(&victim);
 	say_greeting();
-	(void)mp_fdpass_send(liar.sock, &header, sizeof(header), liar.fds + first, n_fds,
+	(void)mp_fdpass_send(liar.sock, &header, sizeof(header),
+			     &(struct mp_fds){.fd = liar.fds + first, .n = n_fds},
 			     mp_clock_ns() + 1000000000ull);
 	expect(r);
 }
@@ -435,14 +437,13 @@ static void test_feature_that_nobody_asked_for_is_refused(void)
 static void test_newer_proxy_is_told_so_whatever_its_hello_is_long(void)
 {
 	struct mp_session_header answer;
-	size_t n_fds;
 
 	play_proxy();
 	liar.hello.version = MP_WIRE_VERSION + 1;
 	liar.header.size = 4000;
 	session_side_start(&victim);
 	say_greeting();
-	T_EQ(mp_fdpass_recv(liar.sock, &answer, sizeof(answer), NULL, 0, &n_fds,
+	T_EQ(mp_fdpass_recv(liar.sock, &answer, sizeof(answer), NULL,
 			    mp_clock_ns() + 1000000000ull),
 	     0);
 	T_EQ(answer.cmd, MP_CMD_ACK);

@@ -22,6 +22,7 @@ static unsigned int n_fds_before;
 static struct mp_session_region got[MP_SESSION_MAX_REGIONS];
 static int got_fds[MP_SESSION_MAX_RAM_FDS];
 static uint32_t n_got, n_got_fds;
+static const struct mp_fds one_file = {.fd = files, .n = 1};
 
 static void open_pair(void)
 {
@@ -43,14 +44,25 @@ static void close_pair(void)
 	T_EQ(t_count_fds(), n_fds_before);
 }
 
+static int receive_within(uint64_t ns)
+{
+	struct mp_fds in = {.fd = got_fds, .max = MP_SESSION_MAX_RAM_FDS};
+	int r = mp_session_recv_ram(sv[1], got, &n_got, &in, ns);
+
+	n_got_fds = (uint32_t)in.n;
+	return r;
+}
+
 static int receive(void)
 {
-	return mp_session_recv_ram(sv[1], got, &n_got, got_fds, &n_got_fds, STEP_NS);
+	return receive_within(STEP_NS);
 }
 
 static void say(const void *buf, size_t len, unsigned int n_fds)
 {
-	T_EQ(mp_fdpass_send(sv[0], buf, len, files, n_fds, mp_clock_ns() + STEP_NS), 0);
+	const struct mp_fds out = {.fd = files, .n = n_fds};
+
+	T_EQ(mp_fdpass_send(sv[0], buf, len, &out, mp_clock_ns() + STEP_NS), 0);
 }
 
 static void say_table(const struct mp_session_region *region, uint32_t n, unsigned int n_fds)
@@ -221,7 +233,7 @@ static void test_close_inside_a_table_is_the_end_and_closes_its_fds(void)
 static void test_silence_times_out(void)
 {
 	open_pair();
-	T_EQ(mp_session_recv_ram(sv[1], got, &n_got, got_fds, &n_got_fds, 20000000), -ETIMEDOUT);
+	T_EQ(receive_within(20000000), -ETIMEDOUT);
 	close_pair();
 }
 
@@ -240,7 +252,7 @@ static int send_with_answer(int status)
 	int r;
 
 	T_EQ(pthread_create(&t, NULL, answer, &status), 0);
-	r = mp_session_send_ram(sv[0], &region, 1, files, 1, STEP_NS);
+	r = mp_session_send_ram(sv[0], &region, 1, &one_file, STEP_NS);
 	pthread_join(t, NULL);
 	return r;
 }
@@ -265,18 +277,19 @@ static void test_send_returns_the_workers_errno(void)
 static void test_send_without_an_answer_times_out(void)
 {
 	open_pair();
-	T_EQ(mp_session_send_ram(sv[0], NULL, 0, NULL, 0, 20000000), -ETIMEDOUT);
+	T_EQ(mp_session_send_ram(sv[0], NULL, 0, NULL, 20000000), -ETIMEDOUT);
 	close_pair();
 }
 
 static void test_send_over_a_limit_says_so_and_sends_nothing(void)
 {
+	const struct mp_fds many = {.fd = files, .n = MP_SESSION_MAX_RAM_FDS + 1};
+
 	open_pair();
-	T_EQ(mp_session_send_ram(sv[0], got, MP_SESSION_MAX_REGIONS + 1, files, 1, STEP_NS),
+	T_EQ(mp_session_send_ram(sv[0], got, MP_SESSION_MAX_REGIONS + 1, &one_file, STEP_NS),
 	     -E2BIG);
-	T_EQ(mp_session_send_ram(sv[0], got, 1, files, MP_SESSION_MAX_RAM_FDS + 1, STEP_NS),
-	     -E2BIG);
-	T_EQ(mp_session_recv_ram(sv[1], got, &n_got, got_fds, &n_got_fds, 1000000), -ETIMEDOUT);
+	T_EQ(mp_session_send_ram(sv[0], got, 1, &many, STEP_NS), -E2BIG);
+	T_EQ(receive_within(1000000), -ETIMEDOUT);
 	close_pair();
 }
 
