@@ -263,6 +263,7 @@ struct mp_scsi_bus {
 	struct mp_scsi_buffers buffers;
 	bool paused;
 	bool never_stops; /* errors are reported instead */
+	struct mp_scsi_stop last_stop;
 	struct mp_scsi_queue held; /* commands that came while paused */
 	struct mp_scsi_queue
 		kept; /* tasks whose next block request waits for the end of the pause */

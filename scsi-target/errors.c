@@ -79,10 +79,17 @@ static void stop(struct mp_scsi_side *s)
 {
 	struct mp_scsi_bus *bus = s->bus;
 	bool was_paused = bus->paused;
+	struct mp_scsi_stop why = {.target = s->t->target,
+				   .lun = s->t->lun,
+				   .reading = s->req.op == MP_BLK_READ,
+				   .error = s->req.result};
 
 	bus->paused = true;
 	mp_task_issue(s); /* that is: keep it */
-	if (!was_paused && bus->ops->paused)
+	if (was_paused)
+		return;
+	bus->last_stop = why;
+	if (bus->ops->paused)
 		bus->ops->paused(bus->opaque);
 }
 
@@ -116,6 +123,11 @@ void mp_error_happened(struct mp_scsi_side *s)
 void mp_scsi_pause(struct mp_scsi_bus *bus)
 {
 	bus->paused = true;
+}
+
+struct mp_scsi_stop mp_scsi_last_stop(const struct mp_scsi_bus *bus)
+{
+	return bus->last_stop;
 }
 
 void mp_scsi_may_stop(struct mp_scsi_bus *bus, bool may)

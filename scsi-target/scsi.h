@@ -268,6 +268,14 @@ void mp_scsi_cancel_all(struct mp_scsi_bus *bus);
 void mp_scsi_pause(struct mp_scsi_bus *bus);
 /** mp_scsi_continue() - issue again what was kept, then start what has waited */
 void mp_scsi_continue(struct mp_scsi_bus *bus);
+/* An error for which a bus has paused itself. */
+struct mp_scsi_stop {
+	uint8_t target, lun;
+	bool reading; /* else it wrote, flushed or discarded */
+	int error; /* negative errno */
+};
+/** mp_scsi_last_stop() - the last one; valid since ops->paused() */
+struct mp_scsi_stop mp_scsi_last_stop(const struct mp_scsi_bus *bus);
 /** mp_scsi_may_stop() - false: nobody would continue it, so errors that stop are reported. At first true */
 void mp_scsi_may_stop(struct mp_scsi_bus *bus, bool may);
 /** mp_scsi_is_paused() - by mp_scsi_pause() or by itself */

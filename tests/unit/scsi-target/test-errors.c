@@ -204,6 +204,8 @@ static void test_enospc_stops_where_space_is_missing_and_reports_the_rest(void)
 	start(1, write4, 10);
 	fake_blk_finish(&h.blk, 0, -ENOSPC);
 	T_EQ(n_paused, 1);
+	T_EQ(mp_scsi_last_stop(bus).error, -ENOSPC);
+	T_OK(!mp_scsi_last_stop(bus).reading);
 	T_EQ(h.slots[1].status, -1);
 	hba_fini(&h);
 }
