@@ -544,11 +544,14 @@ int mp_link_stop_fd(const struct mp_link *l)
 
 void mp_link_stop_ready(struct mp_link *l)
 {
+	uint32_t raw;
+
 	mp_bell_drain(l->s.stop_fd);
 	/* relaxed: the eventfd orders it; what is seen too early or twice stops a
 	 * machine that is about to stop, or has. */
-	if (!l->dead && atomic_load_explicit(&worker_page(l)->io_stopped, memory_order_relaxed))
-		l->cfg.ops->io_stopped(l->cfg.opaque);
+	raw = atomic_load_explicit(&worker_page(l)->io_stopped, memory_order_relaxed);
+	if (!l->dead && (raw & MP_IO_STOPPED))
+		l->cfg.ops->io_stopped(l->cfg.opaque, raw & MP_IO_READING, raw & MP_IO_NO_SPACE);
 }
 
 int mp_link_sock_fd(const struct mp_link *l)

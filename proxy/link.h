@@ -36,7 +36,7 @@ struct mp_link_ops {
 	void (*state)(void *opaque, bool dead, const char *why);
 	/* An I/O error has stopped the device: stop the machine; mp_link_continue() ends it.
 	 * May come again for the same stop. Needed with MP_FEAT_IO_STOP only. */
-	void (*io_stopped)(void *opaque);
+	void (*io_stopped)(void *opaque, bool reading, bool no_space);
 };
 
 struct mp_link_cfg {

@@ -154,7 +154,7 @@ static uint64_t halt(struct mp_device *d)
 static void go_on(struct mp_device *d)
 {
 	d->halted = false;
-	d->io_stopped = false;
+	d->io_stopped = 0;
 	mp_scsi_continue(d->bus);
 }
 

@@ -33,7 +33,8 @@ struct mp_device {
 	uint8_t config[MP_WIRE_CFG_BYTES]; /* as far as the guest wrote it */
 	struct mp_front *front; /* NULL: not attached */
 	bool halted; /* the machine stands still: no SCRIPTS, no block I/O */
-	bool io_stopped; /* an I/O error asks for that; until the machine continues */
+	uint32_t io_stopped; /* an I/O error asks for that, MP_IO_*; until the machine continues */
+	bool stop_untold; /* to the control thread */
 	struct mp_shm stats; /* counters page, or MP_SHM_NULL */
 };
 

@@ -44,7 +44,7 @@ struct front_ring {
 	struct mp_wire_limits limits;
 	uint64_t shadow[N_SHADOW]; /* as last published */
 	uint32_t level;
-	bool io_stopped; /* as last published */
+	uint32_t io_stopped; /* as last published */
 	unsigned int fall_turns; /* 0: no fall to tell; else turns left */
 	uint32_t n_unseen; /* reports since the main loop was last rung */
 	bool have_reply; /* not sent yet */
@@ -150,7 +150,7 @@ static bool send_level(struct front_ring *f)
 /* A level too: the proxy looks when it likes, and finds what holds then. */
 static void send_io_stopped(struct front_ring *f)
 {
-	bool now = f->front.dev->io_stopped;
+	uint32_t now = f->front.dev->io_stopped;
 	uint64_t one = 1;
 	ssize_t n;
 

@@ -15,6 +15,7 @@
  */
 #include "remote-worker/device.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -161,8 +162,11 @@ static void sense(void *opaque, unsigned int target, unsigned int lun, unsigned 
 static void paused(void *opaque)
 {
 	struct mp_device *d = opaque;
+	struct mp_scsi_stop why = mp_scsi_last_stop(d->bus);
 
-	d->io_stopped = true;
+	d->io_stopped = MP_IO_STOPPED | (why.reading ? MP_IO_READING : 0) |
+			(why.error == -ENOSPC ? MP_IO_NO_SPACE : 0);
+	d->stop_untold = true;
 }
 
 const struct mp_lsi_ops mp_glue_lsi_ops = {

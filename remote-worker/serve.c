@@ -154,9 +154,29 @@ static void listen_to(struct serve *s, unsigned int i)
 		give_up(s, i, r, "the proxy broke the protocol on its socket");
 }
 
-static void handle_broken(struct serve *s)
+/* The drive's id and file, as the user knows them. */
+static void say_stop(const struct serve *s, unsigned int i, const struct mp_scsi_stop *stop)
 {
+	const struct mp_cmdline *cmd = s->cfg->cmd;
+	const struct mp_opt_drive *drive = NULL;
+
+	for (unsigned int k = 0; k < cmd->n_disks; k++)
+		if (cmd->disk[k].hba == i && cmd->disk[k].scsi_id == stop->target &&
+		    cmd->disk[k].lun == stop->lun)
+			drive = mp_cmdline_drive(cmd, &cmd->disk[k]);
+	mp_error("%s: cannot %s drive %s (%s): %s; the machine is stopped until it continues",
+		 id_of(s, i), stop->reading ? "read" : "write", drive ? drive->id : "",
+		 drive && drive->file ? drive->file : "no file", strerror(-stop->error));
+}
+
+static void handle_notice(struct serve *s)
+{
+	struct mp_scsi_stop stop;
+
 	mp_bell_drain(mp_worker_notify_fd(s->cfg->worker));
+	for (unsigned int i = 0; i < s->cfg->cmd->n_hbas; i++)
+		if (mp_worker_take_stop(s->cfg->worker, i, &stop))
+			say_stop(s, i, &stop);
 	for (unsigned int i = 0; i < s->cfg->cmd->n_hbas; i++)
 		if (s->peer[i].state == PEER_UP && mp_worker_is_broken(s->cfg->worker, i))
 			give_up(s, i, -EPROTO, "the proxy broke the protocol on its ring");
@@ -203,7 +223,7 @@ static bool wait_and_handle(struct serve *s)
 			listen_to(s, i);
 	}
 	if (s->pfd[n].revents)
-		handle_broken(s);
+		handle_notice(s);
 	return false;
 }
 

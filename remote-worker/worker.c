@@ -60,6 +60,8 @@ struct mp_worker {
 	size_t error_len;
 	/* Set by the core when a front broke, read by the control thread. */
 	_Atomic bool is_broken[MP_CMDLINE_MAX_HBAS];
+	/* Packed mp_scsi_stop, 0 none: set by the core, taken by the control thread. */
+	_Atomic uint64_t stop[MP_CMDLINE_MAX_HBAS];
 	/* The core's. */
 	struct mp_state state;
 	struct mp_blk_engine *engine;
@@ -130,6 +132,25 @@ static void publish_stats(struct mp_worker *w)
 	}
 }
 
+/* -- what the control thread is told ------------------------------------- */
+
+#define STOP_VALID   (1ull << 63)
+#define STOP_READING (1ull << 62)
+
+static uint64_t pack_stop(const struct mp_scsi_stop *s)
+{
+	return STOP_VALID | (s->reading ? STOP_READING : 0) | (uint64_t)s->target << 40 |
+	       (uint64_t)s->lun << 32 | (uint32_t)-s->error;
+}
+
+static struct mp_scsi_stop unpack_stop(uint64_t packed)
+{
+	return (struct mp_scsi_stop){.target = packed >> 40 & 0xff,
+				     .lun = packed >> 32 & 0xff,
+				     .reading = packed & STOP_READING,
+				     .error = -(int)(packed & 0xffff)};
+}
+
 /* -- one turn ---------------------------------------------------------- */
 
 static bool is_running(const struct mp_device *d)
@@ -148,17 +169,33 @@ static uint64_t deadline_ns(const struct mp_device *d)
 	return d->front && !d->halted ? mp_lsi_deadline_ns(&d->lsi) : UINT64_MAX;
 }
 
-static void report_broken(struct mp_worker *w, unsigned int device)
+static void notify(struct mp_worker *w)
 {
 	uint64_t one = 1;
-	ssize_t n;
+	ssize_t n = write(w->notify_fd, &one, sizeof(one));
 
+	(void)n; /* EAGAIN: it has been told already */
+}
+
+static void report_broken(struct mp_worker *w, unsigned int device)
+{
 	/* relaxed: the eventfd orders it, and the control thread does nothing but close. */
 	if (atomic_load_explicit(&w->is_broken[device], memory_order_relaxed))
 		return;
 	atomic_store_explicit(&w->is_broken[device], true, memory_order_relaxed);
-	n = write(w->notify_fd, &one, sizeof(one));
-	(void)n;
+	notify(w);
+}
+
+/* So that it is in the worker's messages which disk it was. */
+static void report_stop(struct mp_worker *w, unsigned int device)
+{
+	struct mp_device *d = &w->device[device];
+	struct mp_scsi_stop stop = mp_scsi_last_stop(d->bus);
+
+	d->stop_untold = false;
+	/* relaxed: the eventfd orders it. */
+	atomic_store_explicit(&w->stop[device], pack_stop(&stop), memory_order_relaxed);
+	notify(w);
 }
 
 static unsigned int device_turn(struct mp_worker *w, unsigned int i)
@@ -174,6 +211,8 @@ static unsigned int device_turn(struct mp_worker *w, unsigned int i)
 		done += mp_lsi_run(&d->lsi, w->cmd->insn_budget);
 	if (mp_unlikely(d->front && d->front->broken))
 		report_broken(w, i);
+	if (mp_unlikely(d->stop_untold))
+		report_stop(w, i);
 	return done;
 }
 
@@ -580,6 +619,17 @@ bool mp_worker_is_broken(const struct mp_worker *w, unsigned int device)
 {
 	/* relaxed: read after the eventfd told of it; a late look is a later close. */
 	return atomic_load_explicit(&w->is_broken[device], memory_order_relaxed);
+}
+
+bool mp_worker_take_stop(struct mp_worker *w, unsigned int device, struct mp_scsi_stop *ret_stop)
+{
+	/* relaxed: read after the eventfd told of it. */
+	uint64_t packed = atomic_exchange_explicit(&w->stop[device], 0, memory_order_relaxed);
+
+	if (!packed)
+		return false;
+	*ret_stop = unpack_stop(packed);
+	return true;
 }
 
 int mp_worker_uring_errno(const struct mp_worker *w)

@@ -14,6 +14,7 @@
 
 #include "remote-worker/cmdline.h"
 #include "remote-worker/guest_mem.h"
+#include "scsi-target/scsi.h"
 #include "wire/session.h"
 
 struct mp_worker;
@@ -34,10 +35,17 @@ struct mp_worker *mp_worker_stop(struct mp_worker *w);
 /** mp_worker_bell_fd() - eventfd that wakes the core; mp_session_cfg.bell_fd. Borrowed */
 int mp_worker_bell_fd(const struct mp_worker *w);
 
-/** mp_worker_notify_fd() - readable when the core has given a device up: see mp_worker_is_broken() */
+/**
+ * mp_worker_notify_fd() - readable when the core has something to tell
+ *
+ * See mp_worker_is_broken() and mp_worker_take_stop().
+ */
 int mp_worker_notify_fd(const struct mp_worker *w);
 /** mp_worker_is_broken() - has the core given @device up? Any thread */
 bool mp_worker_is_broken(const struct mp_worker *w, unsigned int device);
+
+/** mp_worker_take_stop() - has an I/O error stopped @device since the last call, and which? Any thread */
+bool mp_worker_take_stop(struct mp_worker *w, unsigned int device, struct mp_scsi_stop *ret_stop);
 
 /** mp_worker_uring_errno() - 0, or the negative errno for which block I/O runs on threads */
 int mp_worker_uring_errno(const struct mp_worker *w);

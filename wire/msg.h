@@ -119,9 +119,14 @@ int mp_wire_check_rep(const void *slot, struct mp_wire_rep *ret_rep);
  */
 #define MP_WIRE_SHADOW_BYTES 256u
 
+/* io_stopped: that it is, and by what; other bits are ignored. */
+#define MP_IO_STOPPED  (1u << 0)
+#define MP_IO_READING  (1u << 1) /* else writing */
+#define MP_IO_NO_SPACE (1u << 2)
+
 struct mp_wire_worker_page {
 	_Atomic uint32_t irq_level; /* 0 or 1 (W3) */
-	_Atomic uint32_t io_stopped; /* 1: an I/O error stopped the device, until CONTINUE */
+	_Atomic uint32_t io_stopped; /* not 0: an I/O error stopped the device, until CONTINUE */
 	uint8_t gap0[120];
 	_Atomic uint64_t shadow[MP_WIRE_SHADOW_BYTES / 8]; /* register bytes, little-endian (W1) */
 	uint8_t gap1[128];

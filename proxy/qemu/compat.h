@@ -95,6 +95,25 @@ static inline uint64_t compat_ram_fd_offset(RAMBlock *block)
 #endif
 }
 
+/* An event's optional strings lost their flags in 8.0; qom-path came in 9.2. */
+static inline void compat_send_io_error(const char *device, bool reading,
+                                        bool no_space, const char *why)
+{
+    IoOperationType op =
+        reading ? IO_OPERATION_TYPE_READ : IO_OPERATION_TYPE_WRITE;
+
+#if COMPAT_QEMU < 800
+    qapi_event_send_block_io_error(
+        device, false, NULL, op, BLOCK_ERROR_ACTION_STOP, true, no_space, why);
+#elif COMPAT_QEMU < 902
+    qapi_event_send_block_io_error(device, NULL, op, BLOCK_ERROR_ACTION_STOP,
+                                   true, no_space, why);
+#else
+    qapi_event_send_block_io_error(
+        "", device, NULL, op, BLOCK_ERROR_ACTION_STOP, true, no_space, why);
+#endif
+}
+
 /* Exported, but declared for per-target code only. */
 void kvm_irqchip_add_change_notifier(Notifier *n);
 void kvm_irqchip_remove_change_notifier(Notifier *n);

@@ -168,9 +168,9 @@ static void link_state(void *opaque, bool dead, const char *why)
     mpring_intx_update(d);
 }
 
-static void link_io_stopped(void *opaque)
+static void link_io_stopped(void *opaque, bool reading, bool no_space)
 {
-    mpring_runstate_io_stopped(opaque);
+    mpring_runstate_io_stopped(opaque, reading, no_space);
 }
 
 static const struct mp_link_ops link_ops = {

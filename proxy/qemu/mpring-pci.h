@@ -105,7 +105,7 @@ void mpring_ram_written(uint64_t gpa, uint32_t len);
 /* runstate.c */
 void mpring_runstate_init(MpringPci *d);
 void mpring_runstate_fini(MpringPci *d);
-void mpring_runstate_io_stopped(MpringPci *d);
+void mpring_runstate_io_stopped(MpringPci *d, bool reading, bool no_space);
 
 /* mpring-pci.c */
 void mpring_pci_register(void);

@@ -13,6 +13,7 @@
 
 #include "qapi/error.h"
 #include "qapi/qapi-commands-control.h"
+#include "qapi/qapi-events-block-core.h"
 #include "migration/blocker.h"
 #include "migration/vmstate.h"
 #include "monitor/monitor.h"

@@ -13,7 +13,8 @@
  * eventfd, and this asks QEMU for the state "io-error", at most once until the
  * machine runs again: a hostile worker that says it all the time gets one stop
  * and one message for each "cont" of the user. vm-stop=off takes even that from
- * it.
+ * it. Management hears QMP's BLOCK_IO_ERROR before the STOP, as from a disk of
+ * QEMU's own, with this device's id as its name.
  */
 #include "proxy/qemu/mpring-pci.h"
 
@@ -43,15 +44,18 @@ static void changed(void *opaque, bool running, RunState state)
     }
 }
 
-void mpring_runstate_io_stopped(MpringPci *d)
+void mpring_runstate_io_stopped(MpringPci *d, bool reading, bool no_space)
 {
+    const char *why = no_space ? "no space left" : "I/O error";
+
     if (d->stop_asked || !runstate_is_running()) {
         return;
     }
     d->stop_asked = true;
-    error_report("mpring-pci %s: an I/O error stops the machine; \"cont\" "
-                 "tries it again",
-                 mpring_name(d));
+    error_report("mpring-pci %s: %s on %s stops the machine; \"cont\" tries it "
+                 "again",
+                 mpring_name(d), why, reading ? "reading" : "writing");
+    compat_send_io_error(mpring_name(d), reading, no_space, why);
     qemu_system_vmstop_request_prepare();
     qemu_system_vmstop_request(RUN_STATE_IO_ERROR);
 }

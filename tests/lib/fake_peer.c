@@ -130,7 +130,8 @@ void fake_peer_stop(struct fake_peer *p, bool stopped)
 	struct mp_wire_worker_page *page = p->s.own_page;
 
 	/* relaxed: the eventfd orders it. */
-	atomic_store_explicit(&page->io_stopped, stopped, memory_order_relaxed);
+	atomic_store_explicit(&page->io_stopped, stopped ? MP_IO_STOPPED | MP_IO_NO_SPACE : 0,
+			      memory_order_relaxed);
 	if (stopped && p->s.stop_fd >= 0)
 		eventfd_write(p->s.stop_fd, 1);
 }

@@ -35,7 +35,7 @@ class Monitor:
         self.sock.connect(os.path.join(m.dir, "qmp"))
         self.lines = self.sock.makefile("rw")
         self.lines.readline()
-        self.events = []
+        self.events, self.data = [], {}
         self.run("qmp_capabilities")
 
     def __enter__(self):
@@ -49,6 +49,7 @@ class Monitor:
         answer = json.loads(self.lines.readline())
         if "event" in answer:
             self.events.append(answer["event"])
+            self.data[answer["event"]] = answer.get("data")
         return answer
 
     def run(self, command):
@@ -152,6 +153,9 @@ def test_write_error_stops_the_machine_and_cont_finishes_the_write(tools):
         begin_far_write(m)
         mon.wait("STOP")
         assert mon.status() == "io-error"
+        error = mon.data["BLOCK_IO_ERROR"]
+        assert (error["device"], error["operation"], error["action"], error["nospace"]) == \
+            ("lsi0", "write", "stop", False), error
         mon.run("cont")             # nothing has changed: it stops again
         mon.wait("RESUME")
         mon.wait("STOP")
@@ -162,7 +166,7 @@ def test_write_error_stops_the_machine_and_cont_finishes_the_write(tools):
         assert finish(m) == 0
         assert on_disk(m) == b"\x5a" * 512
         assert mon.status() == "running"
-        assert m.log().count("an I/O error stops the machine") == 2, m.log()
+        assert m.log().count("stops the machine") == 2, m.log()
 
 
 def mount_tmpfs(folder):
@@ -188,12 +192,15 @@ def test_full_file_system_stops_the_machine_by_default(tools):
             begin_far_write(m)
             mon.wait("STOP")
             assert mon.status() == "io-error"
+            assert mon.data["BLOCK_IO_ERROR"]["nospace"] is True
             subprocess.run(["mount", "-o", "remount,size=2M", folder], check=True)
             mon.run("cont")
             assert finish(m) == 0
             assert on_disk(m) == b"\x5a" * 512
     finally:
-        subprocess.run(["umount", folder], check=True)
+        # io_uring lets go of its files some time after its process has ended.
+        wait_for(lambda: subprocess.run(["umount", "-q", folder], stderr=subprocess.DEVNULL)
+                 .returncode == 0, "the disk to be let go")
         os.rmdir(folder)
     return ""
 
@@ -268,12 +275,12 @@ def test_hostile_worker_gets_one_stop_for_each_cont(tools):
         m.read(MEM + PAUSED)
         assert mon.status() == "io-error"
         assert "STOP" not in mon.events
-        assert m.log().count("an I/O error stops the machine") == 1, m.log()
+        assert m.log().count("stops the machine") == 1, m.log()
         mon.run("cont")
         assert m.read(MEM + PAUSED, 1) == 0
         m.write(MEM + STOP, 1)
         mon.wait("STOP")
-        assert m.log().count("an I/O error stops the machine") == 2, m.log()
+        assert m.log().count("stops the machine") == 2, m.log()
 
 
 def test_hostile_worker_gets_none_with_vm_stop_off(tools):

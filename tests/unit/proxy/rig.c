@@ -65,9 +65,10 @@ static void blocking_end(void *opaque)
 	r->inside = false;
 }
 
-static void io_stopped(void *opaque)
+static void io_stopped(void *opaque, bool reading, bool no_space)
 {
 	note(opaque, "stop");
+	mp_assert(!reading && no_space); /* as fake_peer says */
 }
 
 static const struct mp_link_ops rig_ops = {

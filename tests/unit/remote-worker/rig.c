@@ -47,10 +47,12 @@ static void state(void *opaque, bool dead, const char *why)
 {
 }
 
-static void io_stopped(void *opaque)
+static void io_stopped(void *opaque, bool reading, bool no_space)
 {
 	struct rig_device *d = opaque;
 
+	d->stop_reading = reading;
+	d->stop_no_space = no_space;
 	d->n_io_stops++;
 }
 

@@ -38,6 +38,7 @@ struct rig_device {
 	int irq_level;
 	unsigned int n_rises;
 	unsigned int n_reports, n_io_stops;
+	bool stop_reading, stop_no_space; /* of the last one */
 	uint64_t report_bytes;
 };
 

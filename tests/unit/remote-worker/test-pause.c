@@ -125,6 +125,7 @@ static void test_write_error_stops_and_is_tried_again(void)
 	limit_files(LIMIT_BYTES);
 	rig_begin(&rig, &io);
 	T_EQ(wait_for_stop(), 1);
+	T_OK(!rig.dev[0].stop_reading && !rig.dev[0].stop_no_space); /* EFBIG */
 	T_EQ(mp_link_pause(&rig.dev[0].link), 0); /* as QEMU does: the failed one isn't in flight */
 	mp_link_continue(&rig.dev[0].link);
 	T_EQ(wait_for_stop(), 2); /* nobody has lifted the limit */
