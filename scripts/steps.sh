@@ -79,10 +79,10 @@ install_packages() {
 }
 
 # A second try after refreshing apt's lists: an old list names files that the mirror dropped.
-make_guest_image() {
-	if ! "$root/launcher/guest/make-image.sh"; then
+make_guest_image() { # [which kernel]
+	if ! "$root/launcher/guest/make-image.sh" --kernel "${1:-debian}"; then
 		quietly as_root apt-get -q update
-		"$root/launcher/guest/make-image.sh" || fail "the guest image could not be made"
+		"$root/launcher/guest/make-image.sh" --kernel "${1:-debian}" || fail "the guest image could not be made"
 	fi
 }
 

@@ -1,59 +1,130 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Makes the guest of `mpring perf` and of the guest tests: the distribution's own kernel and sym53c8xx
-# driver, busybox and fio, in a small initramfs. Nothing is installed on the host.
+# Makes the guest of `mpring perf` and of the guest tests: a kernel of the distribution with its own
+# sym53c8xx driver, busybox, fio, and the tools of disks, in a small initramfs. Nothing is installed on the host.
 #
-#   make-image.sh [DEST]        DEST: .cache/guest below the source root
+#   make-image.sh [--kernel WHICH] [DEST]
+#
+#   WHICH  debian     the distribution's kernel (default); DEST: .cache/guest below the source root
+#          backports  the newest of its backports; DEST: .cache/guest-backports
+#          i386       its 32-bit one, with nothing but busybox; DEST: .cache/guest-i386
 #
 # Writes DEST/vmlinux, DEST/initrd.img and DEST/stamp; does nothing when the stamp says that both were made
-# from the same kernel package, fio, busybox and scripts. Needs: apt-get, dpkg-deb, xz, cpio, kmod,
-# busybox-static, fio, python3.
+# from the same packages and scripts. Needs: apt-get, dpkg-deb, xz, cpio, kmod, python3, and on the host the
+# programs that it copies.
 set -euo pipefail
 export LC_ALL=C.UTF-8
 here=$(cd "$(dirname "$0")" && pwd)
-dest=${1:-$here/../../.cache/guest}
-mkdir -p "$dest"
-dest=$(cd "$dest" && pwd)
+which=debian
+if [ "${1:-}" = --kernel ]; then
+	which=${2:-}
+	shift 2
+fi
 
 # virtio-serial carries the report and fw_cfg the plan, so they come before the disks' driver.
 first_modules=(virtio_pci virtio_console qemu_fw_cfg)
 disk_modules=(sym53c8xx sd_mod)
+test_modules=(crc32c_generic sr_mod isofs ext4 sg) # loaded for a script only
 # No 3 s wait after the bus reset: these disks need none, and 64 controllers would add up.
 declare -A params=([sym53c8xx]='settle=0')
+packages=(fio busybox-static libc6 sg3-utils e2fsprogs util-linux)
+programs=(fio mke2fs e2fsck blkdiscard sg_compare_and_write sg_dd sg_format sg_get_lba_status sg_inq sg_logs
+	sg_luns sg_modes sg_opcodes sg_persist sg_prevent sg_raw sg_readcap sg_requests sg_reset sg_sanitize
+	sg_senddiag sg_start sg_sync sg_turs sg_unmap sg_verify sg_vpd sg_wr_mode sg_write_buffer sg_write_same
+	sg_write_verify sg_write_x)
 
 die() { echo "make-image.sh: $*" >&2; exit 1; }
 
+case $which in
+debian) meta=linux-image-amd64 arch=amd64 suffix= ;;
+backports) meta=linux-image-amd64 arch=amd64 suffix=-backports ;;
+i386) meta=linux-image-686-pae arch=i386 suffix=-i386 packages=() programs=() ;;
+*) die "unknown kernel '$which'; valid: debian backports i386" ;;
+esac
+dest=${1:-$here/../../.cache/guest$suffix}
+mkdir -p "$dest"
+dest=$(cd "$dest" && pwd)
+
 need() {
-	for tool in apt-get dpkg-deb xz cpio modinfo fio busybox python3; do
-		command -v "$tool" >/dev/null || PATH=$PATH:/usr/sbin:/sbin command -v "$tool" >/dev/null ||
-			die "$tool is missing; ./quickstart installs what is needed"
-	done
 	PATH=$PATH:/usr/sbin:/sbin
+	for tool in apt-get dpkg-deb xz cpio modinfo busybox python3 "${programs[@]}"; do
+		command -v "$tool" >/dev/null || die "$tool is missing; ./quickstart installs what is needed"
+	done
 }
 
-kernel_package() { # the image that linux-image-amd64 stands for, as package=version
+# What the machine's own sources don't have comes by its own mirrors, but from private lists. "-c" is read
+# last, so it wins over apt.conf.d, whose other settings (proxies, keys) stay in force.
+private_apt() { # release
+	local file
+	mkdir -p "$work/apt"/{parts,lists/partial,cache/archives/partial}
+	for file in /etc/apt/sources.list.d/*.sources; do
+		[ ! -f "$file" ] || awk -v have="$VERSION_CODENAME" -v want="$1" 'BEGIN { RS = ""; FS = "\n" }
+			$0 ~ "Suites:[^\n]* ?" have "( |\n|$)" {
+				gsub(/(^|\n)Suites:[^\n]*/, "\nSuites: " want)
+				gsub(/(^|\n)Types:[^\n]*/, "\nTypes: deb")
+				print $0 "\n"
+			}' "$file" >"$work/apt/parts/${file##*/}"
+	done
+	for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
+		[ ! -f "$file" ] ||
+			sed -nE "s/^[[:space:]]*deb[[:space:]]+(\\[[^]]*\\][[:space:]]+)?([^[:space:]]+)[[:space:]]+$VERSION_CODENAME[[:space:]].*/deb \\1\\2 $1 main/p" \
+				"$file" >"$work/apt/parts/${file##*/}.list"
+	done
+	cat >"$work/apt/apt.conf" <<-END
+	APT::Architecture "$arch";
+	APT::Architectures { "$arch"; };
+	Dir::Etc::sourcelist "/dev/null";
+	Dir::Etc::sourceparts "$work/apt/parts";
+	Dir::State::lists "$work/apt/lists";
+	Dir::State::status "/dev/null";
+	Dir::Cache "$work/apt/cache";
+	Debug::NoLocking "true";
+	#clear APT::Update::Post-Invoke;
+	#clear APT::Update::Post-Invoke-Success;
+	END
+	apt_options=(-c "$work/apt/apt.conf")
+	apt-get "${apt_options[@]}" -qq -o APT::Sandbox::User=root update >"$work/apt/log" 2>&1 || cat "$work/apt/log" >&2
+}
+
+apt_options=()
+choose_apt() {
+	VERSION_CODENAME=stable
+	# shellcheck disable=SC1091 # of the machine
+	. /etc/os-release
+	case $which in
+	backports) private_apt "$VERSION_CODENAME-backports" ;;
+	i386) private_apt "$VERSION_CODENAME" ;;
+	esac
+}
+
+newest() { # package -> package=version
+	echo "$1=$(apt-cache "${apt_options[@]}" show --no-all-versions "$1" | awk '$1 == "Version:" { print $2; exit }')"
+}
+
+kernel_package() { # the image that the meta package stands for, as package=version
 	local name
-	name=$(apt-cache depends linux-image-amd64 | awk '$1 == "Depends:" && $2 ~ /^linux-image-/ { print $2; exit }')
+	name=$(apt-cache "${apt_options[@]}" depends "$meta" 2>/dev/null |
+		awk '$1 == "Depends:" && $2 ~ /^linux-image-/ { print $2; exit }')
 	if [ -z "$name" ]; then # apt's lists are gone: what we have is as new as can be known
 		sed -n 's/^kernel //p' "$dest/stamp" 2>/dev/null | grep . ||
-			die "apt knows no linux-image-amd64; run 'apt-get update' first"
+			die "apt knows no $meta of $which; run 'apt-get update' first"
 		return
 	fi
-	echo "$name=$(apt-cache show --no-all-versions "$name" | awk '$1 == "Version:" { print $2; exit }')"
+	newest "$name"
 }
 
 stamp() { # what the image is made from; $1 package=version
 	echo "kernel $1"
-	dpkg-query -W -f '${Package} ${Version}\n' fio busybox-static libc6
+	[ ${#packages[@]} = 0 ] || dpkg-query -W -f '${Package} ${Version}\n' "${packages[@]}"
 	sha256sum <"$here/init"
 	sha256sum <"$here/make-image.sh"
 }
 
-fetch_kernel() { # package=version -> $work/root of the unpacked package
-	echo "  downloading $1"
-	(cd "$work" && apt-get -qq -o APT::Sandbox::User=root download "$1")
-	mkdir "$work/kernel"
-	dpkg-deb -x "$work"/linux-image-*.deb "$work/kernel"
+fetch() { # folder, package[=version]: unpacks it there
+	echo "  downloading $2"
+	mkdir -p "$work/debs/$1" "$work/$1"
+	(cd "$work/debs/$1" && apt-get "${apt_options[@]}" -qq -o APT::Sandbox::User=root download "$2")
+	dpkg-deb -x "$work/debs/$1"/*.deb "$work/$1"
 }
 
 # A bzImage unpacks itself, which costs an emulated CPU seconds. The ELF image inside boots as it is
@@ -101,11 +172,16 @@ place_program() { # a dynamic program, the loader and every library it names
 	done
 }
 
-place_busybox() {
-	local tool
-	cp "$(command -v busybox)" "$root/bin/busybox"
-	for tool in sh mount mkdir insmod cat ln readlink awk grep sleep seq cut wc dmesg poweroff cp rm ls uname tr; do
-		ln -s busybox "$root/bin/$tool"
+place_busybox() { # with every tool of it that has no better program in the image
+	local tool busybox
+	busybox=$(command -v busybox)
+	if [ "$arch" = i386 ]; then
+		fetch busybox busybox-static
+		busybox=$work/busybox/bin/busybox
+	fi
+	cp "$busybox" "$root/bin/busybox"
+	"$busybox" --list | while read -r tool; do
+		[ -e "$root/bin/$tool" ] || ln -s busybox "$root/bin/$tool"
 	done
 }
 
@@ -116,25 +192,26 @@ pack() { # the same tree always gives the same bytes
 }
 
 need
+work=$(mktemp -d "${TMPDIR:-/tmp}/mpring-guest.XXXXXX")
+trap 'rm -rf "$work" "$dest"/*.part "$dest/stamp.new"' EXIT
+choose_apt
 package=$(kernel_package)
 stamp "$package" >"$dest/stamp.new"
 if cmp -s "$dest/stamp" "$dest/stamp.new" && [ -s "$dest/vmlinux" ] && [ -s "$dest/initrd.img" ]; then
-	rm "$dest/stamp.new"
 	echo "  guest image is up to date: $dest ($package)"
 	exit 0
 fi
-work=$(mktemp -d "${TMPDIR:-/tmp}/mpring-guest.XXXXXX")
-trap 'rm -rf "$work" "$dest"/*.part "$dest/stamp.new"' EXIT
 root=$work/root
-mkdir -p "$root"/{bin,dev,proc,sys,tmp,modules,etc}
+mkdir -p "$root"/{bin,dev,proc,sys,tmp,mnt,modules,etc}
 rm -f "$dest/stamp"
-fetch_kernel "$package"
+fetch kernel "$package"
 extract_vmlinux "$work"/kernel/boot/vmlinuz-* "$dest/vmlinux.part"
 for module in "${first_modules[@]}"; do place_module first "$module"; done
 for module in "${disk_modules[@]}"; do place_module disks "$module"; done
+for module in "${test_modules[@]}"; do place_module tests "$module"; done
 [ -s "$root/modules/disks" ] || die "$package has no sym53c8xx driver"
+for program in "${programs[@]}"; do place_program "$program"; done
 place_busybox
-place_program fio
 install -m 755 "$here/init" "$root/init"
 pack
 mv "$dest/vmlinux.part" "$dest/vmlinux"
