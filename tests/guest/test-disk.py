@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Linux uses our disks as it uses real ones: a boot for each scene, many checks in it.
+
+test-disk.py BUILD-DIR GUEST-IMAGE-DIR SCENE [CHECK...]      TAP; without CHECK all of script/SCENE.sh
+
+MPRING_ACCEPT=1 writes what the guest's tools print to expected/, for a human to read.
+"""
+import os
+import re
+import shutil
+import sys
+import time
+
+import vm
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+DEADLINE_S = 280
+MIB = 1 << 20
+UNMAP = ',discard=unmap'
+
+
+def disks():
+    small = [vm.Disk('0:%s' % place, 4 * MIB) for place in ('0:0', '3:0', '3:1', '3:5', '3:7', '8:0', '9:0', '15:0')]
+    return small + [vm.Disk('0:1:0', 16 * MIB, drive=UNMAP), vm.Disk('0:2:0', 16 * MIB),
+                    vm.Disk('0:4:0', 64 * MIB, device=',logical_block_size=4096'),
+                    vm.Disk('0:5:0', 3 << 40, drive=UNMAP), vm.Disk('0:6:0', 32 * MIB, drive=UNMAP)]
+
+
+def reset_disks():
+    return [vm.Disk(place, 16 * MIB) for place in ('0:0:0', '0:2:0', '0:2:1', '1:0:0')]
+
+
+# scene -> (disks, worker arguments by adapter, QEMU's)
+SCENES = {
+    'disks': (disks, {}, []),
+    # The threads of the second worker can be held, io_uring cannot. Two CPUs: Linux with one completes
+    # commands inside the driver's interrupt handler, and then waits for ever for the lock that this holds
+    # already if the host is being reset (scsi_dec_host_busy() below sym53c8xx_intr(), 6.1 and 6.12).
+    'resets': (reset_disks, {1: ['-aio', 'threads']}, ['-smp', '2']),
+}
+
+
+class Session:
+    """Turns what the guest reports into TAP."""
+
+    def __init__(self, guest, checks):
+        self.guest, self.checks, self.results, self.name, self.notes = guest, checks, {}, None, []
+
+    def result(self, passed):
+        nr = len(self.results) + 1
+        self.results[self.name] = passed
+        for note in self.notes:
+            print('# ' + note)
+        print('%s %d - %s' % ('ok' if passed else 'not ok', nr, self.name), flush=True)
+        self.notes = []
+
+    def compare(self, name, text):
+        path = os.path.join(HERE, 'expected', name + '.txt')
+        if os.environ.get('MPRING_ACCEPT'):
+            with open(path, 'wb') as f:
+                f.write(text)
+        with open(path, 'rb') as f:
+            expected = f.read()
+        if text == expected:
+            self.guest.port.sendall(b'0\n')
+            return
+        import difflib
+        diff = difflib.unified_diff(expected.decode().splitlines(), text.decode(errors='replace').splitlines(),
+                                    'expected/%s.txt' % name, 'guest', lineterm='', n=0)
+        self.guest.port.sendall(('1 %s\n' % '|'.join(diff)).encode())
+
+    def take(self, line, deadline):
+        """False after the last line"""
+        word, _, rest = line.partition(' ')
+        if word == 'check':
+            self.name = rest
+        elif word == 'ok' or line == 'not ok':
+            self.result(word == 'ok')
+        elif word == '#':
+            self.notes.append(rest)
+        elif word == 'host':
+            self.guest.answer(*rest.split())
+        elif word == 'text':
+            name, length = rest.split()
+            self.compare(name, self.guest.read(int(length), deadline))
+        elif word == 'dmesg':
+            self.guest.read(int(rest.split()[1]), deadline)
+        return word != 'done'
+
+    def run(self):
+        deadline = time.monotonic() + DEADLINE_S
+        try:
+            while self.take(self.guest.line(deadline), deadline):
+                pass
+        except vm.Failure as e:
+            self.notes += [str(e)] + self.guest.logs().splitlines()
+        for self.name in self.checks:
+            if self.name not in self.results:
+                self.notes.append('the guest did not report it')
+                self.result(False)
+        return all(self.results.values())
+
+
+def script_of(scene, places, wanted):
+    """the whole program of the guest, and the names of its checks"""
+    text = ''
+    for name in ('lib', scene):
+        with open(os.path.join(HERE, 'script', name + '.sh')) as f:
+            text += f.read()
+    checks = wanted or re.findall(r'^check_(\w+)\(\)', text, re.M)
+    return text + 'wait_for %s\n' % ' '.join(places) + ''.join('run %s\n' % check for check in checks), checks
+
+
+def missing(build, image):
+    for path, hint in ((build + '/remote-worker/mpring-worker', 'not built'),
+                       (build + '/proxy/qemu/mpring-pci.so', 'run proxy/qemu/get-headers.sh and configure again'),
+                       (image + '/vmlinux', 'run launcher/guest/make-image.sh'),
+                       (image + '/initrd.img', 'run launcher/guest/make-image.sh')):
+        if not os.path.exists(path):
+            return 'no %s; %s' % (path, hint)
+    return None if shutil.which('qemu-system-x86_64') else 'no qemu-system-x86_64'
+
+
+def main(argv):
+    build, image, scene = argv[1:4]
+    why = missing(build, image)
+    if why:
+        print('1..0 # SKIP %s\n# skipped: %s' % (why, why))
+        return 0
+    make_disks, workers, qemu = SCENES[scene]
+    units = make_disks()
+    script, checks = script_of(scene, [unit.place for unit in units], argv[4:])
+    print('1..%d' % len(checks), flush=True)
+    with vm.Guest(build, image, units, script, workers, qemu) as guest:
+        return 0 if Session(guest, checks).run() else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv))
