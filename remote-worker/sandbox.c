@@ -9,9 +9,6 @@
  * has its own operations, which seccomp doesn't see, so what they may do is
  * limited by the engine that set the ring up.
  *
- * The allocator would like to give memory back, and to that end opens a file of
- * /proc to read how the system overcommits. It keeps what it has instead.
- *
  * The filter is sorted by libseccomp into a binary tree: the kernel runs it at
  * each system call, and the polling core makes a few of them per command.
  */
@@ -96,7 +93,6 @@ int mp_sandbox_enter(enum mp_sandbox_stage stage)
 	scmp_filter_ctx ctx;
 	int r;
 
-	mallopt(M_TRIM_THRESHOLD, INT_MAX);
 	r = stage == MP_SANDBOX_MEET ? limit() : 0;
 	if (r < 0)
 		return mp_err_trace(r);
