@@ -28,6 +28,7 @@
 #define N_BLOCKS   24u
 #define MAX_BLOCKS 8u
 #define N_STEPS    20000u
+#define N_TASKS    16u /* task 0 is for REQUEST SENSE */
 
 enum kind {
 	READ,
@@ -52,7 +53,7 @@ struct command {
 
 static struct {
 	struct fake_hba hba;
-	struct command commands[HBA_TASKS];
+	struct command commands[N_TASKS];
 	uint8_t model[N_BLOCKS * 512];
 	uint64_t seed;
 	unsigned int n_seen, n_good[N_KINDS], n_miscompares, n_errors, n_refused, n_whole,
@@ -123,16 +124,17 @@ static void good(const struct command *c)
 	x.n_good[c->kind]++;
 }
 
-/* A paused bus has no answer. */
-static unsigned int sense_now(void)
+/* Each task has an initiator of its own, or a failure would hide another's sense. */
+static unsigned int sense_now(unsigned int task)
 {
-	mp_scsi_continue(x.hba.bus);
+	mp_scsi_continue(x.hba.bus); /* a paused bus has no answer */
+	x.hba.initiator = (uint8_t)task;
 	return hba_sense(&x.hba);
 }
 
 static void bad(const struct command *c)
 {
-	unsigned int sense = sense_now();
+	unsigned int sense = sense_now((unsigned int)(c - x.commands));
 
 	if (sense == 0x0e1d00) {
 		T_OK(!is_alike(c));
@@ -164,7 +166,7 @@ static void harvest(void)
 
 static void bury(void)
 {
-	for (unsigned int i = 1; i < HBA_TASKS; i++) {
+	for (unsigned int i = 1; i < N_TASKS; i++) {
 		struct command *c = &x.commands[i];
 		const uint8_t *disk = x.hba.blk.data + (size_t)c->lba * 512;
 		uint8_t whole[MAX_BLOCKS * 512];
@@ -223,7 +225,7 @@ static size_t make_cdb(struct command *c, uint8_t cdb[16])
 
 static void start_one(void)
 {
-	unsigned int i = 1 + below(HBA_TASKS - 1);
+	unsigned int i = 1 + below(N_TASKS - 1);
 	struct command *c = &x.commands[i];
 	uint8_t cdb[16] = {0};
 	size_t len;
@@ -235,6 +237,7 @@ static void start_one(void)
 	c->n = 1 + below(MAX_BLOCKS);
 	c->lba = below(N_BLOCKS - c->n + 1);
 	len = make_cdb(c, cdb);
+	x.hba.initiator = (uint8_t)i;
 	hba_give(&x.hba, i, c->data, len);
 	hba_start_tagged(&x.hba, i, MP_SCSI_SIMPLE + below(8) / 6, cdb, c->kind >= UNMAP ? 10 : 16);
 }
@@ -242,10 +245,10 @@ static void start_one(void)
 /* Data for the initiator at once: it is a picture of this moment. */
 static void move(enum mp_scsi_dir dir)
 {
-	unsigned int first = below(HBA_TASKS);
+	unsigned int first = below(N_TASKS);
 
-	for (unsigned int n = 0; n < HBA_TASKS; n++) {
-		unsigned int i = (first + n) % HBA_TASKS;
+	for (unsigned int n = 0; n < N_TASKS; n++) {
+		unsigned int i = (first + n) % N_TASKS;
 
 		if (x.hba.tasks[i].state != MP_SCSI_XFER || x.hba.tasks[i].dir != dir ||
 		    !x.hba.slots[i].xfer_waits)
@@ -280,7 +283,7 @@ static void doom(unsigned int i)
 
 static void abort_one(void)
 {
-	unsigned int i = 1 + below(HBA_TASKS - 1);
+	unsigned int i = 1 + below(N_TASKS - 1);
 
 	mp_scsi_abort_task(x.hba.bus, i);
 	doom(i);
@@ -289,16 +292,17 @@ static void abort_one(void)
 static void reset(void)
 {
 	mp_scsi_reset(x.hba.bus, MP_SCSI_RESET_LUN, 0, 0);
-	for (unsigned int i = 1; i < HBA_TASKS; i++)
+	for (unsigned int i = 1; i < N_TASKS; i++)
 		doom(i);
-	T_EQ(sense_now() >> 8, 0x0629);
+	for (unsigned int i = 1; i < N_TASKS; i++)
+		T_EQ(sense_now(i) >> 8, 0x0629);
 }
 
 static bool somebody_can_go_on(void)
 {
 	bool any = false;
 
-	for (unsigned int i = 1; i < HBA_TASKS; i++) {
+	for (unsigned int i = 1; i < N_TASKS; i++) {
 		any = any || x.commands[i].live;
 		if (x.hba.tasks[i].state == MP_SCSI_XFER)
 			return true;
@@ -344,7 +348,7 @@ static void drain(void)
 		move(MP_SCSI_DATA_OUT);
 		settle();
 		busy = x.hba.blk.n_reqs;
-		for (unsigned int i = 1; i < HBA_TASKS; i++)
+		for (unsigned int i = 1; i < N_TASKS; i++)
 			busy += x.hba.tasks[i].state != MP_SCSI_FREE;
 	}
 }
@@ -354,6 +358,8 @@ static void test_commands_that_meet_on_the_same_blocks_agree_with_the_model(void
 	hba_init(&x.hba, N_BLOCKS * 512, 1 << 20);
 	x.hba.blk.can_discard = true;
 	x.hba.hold_xfers = true;
+	for (unsigned int i = 1; i < N_TASKS; i++)
+		sense_now(i);
 	for (unsigned int i = 0; i < N_STEPS; i++)
 		step();
 	drain();
