@@ -356,6 +356,7 @@ static void put_header(const struct mp_scsi_lun *lun, bool is_long, unsigned int
 		out[4] = desc_len == LONG_BLOCK_DESC_BYTES ? 0x01 : 0; /* LONGLBA */
 		mp_put_be16(out + 6, (uint16_t)desc_len);
 	} else {
+		mp_assert(len <= 256); /* all pages fit the short form */
 		out[0] = (uint8_t)(len - 1);
 		out[2] = device_specific(lun);
 		out[3] = (uint8_t)desc_len;

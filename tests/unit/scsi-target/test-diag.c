@@ -54,7 +54,7 @@ static void test_default_test_reads_and_passes(void)
 	T_EQ(RUN(0, 0x1d, 0x04, 0, 0, 0, 0), MP_SCSI_GOOD);
 	T_EQ(h.blk.n_op[MP_BLK_READ], 3);
 	fetch_result();
-	T_EQ(data[8], 0); /* it isn't logged */
+	T_EQ(mp_get_be64(data + 12), 0); /* it isn't logged */
 	hba_fini(&h);
 }
 
@@ -71,6 +71,7 @@ static void test_short_and_extended_tests_are_logged_latest_first(void)
 	T_EQ(data[28], 0xc0);
 	T_EQ(data[48], 0xa0);
 	T_EQ(data[68], 0x00);
+	T_EQ(mp_get_be64(data + 72), 0);
 	hba_fini(&h);
 }
 
@@ -101,11 +102,23 @@ static void test_log_keeps_the_latest_twenty(void)
 {
 	setup();
 	T_EQ(RUN(0, 0x1d, 0xa0, 0, 0, 0, 0), MP_SCSI_GOOD);
-	for (int i = 0; i < 20; i++)
+	for (int i = 0; i < 19; i++)
 		T_EQ(RUN(0, 0x1d, 0x20, 0, 0, 0, 0), MP_SCSI_GOOD);
+	fetch_result();
+	T_EQ(data[8 + 19 * 20], 0xa0);
+	T_EQ(RUN(0, 0x1d, 0x20, 0, 0, 0, 0), MP_SCSI_GOOD);
 	fetch_result();
 	T_EQ(data[8], 0x20);
 	T_EQ(data[8 + 19 * 20], 0x20);
+	hba_fini(&h);
+}
+
+static void test_stopped_unit_has_nothing_to_test(void)
+{
+	setup();
+	T_EQ(RUN(0, 0x1b, 0, 0, 0, 0, 0), MP_SCSI_GOOD);
+	T_EQ(RUN(0, 0x1d, 0xa0, 0, 0, 0, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), 0x020402);
 	hba_fini(&h);
 }
 
@@ -183,11 +196,16 @@ static void test_addresses_that_arent_are_refused(void)
 	T_EQ(pointer(), 6);
 	T_EQ(translate(5, 3, 63), MP_SCSI_CHECK_CONDITION);
 	T_EQ(pointer(), 6);
+	T_EQ(translate(5, 3, 16ull << 32), MP_SCSI_CHECK_CONDITION);
+	T_EQ(pointer(), 6);
 	T_EQ(translate(1, 3, 0), MP_SCSI_CHECK_CONDITION);
 	T_EQ(pointer(), 4);
 	T_EQ(translate(3, 6, 0), MP_SCSI_CHECK_CONDITION);
 	T_EQ(pointer(), 5);
 	translate(3, 5, 0);
+	data[3] = 10;
+	T_EQ(RUN(13, 0x1d, 0x10, 0, 0, 14, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), 0x0b4b00);
 	data[3] = 9;
 	T_EQ(RUN(14, 0x1d, 0x10, 0, 0, 14, 0), MP_SCSI_CHECK_CONDITION);
 	T_EQ(hba_sense(&h), 0x051a00);
@@ -233,6 +251,8 @@ static void test_combined_mode_has_a_header_of_four_bytes(void)
 	T_EQ(data[4], 4);
 	T_EQ(RUN(4, 0x3c, 3, 0, 0, 0, 0, 0, 0, 4, 0), MP_SCSI_GOOD);
 	T_EQ(mp_get_be32(data), 2048);
+	T_EQ(RUN(4, 0x3c, 3, 1, 0, 0, 0, 0, 0, 4, 0), MP_SCSI_GOOD);
+	T_EQ(mp_get_be32(data), 0); /* no such buffer */
 	T_EQ(RUN(3, 0x3b, 0, 0, 0, 0, 0, 0, 0, 3, 0), MP_SCSI_CHECK_CONDITION);
 	T_EQ(hba_sense(&h), 0x051a00);
 	hba_fini(&h);
@@ -275,6 +295,8 @@ T_MAIN(T_TEST(test_default_test_reads_and_passes),
        T_TEST(test_short_and_extended_tests_are_logged_latest_first),
        T_TEST(test_failed_foreground_test_is_a_hardware_error),
        T_TEST(test_failed_background_test_is_only_logged), T_TEST(test_log_keeps_the_latest_twenty),
+       T_TEST(test_stopped_unit_has_nothing_to_test),
+
        T_TEST(test_what_no_self_test_is_is_refused), T_TEST(test_supported_diagnostic_pages),
        T_TEST(test_addresses_are_translated_there_and_back),
        T_TEST(test_addresses_that_arent_are_refused),

@@ -87,6 +87,9 @@ static void test_medium_counters_count_bytes_and_errors(void)
 	T_EQ(counter(0x02, 5), 512);
 	T_EQ(counter(0x02, 6), 1);
 	T_EQ(counter(0x05, 5), 2 * 512);
+	T_EQ(RUN(512, 0x2e, 0x02, 0, 0, 0, 0, 0, 0, 1, 0), MP_SCSI_GOOD);
+	T_EQ(counter(0x02, 5), 2 * 512);
+	T_EQ(counter(0x05, 5), 3 * 512);
 	T_EQ(counter(0x05, 6), 1);
 	hba_fini(&h);
 }

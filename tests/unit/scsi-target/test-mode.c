@@ -59,6 +59,10 @@ static void test_all_pages_come_in_order(void)
 static void test_geometry_page_serves_the_boot_firmware(void)
 {
 	setup();
+	T_EQ(RUN(255, 0x1a, 8, 0x03, 0, 255, 0), MP_SCSI_GOOD);
+	T_EQ(mp_get_be16(data + 14), 63);
+	T_EQ(mp_get_be16(data + 16), 512);
+	T_EQ(data[24], 0x40); /* hard sectors */
 	T_EQ(RUN(27, 0x5a, 8, 0x04, 0, 0, 0, 0, 0, 27, 0), MP_SCSI_GOOD);
 	T_EQ(h.slots[0].n_moved, 27);
 	T_EQ(mp_get_be24(data + 10), 8192 / (16 * 63));
@@ -187,6 +191,52 @@ static void test_block_descriptor_must_keep_the_block_size(void)
 	hba_fini(&h);
 }
 
+static void test_all_ones_are_any_capacity(void)
+{
+	setup();
+	memset(data, 0, sizeof(data));
+	data[3] = 8;
+	memset(data + 5, 0xff, 3);
+	data[10] = 2;
+	T_EQ(RUN(12, 0x15, 0x10, 0, 0, 12, 0), MP_SCSI_GOOD);
+	data[4] = 0xff;
+	T_EQ(RUN(12, 0x15, 0x10, 0, 0, 12, 0), MP_SCSI_GOOD);
+	data[4] = 0xfe;
+	T_EQ(RUN(12, 0x15, 0x10, 0, 0, 12, 0), MP_SCSI_CHECK_CONDITION);
+	hba_fini(&h);
+}
+
+static void test_list_that_breaks_off_changes_nothing(void)
+{
+	setup();
+	select_caching(0);
+	T_EQ(RUN(23, 0x15, 0x10, 0, 0, 24, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), 0x0b4b00);
+	T_OK(h.bus->luns->write_cache);
+	hba_fini(&h);
+}
+
+static void test_page_of_another_length_is_refused(void)
+{
+	setup();
+	select_caching(4);
+	data[5] = 17;
+	T_EQ(RUN(24, 0x15, 0x10, 0, 0, 24, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(pointer(), 5);
+	hba_fini(&h);
+}
+
+static void test_subpage_zero_is_no_subpage(void)
+{
+	setup();
+	select_caching(4);
+	data[4] |= 0x40;
+	data[5] = 0;
+	T_EQ(RUN(24, 0x15, 0x10, 0, 0, 24, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(pointer(), 4);
+	hba_fini(&h);
+}
+
 static void test_long_block_descriptor_round_trip(void)
 {
 	setup();
@@ -223,6 +273,17 @@ static void test_saved_values_outlive_a_reset_and_others_dont(void)
 	mp_scsi_reset(h.bus, MP_SCSI_RESET_POWER, 0, 0);
 	hba_sense(&h);
 	T_EQ(caching(0x00), 0);
+	hba_fini(&h);
+}
+
+static void test_empty_list_saves_what_is(void)
+{
+	setup();
+	select_caching(0);
+	T_EQ(RUN(24, 0x15, 0x10, 0, 0, 24, 0), MP_SCSI_GOOD);
+	T_EQ(caching(0xc0), 4);
+	T_EQ(RUN(0, 0x15, 0x11, 0, 0, 0, 0), MP_SCSI_GOOD);
+	T_EQ(caching(0xc0), 0);
 	hba_fini(&h);
 }
 
@@ -304,6 +365,7 @@ static void test_control_page_sets_what_the_task_set_obeys(void)
 	T_EQ(h.bus->luns->control.qam, 0);
 	T_EQ(h.bus->luns->control.qerr, 3);
 	T_OK(h.bus->luns->control.swp && h.bus->luns->control.tas);
+	T_OK(h.bus->luns->control.d_sense && !h.bus->luns->control.gltsd);
 	fetch(0x0a);
 	T_EQ(data[2], 0x90); /* write protected */
 	mp_scsi_reset(h.bus, MP_SCSI_RESET_BUS, 0, 0);
@@ -320,7 +382,11 @@ static void test_impossible_values_of_the_control_page_are_refused(void)
 	T_EQ(put_back(16), MP_SCSI_CHECK_CONDITION);
 	T_EQ(pointer(), 6);
 	fetch(0x0a);
-	data[7] = 0x14;
+	data[7] = 0x14; /* QERR 2 */
+	T_EQ(put_back(16), MP_SCSI_CHECK_CONDITION);
+	T_EQ(pointer(), 7);
+	fetch(0x0a);
+	data[7] = 0x20; /* QAM 2 */
 	T_EQ(put_back(16), MP_SCSI_CHECK_CONDITION);
 	T_EQ(pointer(), 7);
 	hba_fini(&h);
@@ -378,6 +444,33 @@ static void test_ordered_failure_is_told_in_place_of_good_once(void)
 	hba_fini(&h);
 }
 
+static void test_ordered_failure_is_not_told_again_by_another_page(void)
+{
+	setup();
+	set_exception(0x04, 2);
+	T_EQ(hba_sense(&h), 0x065dff);
+	select_caching(0);
+	T_EQ(RUN(24, 0x15, 0x10, 0, 0, 24, 0), MP_SCSI_GOOD);
+	T_EQ(hba_sense(&h), 0);
+	hba_fini(&h);
+}
+
+static void test_order_taken_back_is_told_to_nobody(void)
+{
+	setup();
+	fetch(0x1c);
+	data[6] = 0x04;
+	data[7] = 5;
+	T_EQ(put_back(16), MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), 0x005dff);
+	set_exception(0x00, 5);
+	h.initiator = 6;
+	hba_sense(&h); /* power on */
+	hba_sense(&h); /* mode parameters */
+	T_EQ(RUN(0, 0x00, 0, 0, 0, 0, 0), MP_SCSI_GOOD);
+	hba_fini(&h);
+}
+
 static void test_recovered_error_needs_per_when_told_conditionally(void)
 {
 	setup();
@@ -401,6 +494,10 @@ static void test_failure_that_is_disabled_cant_be_ordered(void)
 	data[7] = 1;
 	T_EQ(put_back(16), MP_SCSI_CHECK_CONDITION);
 	T_EQ(pointer(), 7);
+	fetch(0x1c);
+	data[7] = 7;
+	T_EQ(put_back(16), MP_SCSI_CHECK_CONDITION);
+	T_EQ(pointer(), 7);
 	hba_fini(&h);
 }
 
@@ -413,6 +510,11 @@ T_MAIN(T_TEST(test_caching_page_with_block_descriptor),
        T_TEST(test_any_other_change_is_refused_with_its_byte),
        T_TEST(test_a_bad_page_behind_a_good_one_changes_nothing),
        T_TEST(test_cut_lists_are_refused), T_TEST(test_block_descriptor_must_keep_the_block_size),
+       T_TEST(test_all_ones_are_any_capacity), T_TEST(test_list_that_breaks_off_changes_nothing),
+       T_TEST(test_page_of_another_length_is_refused), T_TEST(test_subpage_zero_is_no_subpage),
+       T_TEST(test_empty_list_saves_what_is),
+       T_TEST(test_ordered_failure_is_not_told_again_by_another_page),
+       T_TEST(test_order_taken_back_is_told_to_nobody),
        T_TEST(test_long_block_descriptor_round_trip),
        T_TEST(test_saved_values_outlive_a_reset_and_others_dont),
        T_TEST(test_only_a_change_is_told_to_the_other_initiators),
