@@ -17,11 +17,11 @@ entries() { # file, macro: its arguments, a line an entry
 		sed -E "s/^$2\(//; s/, +/,/g; s/\"//g"
 }
 units() { sed 's/DISK/disk/; s/CDROM/cd/; s/ANY/all/'; }
-# "CODE|NAME|UNITS" from "0xCODE,0xSUB,...": a subcode that is NONE or 0 isn't shown.
-keys() { # fields of units and name
-	awk -F, -v u="$1" -v n="$2" '{
+# "CODE|NAME|UNITS" from "0xCODE,0xSUB,...". A page has a subpage 0, which isn't shown.
+keys() { # fields of units and name, subcode that isn't shown
+	awk -F, -v u="$1" -v n="$2" -v none="$3" '{
 		code = toupper(substr($1, 3))
-		if ($2 ~ /^0x/ && ($2 != "0x00" || SHOW_ZERO))
+		if ($2 ~ /^0x/ && $2 != none)
 			code = code "/" toupper(substr($2, 3))
 		print code "|" $n (u ? "|" $u : "")
 	}'
@@ -43,13 +43,13 @@ missing() { # "CODE|...|TESTS" rows: tests that aren't there, codes that none of
 }
 echo "1..7"
 none "every command" < <(differ "$(command_rows | awk -F'|' '{ print $1 "|" $2 "|" $3 }')" \
-	"$(entries commands.def CMD | keys 4 7 | units)")
+	"$(entries commands.def CMD | keys 4 7 NONE | units)")
 none "every VPD page" < <(differ "$(rows 'Vital product data' | awk -F'|' '{ print $1 "|" $2 "|" $3 }')" \
-	"$(entries vpd_pages.def VPD_PAGE | keys 2 4 | units)")
+	"$(entries vpd_pages.def VPD_PAGE | keys 2 4 0x00 | units)")
 none "every mode page" < <(differ "$(rows 'Mode pages' | awk -F'|' '{ print $1 "|" $2 "|" $3 }')" \
-	"$(entries mode_pages.def MODE_PAGE | keys 4 6 | units)")
+	"$(entries mode_pages.def MODE_PAGE | keys 4 6 0x00 | units)")
 none "every log page" < <(differ "$(rows 'Log pages' | awk -F'|' '{ print $1 "|" $2 }')" \
-	"$(entries log_pages.def LOG_PAGE | keys 0 5)")
+	"$(entries log_pages.def LOG_PAGE | keys 0 5 0x00)")
 none "what is called refused is in no table" < <(refused_codes | sed 's|/.*||; s/^/0x/' | sort -u | while read -r code; do
 	case $code in 0x9E | 0x9F | 0xA3 | 0xA4) continue ;; esac # commands by service action, others of which are there
 	grep -qi "^CMD($code," scsi-target/commands.def && echo "$code is in commands.def"
