@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Any commands of two initiators, any data, in any order with completions,
- * failures, aborts and resets; to two disks, of which one stops the bus at an
+ * failures, aborts, resets and task management; to two disks, of which one stops the bus at an
  * error, and to a CD-ROM whose operator changes the disc. The input is a list
  * of steps: one byte that says what, then what it needs. The media behind the
  * targets assert that no request leaves them; in the end every task that wasn't
@@ -137,7 +137,10 @@ static void operate(struct world *w, unsigned int what)
 		mp_scsi_continue(bus);
 		break;
 	case 2:
-		mp_scsi_pause(bus);
+		if (what / 8 == 0)
+			mp_scsi_pause(bus);
+		else
+			mp_scsi_manage(bus, what / 8 - 1, w->h.initiator, 0, 0);
 		break;
 	case 3:
 		mp_scsi_cd_change(bus, CD_TARGET, 0, &w->disc[what / 8 % N_DISCS]);
