@@ -592,6 +592,7 @@ static void test_what_only_looks_is_let_through_by_every_type(void)
 	T_EQ(RUN(C, 8, 0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0), MP_SCSI_GOOD);
 	T_EQ(RUN(C, 32, 0x9e, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0), MP_SCSI_GOOD);
 	T_EQ(RUN(C, 16, 0xa0, 0, 0, 0, 0, 0, 0, 0, 0, 16, 0, 0), MP_SCSI_GOOD);
+	T_EQ(RUN(C, 64, 0x4d, 0, 0x40, 0, 0, 0, 0, 0, 64, 0), MP_SCSI_GOOD); /* log */
 	T_EQ(RUN(C, 0, 0x1b, 0, 0, 0, 1, 0), MP_SCSI_GOOD); /* start */
 	T_EQ(RUN(C, 0, 0x1e, 0, 0, 0, 0, 0), MP_SCSI_GOOD); /* allow removal */
 	T_EQ(pr_in(0), MP_SCSI_GOOD);
