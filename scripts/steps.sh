@@ -86,6 +86,11 @@ make_guest_image() { # [which kernel]
 	fi
 }
 
+# Without it one test is skipped, which says so.
+make_uefi_driver() {
+	"$root/tests/boot/get-uefi-driver.sh" 2>&1 | tee -a "$log" || say "  UEFI's driver could not be made"
+}
+
 # The plugin is configured in only once the headers are there.
 configure() { # build folder, meson options...
 	local dir=$1

@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""SeaBIOS, a driver that none of us wrote, boots from the remote disk.
+"""SeaBIOS and UEFI, two drivers that none of us wrote, boot from the remote disk or CD.
 
-Usage: boot-test.py QEMU WORKER PLUGIN BOOT_IMAGE
-Prints TAP. Each guest runs a quarter of a second under TCG; a guest that
-hangs is ended after DEADLINE_S and is a failure.
+Usage: boot-test.py QEMU WORKER PLUGIN BOOT_IMAGE CD_IMAGE UEFI_PROGRAM UEFI_DRIVER
+Prints TAP. SeaBIOS runs a quarter of a second under TCG, UEFI four seconds; a
+guest that hangs is ended after DEADLINE_S and is a failure.
 """
 import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -17,8 +18,11 @@ import tempfile
 DEADLINE_S = 60
 DISK_BYTES = 4 << 20
 SECTOR = 512
-# What boot.S prints when everything holds; see the head of that file.
+# What boot.S prints when everything holds; see the head of that file. So cd.S, and uefi.c.
 EXPECTED = b"boot;ABwr;end"
+CD_EXPECTED = b"cd;vdx;end"
+UEFI_EXPECTED = b"uefi;drwfve;end"
+OVMF = "/usr/share/OVMF/OVMF_CODE_4M.fd"
 
 
 class Failure(Exception):
@@ -29,17 +33,37 @@ class Skip(Exception):
     pass
 
 
+def run_tool(*argv):
+    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if done.returncode != 0:
+        raise Failure(f"{' '.join(argv)}: {done.stdout.decode(errors='replace')}")
+
+
+def need(tool, package):
+    if not shutil.which(tool):
+        raise Skip(f"no {tool}; install {package}")
+
+
 class Vm:
     """One guest with one remote disk; everything it leaves is in a temporary folder."""
 
-    def __init__(self, accel="tcg", device="", worker=(), image=None):
+    unit, memory, firmware = "scsi-hd", "64M", ()
+
+    def __init__(self, accel="tcg", device="", worker=()):
         self.dir = tempfile.mkdtemp(prefix="mpring-boot.")
         self.disk = os.path.join(self.dir, "disk.img")
-        shutil.copyfile(image or BOOT_IMAGE, self.disk)
-        os.truncate(self.disk, DISK_BYTES)
         self.accel, self.device, self.worker_args = accel, device, list(worker)
 
+    def make_disk(self):
+        shutil.copyfile(BOOT_IMAGE, self.disk)
+        os.truncate(self.disk, DISK_BYTES)
+
     def __enter__(self):
+        try:
+            self.make_disk()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):
@@ -48,21 +72,21 @@ class Vm:
     def start_worker(self, sock):
         argv = [WORKER, "-machine", "x-remote", "-device", "lsi53c895a,id=lsi0",
                 "-drive", f"id=d0,file={self.disk},format=raw",
-                "-device", "scsi-hd,drive=d0,bus=lsi0.0,scsi-id=0",
+                "-device", f"{self.unit},drive=d0,bus=lsi0.0,scsi-id=0",
                 "-object", f"x-remote-object,id=o0,devid=lsi0,fd={sock.fileno()}"]
         return subprocess.Popen(argv + self.worker_args, pass_fds=[sock.fileno()],
                                 stderr=open(os.path.join(self.dir, "worker.log"), "wb"))
 
     def start_qemu(self, sock):
-        argv = [QEMU, "-machine", f"pc,accel={self.accel},memory-backend=mem", "-m", "64",
-                "-object", "memory-backend-memfd,id=mem,size=64M,share=on",
+        argv = [QEMU, "-machine", f"pc,accel={self.accel},memory-backend=mem", "-m", self.memory,
+                "-object", f"memory-backend-memfd,id=mem,size={self.memory},share=on",
                 "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
                 "-chardev", f"file,id=e9,path={self.dir}/e9.log",
                 "-device", "isa-debugcon,iobase=0xe9,chardev=e9",
                 "-device", "isa-debug-exit,iobase=0xf4,iosize=1",
                 "-plugin", PLUGIN,
                 "-device", f"mpring-pci,id=lsi0,fd={sock.fileno()}{self.device}"]
-        return subprocess.Popen(argv, pass_fds=[sock.fileno()],
+        return subprocess.Popen(argv + list(self.firmware), pass_fds=[sock.fileno()],
                                 stderr=open(os.path.join(self.dir, "qemu.log"), "wb"))
 
     def run(self):
@@ -95,6 +119,49 @@ class Vm:
                        for n in ("e9.log", "qemu.log", "worker.log")
                        if os.path.exists(os.path.join(self.dir, n)))
         raise Failure(why + logs)
+
+
+class CdVm(Vm):
+    """The disc has a boot program by El Torito, without emulation of a disk, and one file."""
+
+    unit = "scsi-cd"
+
+    def make_disk(self):
+        need("genisoimage", "genisoimage")
+        tree = os.path.join(self.dir, "tree")
+        os.mkdir(tree)
+        shutil.copyfile(CD_IMAGE, os.path.join(tree, "boot.img"))
+        run_tool("genisoimage", "-quiet", "-o", self.disk, "-b", "boot.img", "-c", "boot.cat", "-no-emul-boot",
+                 "-boot-load-size", "4", tree)
+
+
+class UefiVm(Vm):
+    """Stock OVMF, with UEFI's driver of our chip as the device's option ROM; a FAT disk with uefi.c's program."""
+
+    memory = "256M"
+    firmware = ("-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={OVMF}")
+
+    def make_disk(self):
+        need("mformat", "mtools")
+        for path, hint in ((OVMF, "install ovmf"), (UEFI_DRIVER, "run tests/boot/get-uefi-driver.sh")):
+            if not os.path.exists(path):
+                raise Skip(f"no {path}; {hint}")
+        self.device = f",romfile={UEFI_DRIVER}"
+        with open(self.disk, "wb") as f:
+            f.truncate(2 * DISK_BYTES)
+        run_tool("mformat", "-i", self.disk, "-h", "16", "-t", "32", "-s", "32", "::")
+        run_tool("mmd", "-i", self.disk, "::/EFI", "::/EFI/BOOT")
+        run_tool("mcopy", "-i", self.disk, UEFI_PROGRAM, "::/EFI/BOOT/BOOTX64.EFI")
+        with open(self.disk, "r+b") as f:  # free space of the file system, far behind its only file
+            f.seek(UEFI_PATTERN_LBA * SECTOR)
+            f.write(uefi_pattern())
+
+
+UEFI_PATTERN_LBA = 4096
+
+
+def uefi_pattern():
+    return b"".join(struct.pack("<I", i ^ 0x5eed5eed) for i in range(32768))
 
 
 def expect(vm, want):
@@ -150,9 +217,27 @@ def boots_under_kvm():
         expect(vm, EXPECTED)
 
 
+def seabios_boots_from_cd():
+    """CD_EXPECTED ends in a refused write: the disc is as it was."""
+    with CdVm() as vm:
+        before = vm.read("disk.img")
+        expect(vm, CD_EXPECTED)
+        if vm.read("disk.img") != before:
+            raise Failure("the disc was written")
+
+
+def uefi_boots_reads_and_writes():
+    with UefiVm() as vm:
+        expect(vm, UEFI_EXPECTED)
+        start = UEFI_PATTERN_LBA * SECTOR + len(uefi_pattern())
+        if vm.read("disk.img")[start:start + len(uefi_pattern())] != uefi_pattern():
+            raise Failure("the disk has not what the program wrote")
+
+
 TESTS = [seabios_boots_reads_and_writes, code_loaded_twice_to_one_address_runs_what_was_loaded,
          without_dma_reports_old_code_runs, boots_with_a_worker_that_always_sleeps,
-         boots_with_a_worker_that_never_sleeps, boots_without_io_uring, boots_under_kvm]
+         boots_with_a_worker_that_never_sleeps, boots_without_io_uring, boots_under_kvm,
+         seabios_boots_from_cd, uefi_boots_reads_and_writes]
 
 
 def main():
@@ -173,7 +258,7 @@ def main():
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 5:
+    if len(sys.argv) != 8:
         sys.exit(__doc__)
-    QEMU, WORKER, PLUGIN, BOOT_IMAGE = sys.argv[1:]
+    QEMU, WORKER, PLUGIN, BOOT_IMAGE, CD_IMAGE, UEFI_PROGRAM, UEFI_DRIVER = sys.argv[1:]
     sys.exit(main())
