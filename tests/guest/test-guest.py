@@ -15,6 +15,7 @@ import re
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -308,6 +309,119 @@ def case_run_starts_a_guest_of_the_user():
             run.check_nothing_left()
 
 
+class Qmp:
+    def __init__(self, run, path):
+        deadline = time.monotonic() + 60
+        while not os.path.exists(path):
+            assert time.monotonic() < deadline and run.read(0.05), run.text
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(30)
+        self.sock.connect(path)
+        self.lines = self.sock.makefile('rw')
+        self.lines.readline()
+        self.run('qmp_capabilities')
+
+    def run(self, command):
+        self.lines.write(json.dumps({'execute': command}) + '\n')
+        self.lines.flush()
+        while True:
+            answer = json.loads(self.lines.readline())
+            if 'event' not in answer:
+                return answer['return']
+
+    def close(self):
+        self.lines.close()
+        self.sock.close()
+
+
+STOP_JOB = """[global]
+ioengine=libaio
+direct=1
+iodepth=16
+verify=crc32c
+verify_fatal=1
+do_verify=1
+filename=/dev/mpring/lsi0
+[verify]
+rw=randwrite
+bsrange=512-64k
+size=16M
+loops=%d
+"""
+
+
+def under_load(folder, disk, loops, disturb):
+    """A guest of the user runs fio; disturb(qmp) again and again while it does."""
+    with open(os.path.join(folder, 'plan'), 'w') as f:
+        f.write('disk lsi0 02.0\nround job0\n')
+    with open(os.path.join(folder, 'job0'), 'w') as f:
+        f.write(STOP_JOB % loops)
+    path = os.path.join(folder, 'qmp')
+    with Launcher('run', '--disk', disk, '--', '-m', '512M', '-nodefaults', '-display', 'none', '-serial', 'stdio',
+                  '-no-reboot', '-kernel', GUEST + '/vmlinux', '-initrd', GUEST + '/initrd.img',
+                  '-append', 'console=ttyS0 quiet loglevel=5 panic=-1', '-qmp', 'unix:%s,server=on,wait=off' % path,
+                  '-fw_cfg', 'name=opt/mpring/plan,file=%s/plan' % folder,
+                  '-fw_cfg', 'name=opt/mpring/job0,file=%s/job0' % folder) as run:
+        qmp = Qmp(run, path)
+        run.wait_for('begin 0')
+        while 'end 0' not in run.text and run.read(0.1):
+            disturb(qmp)
+        qmp.close()
+        assert run.wait(120) == 0, run.text[-3000:]
+        assert re.search(r'end 0 0 ', run.text), run.text[-3000:]
+        assert re.findall(r'"error"\s*:\s*(\d+)', run.text) == ['0'], run.text[-3000:]
+        run.check_nothing_left()
+        return run.text
+
+
+def case_stopped_guest_leaves_its_disk_alone():
+    with tempfile.TemporaryDirectory() as folder:
+        disk = os.path.join(folder, 'disk')
+        with open(disk, 'wb') as f:
+            f.truncate(32 << 20)
+        stops = []
+
+        def disturb(qmp):
+            qmp.run('stop')
+            before = os.stat(disk).st_mtime_ns
+            time.sleep(0.2)
+            stops.append(os.stat(disk).st_mtime_ns == before)
+            qmp.run('cont')
+
+        under_load(folder, disk, 2, disturb)
+        assert len(stops) > 5 and all(stops), stops
+
+
+def case_full_disk_stops_the_guest_until_there_is_room():
+    with tempfile.TemporaryDirectory() as folder:
+        small = os.path.join(folder, 'small')
+        os.mkdir(small)
+        if os.geteuid() != 0 or subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=6m', 'tmpfs', small]).returncode:
+            raise Skip('only root mounts a tmpfs')
+        disk = os.path.join(small, 'disk')
+        sizes = [6]
+
+        def disturb(qmp):
+            if qmp.run('query-status')['status'] != 'io-error':
+                return
+            sizes.append(sizes[-1] + 6)
+            subprocess.run(['mount', '-o', 'remount,size=%dm' % sizes[-1], small], check=True)
+            qmp.run('cont')
+
+        try:
+            with open(disk, 'wb') as f:
+                f.truncate(32 << 20)
+            text = under_load(folder, disk, 1, disturb)
+            assert len(sizes) >= 3, sizes
+            assert 'No space left on device; the machine is stopped' in text, text[-3000:]
+        finally:
+            # io_uring lets go of its files some time after its process has ended.
+            for _ in range(100):
+                if subprocess.run(['umount', '-q', small], stderr=subprocess.DEVNULL).returncode == 0:
+                    break
+                time.sleep(0.1)
+
+
 def case_json_that_cannot_be_written_ends_at_once():
     with perf('--json', '/proc/none/out.json') as run:
         assert run.wait(20) == 1, run.text
@@ -350,6 +464,8 @@ def run_case(nr, name, case):
     try:
         case()
         print('ok %d - %s' % (nr, name), flush=True)
+    except Skip as why:
+        print('ok %d - %s # SKIP %s' % (nr, name, why), flush=True)
     except Exception:
         for line in traceback.format_exc().splitlines():
             print('# ' + line)
