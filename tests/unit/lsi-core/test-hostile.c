@@ -302,6 +302,37 @@ static void test_memory_move_through_the_end_of_own_ram_goes_on_behind_it(void)
 	fake_bus_destroy(b);
 }
 
+/* INQUIRY without disconnection, its data to @addr; returns SIST0 << 8 | DSTAT's events. */
+static unsigned int read_data_to(struct fake_bus *b, uint32_t addr)
+{
+	b->prompt = true;
+	b->dir = MP_LSI_DATA_IN;
+	b->xfer_len = 16;
+	b->mem[DATA] = 0x80;
+	FAKE_PROG(b, PROG, 0x41000000, 0, 0x0e000001, DATA, 0x0a000006, DATA + 8, 0x09000010, addr,
+		  STOP(1));
+	fake_go(b, PROG);
+	return (unsigned int)fake_rd8(b, R(SIST0)) << 8 | (fake_rd8(b, R(DSTAT)) & DSTAT_EVENTS);
+}
+
+static void test_data_may_go_into_own_ram(void)
+{
+	struct fake_bus *b = fake_bus_create();
+
+	T_EQ(read_data_to(b, FAKE_RAM + 0x100), DSTAT_SIR);
+	T_EQ(mp_lsi_ram_read(&b->chip, 0x105, 1), fake_pattern(0, 5));
+	fake_bus_destroy(b);
+}
+
+static void test_data_into_own_registers_is_a_bus_fault(void)
+{
+	struct fake_bus *b = fake_bus_create();
+
+	T_EQ(read_data_to(b, FAKE_REGS + R(SCRATCHC)), DSTAT_BF);
+	T_EQ(fake_rd32(b, R(SCRATCHC)), 0);
+	fake_bus_destroy(b);
+}
+
 static void test_dsp_wraps_at_four_gigabytes(void)
 {
 	struct fake_bus *b = fake_bus_create();
@@ -383,6 +414,7 @@ T_MAIN(T_TEST(test_memory_move_that_aborts_and_restarts_itself_just_stops),
        T_TEST(test_memory_move_past_the_end_keeps_what_fitted),
        T_TEST(test_memory_move_runs_from_memory_into_own_registers),
        T_TEST(test_memory_move_through_the_end_of_own_ram_goes_on_behind_it),
+       T_TEST(test_data_may_go_into_own_ram), T_TEST(test_data_into_own_registers_is_a_bus_fault),
        T_TEST(test_dsp_wraps_at_four_gigabytes), T_TEST(test_two_chips_share_nothing),
        T_TEST(test_new_dsp_of_a_parked_engine_runs_on_to_its_end),
        T_TEST(test_doorbell_in_front_of_a_new_dsp_does_not_revive_the_old_wait))
