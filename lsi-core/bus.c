@@ -38,6 +38,12 @@
  * a fatal interrupt such firmware starts anew with nothing reset: a connection
  * made by SELECT is stale when the CPU has written DSP since, and a SELECT
  * drops it, task and all.
+ *
+ * What the target does about trouble on the cable, of which only the bad parity
+ * that software can make is left: in MSG OUT it stays there for all of it
+ * again, RETRIES times, and then goes away; a CDB or data ends the command with
+ * a status of its own (mp_lsi_task_fail). An odd end of wide DATA IN is told by
+ * IGNORE WIDE RESIDUE, ahead of all other messages.
  */
 #include "lsi-core/state.h"
 
@@ -247,8 +253,8 @@ bool mp_lsi_bus_is_ours(struct mp_lsi *c)
 }
 
 /*
- * Arbitration mode 0 ends here too: who has won, selects with SOCL, by hand, and
- * that is not for us. A driver that needs the full sequence gets all of it.
+ * Full arbitration and selection, over when the write is. Simple arbitration has
+ * no effect: its winner would go on by hand, with SOCL, which reaches no target.
  */
 void mp_lsi_bus_start(struct mp_lsi *c)
 {
