@@ -140,9 +140,10 @@ int main(int argc, char **argv)
 	struct bench benches[N_JOBS];
 	char name[64];
 	bool failed = false;
+	struct pin pin;
 	int r;
 
-	r = program_begin("bench_bell", &argc, argv);
+	r = program_begin("bench_bell", &argc, argv, &pin);
 	if (r != 0)
 		return r;
 	for (size_t i = 0; i < N_JOBS; i++) {

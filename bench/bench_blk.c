@@ -143,9 +143,10 @@ int main(int argc, char **argv)
 	struct bench benches[N_JOBS];
 	char name[64];
 	bool failed = false;
+	struct pin pin;
 	int r;
 
-	r = program_begin("bench_blk", &argc, argv);
+	r = program_begin("bench_blk", &argc, argv, &pin);
 	if (r != 0)
 		return r;
 	for (size_t i = 0; i < N_JOBS; i++) {

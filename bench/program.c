@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "bench/pin.h"
 #include "bench/shim/gbench.h"
 
 static void take_smoke(int argc, char **argv, char *instant)
@@ -14,10 +13,9 @@ static void take_smoke(int argc, char **argv, char *instant)
 			argv[i] = instant;
 }
 
-int program_begin(const char *name, int *argc, char **argv)
+int program_begin(const char *name, int *argc, char **argv, struct pin *ret_pin)
 {
 	char instant[] = "--benchmark_min_time=0.001";
-	struct pin pin;
 	int r;
 
 	take_smoke(*argc, argv, instant);
@@ -25,14 +23,14 @@ int program_begin(const char *name, int *argc, char **argv)
 		fprintf(stderr, "%s: takes --smoke and google-benchmark's flags (--help)\n", name);
 		return 2;
 	}
-	r = pin_choose(&pin);
+	r = pin_choose(ret_pin);
 	if (r == 0)
-		r = pin_self(pin.cpu[0]);
+		r = pin_self(ret_pin->cpu[0]);
 	if (r < 0) {
 		fprintf(stderr, "%s: can't choose a core: %s\n", name, strerror(-r));
 		return 1;
 	}
-	gb_context("cores", pin.text);
+	gb_context("cores", ret_pin->text);
 	return 0;
 }
 
