@@ -54,9 +54,9 @@ static unsigned int put_identification(const struct mp_scsi_lun *lun, uint8_t *o
 
 static unsigned int put_extended(const struct mp_scsi_lun *lun, uint8_t *out)
 {
-	(void)lun;
 	out[1] = 0x07; /* HEADSUP, ORDSUP, SIMPSUP */
-	out[2] = 0x01; /* V_SUP: a cache that power takes with it */
+	if (lun->type == MP_SCSI_DISK)
+		out[2] = 0x01; /* V_SUP: a cache that power takes with it */
 	mp_put_be16(out + 6, 1); /* minutes that the extended self-test takes */
 	return 60;
 }

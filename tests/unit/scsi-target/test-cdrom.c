@@ -90,6 +90,16 @@ static void test_pages_about_disks_are_not_offered(void)
 	teardown();
 }
 
+static void test_drive_has_no_cache_to_lose(void)
+{
+	uint8_t data[64];
+
+	setup(DISC_BYTES);
+	T_EQ(RUN(data, 64, 0x12, 1, 0x86, 0, 64, 0), MP_SCSI_GOOD);
+	T_EQ(data[6], 0);
+	teardown();
+}
+
 static void test_odd_bytes_behind_the_last_block_are_not_shown(void)
 {
 	setup(DISC_BYTES + 1536);
@@ -421,6 +431,7 @@ static void test_nothing_is_written(void)
 }
 
 T_MAIN(T_TEST(test_inquiry_tells_a_removable_cdrom), T_TEST(test_pages_about_disks_are_not_offered),
+       T_TEST(test_drive_has_no_cache_to_lose),
        T_TEST(test_odd_bytes_behind_the_last_block_are_not_shown),
        T_TEST(test_disc_without_a_whole_block_is_refused),
        T_TEST(test_functions_of_the_drive_want_a_drive),
