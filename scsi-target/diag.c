@@ -89,14 +89,21 @@ static void test_next(struct mp_scsi_side *s)
 	mp_task_io(s, MP_BLK_READ, 0, 1, test_next);
 }
 
-/* Without a medium, or while it stands still, there is nothing to read. */
+static bool is_test(const struct mp_scsi_lun *lun, unsigned int code)
+{
+	if (lun->type != MP_SCSI_DISK)
+		return code == TEST_DEFAULT;
+	return code != TEST_ABORT && code != 3 && code != 7;
+}
+
+/* A disc can go at any time, and a disk that stands still isn't read: both just pass. */
 static void run_test(struct mp_scsi_side *s)
 {
 	unsigned int code = test_code(s);
 
-	if (code == TEST_ABORT || code == 3 || code == 7)
+	if (!is_test(s->lun, code))
 		mp_task_bad_field(s, 1, 7);
-	else if (code == TEST_DEFAULT && (!s->lun->blk || s->lun->stopped))
+	else if (code == TEST_DEFAULT && (s->lun->type != MP_SCSI_DISK || s->lun->stopped))
 		mp_task_good(s);
 	else if (s->lun->stopped)
 		mp_task_fail(s, mp_sense_stopped);

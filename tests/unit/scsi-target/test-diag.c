@@ -58,6 +58,21 @@ static void test_default_test_reads_and_passes(void)
 	hba_fini(&h);
 }
 
+/* Used to end the worker: there was nothing to read from. */
+static void test_drive_without_a_disc_passes(void)
+{
+	struct mp_scsi_cd_cfg cd = {.target = 3};
+
+	setup();
+	T_EQ(mp_scsi_cd_add(h.bus, &cd), 0);
+	h.tasks[0].target = 3;
+	hba_sense(&h);
+	T_EQ(RUN(0, 0x1d, 0x04, 0, 0, 0, 0), MP_SCSI_GOOD);
+	T_EQ(RUN(0, 0x1d, 0xa0, 0, 0, 0, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(pointer(), 1);
+	hba_fini(&h);
+}
+
 static void test_short_and_extended_tests_are_logged_latest_first(void)
 {
 	setup();
@@ -291,7 +306,7 @@ static void test_microcode_is_refused(void)
 	hba_fini(&h);
 }
 
-T_MAIN(T_TEST(test_default_test_reads_and_passes),
+T_MAIN(T_TEST(test_default_test_reads_and_passes), T_TEST(test_drive_without_a_disc_passes),
        T_TEST(test_short_and_extended_tests_are_logged_latest_first),
        T_TEST(test_failed_foreground_test_is_a_hardware_error),
        T_TEST(test_failed_background_test_is_only_logged), T_TEST(test_log_keeps_the_latest_twenty),
