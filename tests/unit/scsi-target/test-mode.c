@@ -501,6 +501,115 @@ static void test_failure_that_is_disabled_cant_be_ordered(void)
 	hba_fini(&h);
 }
 
+/* Also a CD-ROM, target 3; commands go to @target. */
+static void setup_both(unsigned int target)
+{
+	struct mp_scsi_cd_cfg cd = {.target = 3};
+
+	setup();
+	cd.blk = &h.blk;
+	T_EQ(mp_scsi_cd_add(h.bus, &cd), 0);
+	h.tasks[0].target = (uint8_t)target;
+	hba_sense(&h);
+}
+
+static void check_round_trip(unsigned int target)
+{
+	unsigned int len;
+
+	setup_both(target);
+	h.initiator = 6;
+	hba_sense(&h); /* power on */
+	h.initiator = 7;
+	T_EQ(RUN(512, 0x5a, 0x10, 0x3f, 0xff, 0, 0, 0, 2, 0, 0), MP_SCSI_GOOD);
+	len = (unsigned int)h.slots[0].n_moved;
+	T_OK(len > 50);
+	T_EQ(RUN(len, 0x55, 0x11, 0, 0, 0, 0, 0, 0, (uint8_t)len, 0), MP_SCSI_GOOD);
+	T_EQ(RUN(255, 0x1a, 0, 0x3f, 0xff, 255, 0), MP_SCSI_GOOD);
+	len = (unsigned int)h.slots[0].n_moved;
+	T_EQ(RUN(len, 0x15, 0x10, 0, 0, (uint8_t)len, 0), MP_SCSI_GOOD);
+	h.initiator = 6;
+	T_EQ(hba_sense(&h), 0);
+	hba_fini(&h);
+}
+
+static void test_what_mode_sense_gives_mode_select_takes(void)
+{
+	check_round_trip(0);
+	check_round_trip(3);
+}
+
+/* MODE SENSE(10) of one page to @out, without a block descriptor. Returns its length. */
+static unsigned int fetch_page(const uint8_t *page, uint8_t control, uint8_t out[64])
+{
+	uint8_t cdb[10] = {0x5a, 8, (uint8_t)(control | (page[0] & 0x3f)), 0, 0, 0, 0, 0, 64, 0};
+
+	if (page[0] & 0x40)
+		cdb[3] = page[1];
+	T_EQ(hba_run(&h, cdb, sizeof(cdb), out, 64), MP_SCSI_GOOD);
+	return (unsigned int)h.slots[0].n_moved;
+}
+
+/* Flip one bit: it is taken, or pointed at. Returns whether it was taken. */
+static bool check_bit(const uint8_t *page, unsigned int byte, unsigned int bit)
+{
+	uint8_t list[64], after[64];
+	unsigned int len = fetch_page(page, 0x00, list);
+	const uint8_t select[10] = {0x55, 0x10, 0, 0, 0, 0, 0, 0, (uint8_t)len, 0};
+	int status;
+
+	list[8 + byte] ^= (uint8_t)(1u << bit);
+	status = hba_run(&h, select, sizeof(select), list, len);
+	if (status != MP_SCSI_GOOD) {
+		T_EQ(pointer(), 8 + byte);
+		return false;
+	}
+	fetch_page(page, 0x00, after);
+	T_MEM_EQ(after + 9, list + 9, len - 9);
+	mp_scsi_reset(h.bus, MP_SCSI_RESET_BUS, 0, 0);
+	hba_sense(&h);
+	return true;
+}
+
+static unsigned int check_page_bits(const uint8_t *page, unsigned int len)
+{
+	uint8_t changeable[64];
+	unsigned int n = 0;
+
+	T_EQ(fetch_page(page, 0x40, changeable), 8 + len);
+	/* What names the page comes first. */
+	for (unsigned int i = page[0] & 0x40 ? 16 : 8; i < len * 8; i++) {
+		bool taken = check_bit(page, i / 8, i % 8);
+
+		if (taken)
+			T_OK(changeable[8 + i / 8] >> i % 8 & 1);
+		n += taken;
+	}
+	return n;
+}
+
+static unsigned int check_all_bits(unsigned int target)
+{
+	uint8_t all[512];
+	unsigned int len, n = 0;
+
+	setup_both(target);
+	T_EQ(HBA_RUN(&h, all, sizeof(all), 0x5a, 8, 0x3f, 0xff, 0, 0, 0, 2, 0, 0), MP_SCSI_GOOD);
+	len = (unsigned int)h.slots[0].n_moved;
+	for (unsigned int at = 8, step; at < len; at += step) {
+		step = all[at] & 0x40 ? mp_get_be16(all + at + 2) + 4u : all[at + 1] + 2u;
+		n += check_page_bits(all + at, step);
+	}
+	hba_fini(&h);
+	return n;
+}
+
+static void test_each_bit_of_each_page_is_taken_or_pointed_at(void)
+{
+	T_OK(check_all_bits(0) > 100);
+	T_OK(check_all_bits(3) > 20);
+}
+
 T_MAIN(T_TEST(test_caching_page_with_block_descriptor),
        T_TEST(test_mode_sense10_of_the_changeable_bits), T_TEST(test_all_pages_come_in_order),
        T_TEST(test_geometry_page_serves_the_boot_firmware),
@@ -510,6 +619,8 @@ T_MAIN(T_TEST(test_caching_page_with_block_descriptor),
        T_TEST(test_any_other_change_is_refused_with_its_byte),
        T_TEST(test_a_bad_page_behind_a_good_one_changes_nothing),
        T_TEST(test_cut_lists_are_refused), T_TEST(test_block_descriptor_must_keep_the_block_size),
+       T_TEST(test_what_mode_sense_gives_mode_select_takes),
+       T_TEST(test_each_bit_of_each_page_is_taken_or_pointed_at),
        T_TEST(test_all_ones_are_any_capacity), T_TEST(test_list_that_breaks_off_changes_nothing),
        T_TEST(test_page_of_another_length_is_refused), T_TEST(test_subpage_zero_is_no_subpage),
        T_TEST(test_empty_list_saves_what_is),
