@@ -75,11 +75,10 @@ static unsigned int put_mode_policy(const struct mp_scsi_lun *lun, uint8_t *out)
 static unsigned int put_limits(const struct mp_scsi_lun *lun, uint8_t *out)
 {
 	uint32_t block = lun->logical_bytes;
-	uint32_t physical = 1u << lun->physical_exponent;
 
 	out[0] = 0x01; /* WSNZ: WRITE SAME has no "to the end" */
 	out[1] = (uint8_t)(MP_DISK_MAX_COMPARE_BYTES / block);
-	mp_put_be16(out + 2, (uint16_t)(physical > UINT16_MAX ? UINT16_MAX : physical));
+	mp_put_be16(out + 2, (uint16_t)(1u << lun->physical_exponent)); /* at most 2^15 */
 	/* Transfers of any length; best in one piece of our buffer. */
 	mp_put_be32(out + 8, MP_SCSI_CHUNK_BYTES / block);
 	mp_put_be32(out + 12, (uint32_t)(MP_DISK_MAX_PREFETCH_BYTES / block));

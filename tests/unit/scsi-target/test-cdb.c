@@ -214,6 +214,45 @@ static void test_commands_about_what_isnt_here_are_unknown(void)
 	hba_fini(&h);
 }
 
+/* REPORT SUPPORTED OPERATION CODES of one; the answer is in data. */
+static int report(uint8_t options, uint8_t opcode, uint8_t action)
+{
+	memset(data, 0xee, 64);
+	return RUN(64, 0xa3, 0x0c, options, opcode, 0, action, 0, 0, 0, 64, 0, 0);
+}
+
+static void test_reporting_options_tell_service_actions_apart(void)
+{
+	setup();
+	T_EQ(report(1, 0x28, 0), MP_SCSI_GOOD);
+	T_EQ(data[1], 3);
+	T_EQ(report(2, 0x28, 0), MP_SCSI_CHECK_CONDITION); /* it has none */
+	T_EQ(report(1, 0x9e, 0x10), MP_SCSI_CHECK_CONDITION); /* it has some */
+	T_EQ(report(2, 0x9e, 0x1f), MP_SCSI_GOOD);
+	T_EQ(data[1], 1); /* but not this */
+	T_EQ(report(3, 0x28, 0), MP_SCSI_GOOD);
+	T_EQ(data[1], 3);
+	T_EQ(report(3, 0x28, 1), MP_SCSI_GOOD);
+	T_EQ(data[1], 1);
+	T_EQ(report(3, 0x9e, 0x10), MP_SCSI_GOOD);
+	T_EQ(data[1], 3);
+	T_EQ(report(4, 0x28, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), 0x052400);
+	hba_fini(&h);
+}
+
+static void test_time_outs_come_when_asked_for_and_say_nothing(void)
+{
+	static const uint8_t none[12] = {0, 10};
+
+	setup();
+	T_EQ(report(0x81, 0x28, 0), MP_SCSI_GOOD);
+	T_EQ(h.slots[0].n_moved, 4 + 10 + 12);
+	T_EQ(data[1], 0x83);
+	T_MEM_EQ(data + 14, none, sizeof(none));
+	hba_fini(&h);
+}
+
 static void test_supported_task_management_functions(void)
 {
 	static const uint8_t golden[16] = {0xda, 0, 0, 12};
@@ -235,6 +274,8 @@ T_MAIN(T_TEST(test_each_bit_that_means_nothing_is_refused_and_pointed_at),
        T_TEST(test_first_of_several_stray_bits_is_pointed_at),
        T_TEST(test_lun_of_old_initiators_passes_when_it_is_ours),
        T_TEST(test_vendor_bits_of_the_control_byte_pass), T_TEST(test_bytes_behind_the_cdb_pass),
+       T_TEST(test_reporting_options_tell_service_actions_apart),
+       T_TEST(test_time_outs_come_when_asked_for_and_say_nothing),
        T_TEST(test_address_and_length_are_found_in_each_form),
        T_TEST(test_commands_with_nothing_to_do_check_their_fields),
        T_TEST(test_commands_about_what_isnt_here_are_unknown),

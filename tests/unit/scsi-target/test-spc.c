@@ -222,6 +222,50 @@ static void test_report_luns_lists_the_targets_units_only(void)
 	hba_fini(&h);
 }
 
+static void test_report_luns_knows_no_other_kind_of_unit(void)
+{
+	setup();
+	T_EQ(RUN(64, 0xa0, 0, 2, 0, 0, 0, 0, 0, 0, 64, 0, 0), MP_SCSI_GOOD);
+	T_EQ(h.slots[0].n_moved, 16);
+	T_EQ(RUN(64, 0xa0, 0, 1, 0, 0, 0, 0, 0, 0, 64, 0, 0), MP_SCSI_GOOD);
+	T_EQ(h.slots[0].n_moved, 8); /* no well-known units */
+	T_EQ(mp_get_be32(data), 0);
+	T_EQ(RUN(64, 0xa0, 0, 3, 0, 0, 0, 0, 0, 0, 64, 0, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(RUN(18, 0x03, 0, 0, 0, 18, 0), MP_SCSI_GOOD);
+	T_EQ(mp_get_be16(data + 16), 2);
+	hba_fini(&h);
+}
+
+static void test_absent_unit_has_no_name_and_one_page(void)
+{
+	static const uint8_t golden[5] = {0x7f, 0, 0, 1, 0};
+
+	setup();
+	address(0, 3);
+	T_EQ(RUN(36, 0x12, 0, 0, 0, 36, 0), MP_SCSI_GOOD);
+	T_EQ(data[8], ' ');
+	T_EQ(data[35], ' ');
+	T_EQ(RUN(255, 0x12, 1, 0, 0, 255, 0), MP_SCSI_GOOD);
+	T_EQ(h.slots[0].n_moved, 5);
+	T_MEM_EQ(data, golden, 5);
+	T_EQ(RUN(255, 0x12, 1, 0xb0, 0, 255, 0), MP_SCSI_CHECK_CONDITION);
+	T_EQ(hba_sense(&h), 0x052500);
+	hba_fini(&h);
+}
+
+static void test_disk_without_a_name_or_discard_shows_neither(void)
+{
+	setup();
+	T_EQ(RUN(255, 0x12, 1, 0x83, 0, 255, 0), MP_SCSI_GOOD);
+	T_EQ(mp_get_be16(data + 2), 4 + 24 + 4 + 4);
+	T_EQ(RUN(255, 0x12, 1, 0xb0, 0, 255, 0), MP_SCSI_GOOD);
+	T_EQ(mp_get_be32(data + 20), 0);
+	T_EQ(mp_get_be32(data + 32), 0);
+	T_EQ(RUN(255, 0x12, 1, 0xb2, 0, 255, 0), MP_SCSI_GOOD);
+	T_EQ(data[5] & 0xe0, 0);
+	hba_fini(&h);
+}
+
 static void test_bad_disks_are_refused(void)
 {
 	struct mp_scsi_disk_cfg disk = {.logical_bytes = 512};
@@ -358,6 +402,9 @@ T_MAIN(T_TEST(test_inquiry_of_36_bytes), T_TEST(test_inquiry_fills_what_was_aske
        T_TEST(test_vpd_without_serial_has_no_page_80), T_TEST(test_vpd_limits_tell_how_to_discard),
        T_TEST(test_absent_unit_says_so_and_does_nothing_else),
        T_TEST(test_report_luns_lists_the_targets_units_only), T_TEST(test_bad_disks_are_refused),
+       T_TEST(test_report_luns_knows_no_other_kind_of_unit),
+       T_TEST(test_absent_unit_has_no_name_and_one_page),
+       T_TEST(test_disk_without_a_name_or_discard_shows_neither),
        T_TEST(test_sense_is_delivered_once), T_TEST(test_next_command_clears_sense),
        T_TEST(test_descriptor_sense_carries_a_long_lba),
        T_TEST(test_short_cdb_naca_and_link_are_refused),
