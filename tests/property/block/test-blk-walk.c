@@ -5,6 +5,8 @@
  *
  * Requests that overlap in time don't overlap in place. A write that was
  * cancelled leaves its sectors in doubt: they are rewritten before they count.
+ * Zeros that are written become holes, and what was discarded or is a hole has to
+ * read as zeros.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -34,7 +36,7 @@ static struct {
 	bool in_doubt[N_SECTORS], used[N_SECTORS];
 	struct slot slots[N_REQS];
 	uint64_t seed;
-	unsigned int n_done, n_reads, n_canceled;
+	unsigned int n_done, n_reads, n_canceled, n_holes;
 } x;
 
 static uint32_t below(uint32_t n)
@@ -49,6 +51,26 @@ static void compare_sectors(const struct slot *s)
 			T_MEM_EQ(s->buf + (size_t)i * 512, x.model + (size_t)(s->first + i) * 512,
 				 512);
 	x.n_reads++;
+}
+
+static void check_extent(const struct slot *s)
+{
+	static const uint8_t zeros[SLOT_BYTES];
+	struct mp_blk_extent extent;
+	uint32_t n;
+
+	memcpy(&extent, s->buf, sizeof(extent));
+	T_OK(extent.len > 0 && extent.len <= s->req.len);
+	n = extent.is_hole ? (uint32_t)(extent.len / 512) : 0;
+	for (uint32_t i = s->first; i < s->first + n; i++)
+		if (!x.in_doubt[i])
+			T_MEM_EQ(x.model + (size_t)i * 512, zeros, 512);
+	x.n_holes += n > 0;
+}
+
+static bool changes(enum mp_blk_op op)
+{
+	return op == MP_BLK_WRITE || op == MP_BLK_WRITE_ZEROES || op == MP_BLK_DISCARD;
 }
 
 static void take_over(const struct slot *s)
@@ -73,7 +95,9 @@ static void on_done(struct mp_blk_req *req)
 		x.used[s->first + i] = false;
 	if (req->op == MP_BLK_READ && !canceled)
 		compare_sectors(s);
-	if (req->op == MP_BLK_READ || req->op == MP_BLK_FLUSH)
+	if (req->op == MP_BLK_STATUS && !canceled)
+		check_extent(s);
+	if (!changes(req->op))
 		return;
 	for (uint32_t i = 0; i < s->n; i++)
 		x.in_doubt[s->first + i] = canceled;
@@ -93,12 +117,14 @@ static bool claim(uint32_t first, uint32_t n)
 
 static void submit_one(void)
 {
-	static const enum mp_blk_op ops[] = {MP_BLK_READ,  MP_BLK_READ,  MP_BLK_WRITE,
-					     MP_BLK_WRITE, MP_BLK_FLUSH, MP_BLK_WRITE_ZEROES};
+	static const enum mp_blk_op ops[] = {
+		MP_BLK_READ,  MP_BLK_READ,         MP_BLK_WRITE,    MP_BLK_WRITE,  MP_BLK_WRITE,
+		MP_BLK_FLUSH, MP_BLK_WRITE_ZEROES, MP_BLK_PREFETCH, MP_BLK_STATUS, MP_BLK_DISCARD};
 	unsigned int i = below(N_REQS);
 	struct slot *s = &x.slots[i];
-	enum mp_blk_op op = ops[below(6)];
-	bool moves = op == MP_BLK_READ || op == MP_BLK_WRITE;
+	enum mp_blk_op op = ops[below(10)];
+	bool has_buf = op == MP_BLK_READ || op == MP_BLK_WRITE || op == MP_BLK_STATUS;
+	bool zeros = below(4) == 0;
 
 	if (s->req.busy)
 		return;
@@ -108,12 +134,12 @@ static void submit_one(void)
 		return;
 	s->buf = (below(2) ? x.pool : x.plain) + (size_t)i * SLOT_BYTES;
 	for (uint32_t b = 0; op == MP_BLK_WRITE && b < s->n * 512; b += 8)
-		memcpy(s->buf + b, &(uint64_t){t_rand(&x.seed)}, 8);
+		memcpy(s->buf + b, &(uint64_t){zeros ? 0 : t_rand(&x.seed)}, 8);
 	s->req = (struct mp_blk_req){.op = op,
 				     .flags = below(4) == 0 ? MP_BLK_FUA | MP_BLK_UNMAP : 0,
 				     .offset = op == MP_BLK_FLUSH ? 0 : (uint64_t)s->first * 512,
 				     .len = (uint64_t)s->n * 512,
-				     .buf = moves ? s->buf : NULL,
+				     .buf = has_buf ? s->buf : NULL,
 				     .done = on_done,
 				     .opaque = s};
 	mp_blk_submit(x.disk, &s->req);
@@ -163,7 +189,8 @@ static void open_all(enum mp_blk_aio aio, char *path)
 {
 	struct mp_blk_engine_cfg cfg = {
 		.aio = aio, .pool_len = N_REQS * SLOT_BYTES, .entries = 16, .wake_fd = -1};
-	struct mp_blk_open how = {.driver = "raw", .discard = true};
+	struct mp_blk_open how = {
+		.driver = "raw", .discard = true, .detect_zeroes = MP_BLK_DETECT_UNMAP};
 	char error[512];
 	int fd = mkstemp(path);
 
@@ -189,7 +216,7 @@ static void walk(enum mp_blk_aio aio)
 	char path[] = "/tmp/mpring-walk-XXXXXX";
 
 	open_all(aio, path);
-	x.n_done = x.n_reads = x.n_canceled = 0;
+	x.n_done = x.n_reads = x.n_canceled = x.n_holes = 0;
 	for (unsigned int i = 0; i < N_STEPS; i++)
 		step();
 	drain();
@@ -197,7 +224,8 @@ static void walk(enum mp_blk_aio aio)
 	T_EQ(mp_blk_engine_n_requests(x.engine), x.n_done);
 	T_OK(x.n_reads > 100);
 	/* How many were still to be caught is the machine's business. */
-	t_diag("%u of %u requests were cancelled", x.n_canceled, x.n_done);
+	t_diag("%u of %u requests were cancelled, %u holes seen", x.n_canceled, x.n_done,
+	       x.n_holes);
 	mp_blk_close(x.disk);
 	mp_blk_engine_destroy(x.engine);
 	munmap(x.pool, N_REQS * SLOT_BYTES);

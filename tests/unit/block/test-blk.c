@@ -248,6 +248,32 @@ static void test_zeros_are_not_unmapped_without_discard(void)
 	teardown();
 }
 
+/* LBPRZ leans on this: what was discarded is zeros, be it ever so small. */
+static void check_small_discard(enum mp_blk_aio aio)
+{
+	static const uint8_t zeros[512];
+
+	setup(aio, (struct mp_blk_open){.discard = true});
+	memset(x.pool, 0xee, 8192);
+	T_EQ(run(MP_BLK_WRITE, 0, 0, 8192, x.pool), 0);
+	T_EQ(run(MP_BLK_DISCARD, 0, 1024, 512, NULL), 0);
+	T_EQ(run(MP_BLK_READ, 0, 512, 1536, x.pool), 0);
+	T_EQ(x.pool[511], 0xee);
+	T_MEM_EQ(x.pool + 512, zeros, 512);
+	T_EQ(x.pool[1024], 0xee);
+	teardown();
+}
+
+static void test_uring_discards_less_than_a_page(void)
+{
+	check_small_discard(MP_BLK_AIO_URING);
+}
+
+static void test_threads_discard_less_than_a_page(void)
+{
+	check_small_discard(MP_BLK_AIO_THREADS);
+}
+
 static void check_prefetch(enum mp_blk_aio aio)
 {
 	setup(aio, (struct mp_blk_open){.read_only = true});
@@ -611,7 +637,8 @@ static void test_destroy_waits_for_what_is_in_flight(void)
 	close(x.wake_fd);
 }
 
-T_MAIN(T_TEST(test_uring_makes_holes_of_zeros_that_are_written),
+T_MAIN(T_TEST(test_uring_discards_less_than_a_page), T_TEST(test_threads_discard_less_than_a_page),
+       T_TEST(test_uring_makes_holes_of_zeros_that_are_written),
        T_TEST(test_threads_make_holes_of_zeros_that_are_written),
        T_TEST(test_zeros_are_not_unmapped_without_discard),
        T_TEST(test_uring_status_tells_holes_from_data),
