@@ -3,11 +3,13 @@
  * A whole device (chip, glue, SCSI target, guest memory, DMA log) against a
  * guest that does anything in any order: register, RAM and config accesses,
  * writes to memory that SCRIPTS are running from, resets, disks that answer
- * late or with errors, memory that comes and goes. Guest memory begins with the
- * program that SeaBIOS uses, so that commands are easy to reach.
+ * late or with errors, memory that comes and goes, a machine that is stopped and
+ * goes on. Guest memory begins with the program that SeaBIOS uses, so that
+ * commands are easy to reach. Target 0 reports errors, target 1 stops for them.
  *
  * Checked beside what the sanitizers see: no report leaves guest memory, guest
- * bytes that changed were reported, and after a reset nothing stays in flight.
+ * bytes that changed were reported, no block request leaves a halted device, and
+ * after a reset nothing stays in flight.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -18,15 +20,16 @@
 #include "remote-worker/device.h"
 #include "tests/lib/fake_blk.h"
 
-#define DISK_BYTES (64u << 10)
-#define POOL_BYTES (256u << 10)
-#define RAM_BYTES  (32u << 10)
-#define ROM_BYTES  4096u
-#define RAM_GPA    0x10000u
-#define ROM_GPA    (RAM_GPA + RAM_BYTES)
-#define PAGE_BYTES 4096u
-#define N_PAGES    (RAM_BYTES / PAGE_BYTES)
-#define MAX_STEPS  400u
+#define DISK_BYTES     (64u << 10)
+#define POOL_BYTES     (256u << 10)
+#define RAM_BYTES      (32u << 10)
+#define ROM_BYTES      4096u
+#define RAM_GPA        0x10000u
+#define ROM_GPA        (RAM_GPA + RAM_BYTES)
+#define PAGE_BYTES     4096u
+#define N_PAGES        (RAM_BYTES / PAGE_BYTES)
+#define MAX_STEPS      400u
+#define FIRST_RUNSTATE 0xf0u /* of the byte behind step 11 */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -98,6 +101,11 @@ static void set_table(struct world *w, unsigned int which)
 static void start(struct world *w)
 {
 	struct mp_scsi_disk_cfg disk = {.blk = &w->disk, .logical_bytes = 512};
+	struct mp_scsi_disk_cfg stops = {.target = 1,
+					 .blk = &w->disk,
+					 .logical_bytes = 512,
+					 .rerror = MP_SCSI_ON_ERROR_STOP,
+					 .werror = MP_SCSI_ON_ERROR_STOP};
 	int r;
 
 	/* Exactly as long as they are, so that a sanitizer sees a byte more. */
@@ -114,6 +122,8 @@ static void start(struct world *w)
 	r = mp_device_init(&w->d, "fuzz", &w->state, 0, POOL_BYTES);
 	mp_assert(r == 0);
 	r = mp_scsi_disk_add(w->d.bus, &disk);
+	mp_assert(r == 0);
+	r = mp_scsi_disk_add(w->d.bus, &stops);
 	mp_assert(r == 0);
 	w->d.log.on = true;
 	set_table(w, 3);
@@ -172,8 +182,22 @@ static void finish_one(struct world *w, struct input *in)
 		fake_blk_finish(&w->disk, i % w->disk.n_reqs, results[r]);
 }
 
+/* The machine stops or goes on; an I/O error asks for the former. */
+static void runstate(struct world *w, bool pause)
+{
+	const struct mp_wire_req req = {.op = pause ? MP_REQ_PAUSE : MP_REQ_CONTINUE, .size = 1};
+	uint64_t n_in_flight = mp_device_apply(&w->d, &req);
+
+	mp_assert(w->d.halted == pause);
+	mp_assert(!pause || n_in_flight == mp_scsi_bus_n_busy(w->d.bus));
+	mp_assert(pause || (!w->d.io_stopped && !mp_scsi_is_paused(w->d.bus)));
+}
+
 static void step(struct world *w, struct input *in)
 {
+	unsigned int n_reqs = w->disk.n_reqs, n;
+	bool was_halted = w->d.halted;
+
 	switch (take(in, 1) % 12) {
 	case 0:
 	case 1:
@@ -190,7 +214,9 @@ static void step(struct world *w, struct input *in)
 		break;
 	case 5:
 	case 6:
-		mp_lsi_run(&w->d.lsi, take(in, 1) + 1);
+		n = take(in, 1) + 1;
+		if (!w->d.halted)
+			mp_lsi_run(&w->d.lsi, n);
 		break;
 	case 7:
 		finish_one(w, in);
@@ -205,12 +231,16 @@ static void step(struct world *w, struct input *in)
 		mp_lsi_tick(&w->d.lsi, (uint64_t)take(in, 4) << 8);
 		break;
 	case 11:
-		if (take(in, 1) % 8 == 0)
+		n = take(in, 1);
+		if (n >= FIRST_RUNSTATE)
+			runstate(w, n & 1);
+		else if (n % 8 == 0)
 			mp_device_reset(&w->d);
 		else
 			set_table(w, take(in, 1));
 		break;
 	}
+	mp_assert(!was_halted || !w->d.halted || w->disk.n_reqs <= n_reqs);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
