@@ -337,11 +337,11 @@ struct mp_blk_open mp_cmdline_blk_open(const struct mp_opt_drive *d)
 		.filename = d->file,
 		.size_bytes = d->size,
 		.read_only = d->read_only,
-		.cache_direct = strcmp(d->cache, "none") == 0,
-		.no_flush = strcmp(d->cache, "unsafe") == 0,
+		.cache_direct = d->direct || strcmp(d->cache, "none") == 0,
+		.no_flush = d->no_flush || strcmp(d->cache, "unsafe") == 0,
 		.discard = strcmp(d->discard, "unmap") == 0 || strcmp(d->discard, "on") == 0,
 		.detect_zeroes = detect_of(d->detect_zeroes),
-		.no_lock = !d->locking,
+		.no_lock = !d->locking || strcmp(d->file_locking, "off") == 0,
 	};
 }
 

@@ -37,9 +37,10 @@ struct mp_opt_hba {
 /* -drive */
 struct mp_opt_drive {
 	const char *id, *file, *driver, *format, *media, *interface;
-	const char *cache, *discard, *detect_zeroes, *aio, *rerror, *werror;
+	const char *cache, *writeback, *discard, *detect_zeroes, *aio, *rerror, *werror;
+	const char *protocol, *file_locking;
 	uint64_t size;
-	bool read_only, locking;
+	bool read_only, locking, direct, no_flush;
 	bool is_null, used;
 };
 

@@ -48,7 +48,7 @@ same "mpring-worker, options" "$(section mpring-worker.1 OPTIONS | terms)" \
 	"$("$worker" --help | sed -nE 's/^  (-[a-z-]+).*/\1/p')"
 same "mpring-worker, properties" "$(section mpring-worker.1 PROPERTIES | properties)" \
 	"$("$worker" --help | awk '/^  -/ { option = $1 " " $2; sub(/,.*/, "", option); sub(/ KEY=.*/, "", option) }
-		/^      [a-z_-]+  / { print option ": " $1 }')"
+		/^      [a-z_.-]+  / { print option ": " $1 }')"
 same "mpring-stat" "$(section mpring-stat.1 OPTIONS | terms)" "$("$stat" --help | long_help)"
 same "mpring-pci, properties" "$(section mpring-pci.7 PROPERTIES | terms)" \
 	"$(sed -nE 's/.*DEFINE_PROP_[A-Z0-9_]+\("([^"]+)".*/\1/p' "$root/proxy/qemu/mpring-pci.c")"

@@ -89,6 +89,22 @@ static void test_drive_properties_reach_the_block_layer(void)
 	T_EQ(how.detect_zeroes, MP_BLK_DETECT_UNMAP);
 }
 
+static void test_longer_names_mean_the_same(void)
+{
+	struct mp_blk_open how;
+
+	T_EQ(parse(HBA
+		   "-drive id=d0,if=none,node-name=n,file.driver=file,file.filename=F,driver=raw,"
+		   "file.locking=off,cache.direct=on,cache.no-flush=on,cache.writeback=on "
+		   "-device scsi-hd,drive=d0"),
+	     0);
+	how = mp_cmdline_blk_open(&cmd.drive[0]);
+	T_STR_EQ(how.filename, "F");
+	T_OK(how.cache_direct && how.no_flush && how.no_lock);
+	T_REFUSED(HBA "-drive id=d0,file=F,cache.writeback=off",
+		  "cache.writeback takes one of on,");
+}
+
 static void test_drive_defaults_are_safe(void)
 {
 	struct mp_blk_open how;
@@ -221,7 +237,7 @@ static void test_unknown_option_lists_the_valid_ones(void)
 
 static void test_unknown_property_lists_the_valid_ones(void)
 {
-	T_REFUSED("-drive id=a,fil=b", "unknown property 'fil'; valid are id, file, driver");
+	T_REFUSED("-drive id=a,fil=b", "unknown property 'fil'; valid are id, file, file.filename");
 	T_REFUSED("-device scsi-hd,drve=a", "-device scsi-hd: unknown property 'drve'");
 }
 
@@ -305,8 +321,9 @@ static void test_sizes(void)
 T_MAIN(T_TEST(test_documented_x_remote_form_is_taken_verbatim),
        T_TEST(test_oldest_form_takes_the_socket_as_a_bare_number),
        T_TEST(test_two_dashes_and_any_order_are_taken), T_TEST(test_doubled_comma_is_a_comma),
-       T_TEST(test_drive_properties_reach_the_block_layer), T_TEST(test_drive_defaults_are_safe),
-       T_TEST(test_null_drive_has_a_size), T_TEST(test_disk_properties),
+       T_TEST(test_drive_properties_reach_the_block_layer), T_TEST(test_longer_names_mean_the_same),
+       T_TEST(test_drive_defaults_are_safe), T_TEST(test_null_drive_has_a_size),
+       T_TEST(test_disk_properties),
        T_TEST(test_error_policy_is_the_devices_then_the_drives_then_qemus_default),
        T_TEST(test_wrong_error_policies_name_the_right_ones),
        T_TEST(test_cd_needs_neither_drive_nor_file), T_TEST(test_cdrom_drive_is_read_only),
