@@ -5,7 +5,8 @@
  * to be fetched, at whatever address DSP has come to, so that the walk stays
  * in protocol half of the time and does something silly the other half. After
  * each instruction all 256 registers, RAM, memory around the program, the
- * carry and the line must agree; when it stops or parks, the CPU reads the
+ * carry and the line must agree; now and then the CPU reads or writes some
+ * register in between, and when the program stops or parks, it reads the
  * status registers of both and starts them elsewhere.
  */
 #include "tests/lib/t.h"
@@ -370,6 +371,20 @@ static void cpu_start(struct pair *p, uint32_t dsp)
 	model_start(&p->m, dsp);
 }
 
+/* Accesses between two instructions, of any size at any offset. */
+static void poke(struct pair *p)
+{
+	unsigned int size = 1u << pick(p, 3), r = pick(p, 253), left;
+
+	/* Not over the two bytes whose reads depend on a test mode. */
+	if ((r > R(CTEST6) || r + size <= R(CTEST6)) && (r > R(SODL) || r + size <= R(SODL)))
+		cpu_read(p, r, size);
+	r = writable(p, &left);
+	if (chance(p, 30) && r != R(SFBR))
+		cpu_write(p, r, (uint8_t)pick(p, 256));
+	check_same(p);
+}
+
 /* The program stopped or parked: see why, and go on elsewhere. */
 static void serve(struct pair *p)
 {
@@ -402,6 +417,8 @@ static void run_one(struct pair *p)
 	T_EQ(p->b->st->parked, p->m.parked);
 	check_same(p);
 	check_command(p);
+	if (chance(p, 10))
+		poke(p);
 	if (!p->m.running || p->m.parked || chance(p, 1))
 		serve(p);
 }
