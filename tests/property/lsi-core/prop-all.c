@@ -213,20 +213,21 @@ static struct words make_wait_or_signal(struct pair *p)
 static struct words make_messages_out(struct pair *p)
 {
 	static const uint8_t more[] = {0x08, 0x10, 0x0f, 0x08};
+	uint32_t at = p->at - MESSAGE + 16 < 32 ? MESSAGE + 32 : MESSAGE;
 	unsigned int n = 0;
 
 	if (!p->m.bus.identified) {
 		/* A command without IDENTIFY has named its unit in the CDB. */
-		put8(p, MESSAGE + n++,
+		put8(p, at + n++,
 		     (uint8_t)(0x80 | (p->m.bus.task == NO_TASK ? pick(p, 8) : p->m.bus.lun)));
 		if (p->m.bus.task == NO_TASK && chance(p, 50)) {
-			put8(p, MESSAGE + n++, (uint8_t)(0x20 + pick(p, 3)));
-			put8(p, MESSAGE + n++, (uint8_t)pick(p, 256));
+			put8(p, at + n++, (uint8_t)(0x20 + pick(p, 3)));
+			put8(p, at + n++, (uint8_t)pick(p, 256));
 		}
 	}
 	if (!n || chance(p, 20))
-		put8(p, MESSAGE + n++, more[pick(p, sizeof(more))]);
-	return (struct words){{0x0e000000 | n, MESSAGE}};
+		put8(p, at + n++, more[pick(p, sizeof(more))]);
+	return (struct words){{0x0e000000 | n, at}};
 }
 
 static uint32_t any_count(struct pair *p, unsigned int phase)
@@ -293,9 +294,10 @@ static struct words make_any(struct pair *p)
 
 static void make_instruction(struct pair *p)
 {
-	struct words v = chance(p, 45) ? make_next(p) : make_any(p);
+	struct words v;
 
 	p->at = model_word(&p->m, R(DSP)) & ~3u;
+	v = chance(p, 45) ? make_next(p) : make_any(p);
 	for (unsigned int i = 0; i < 3; i++)
 		if (i < 2 || v.w[0] >> 29 == 6)
 			put32(p, p->at + 4 * i, v.w[i]);
