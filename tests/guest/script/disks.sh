@@ -114,3 +114,15 @@ check_file_system_is_made_filled_and_clean() {
 	[ "$(cat /mnt/a/b/c/200)" = 200 ]
 	umount /mnt
 }
+
+check_odd_lengths_cross_a_wide_bus() {
+	dmesg | grep 'target0:0:0: FAST-40 WIDE SCSI'
+	head -c 2048 /dev/urandom >/tmp/random
+	for n in 1 3 253 511 1023; do
+		length=$(printf '%04x' $n | sed 's/../& /g')
+		head -c $n /tmp/random >/tmp/sent
+		sg_raw -s $n -i /tmp/sent "$(generic 0:0:0)" 3b 02 00 00 00 00 00 $length 00
+		sg_raw -r $n -o /tmp/back "$(generic 0:0:0)" 3c 02 00 00 00 00 00 $length 00
+		cmp /tmp/sent /tmp/back
+	done
+}
