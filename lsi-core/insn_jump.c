@@ -28,6 +28,8 @@
 #define BIT_DATA      (1u << 18)
 #define BIT_PHASE     (1u << 17)
 #define BIT_WAIT      (1u << 16)
+/* Without any of these the instruction is unconditional. */
+#define TESTS (BIT_JUMP64 | BIT_CARRY | BIT_DATA | BIT_PHASE | BIT_WAIT)
 
 enum verdict { ACT, PASS, WAIT, STOPPED };
 
@@ -77,6 +79,8 @@ static enum verdict judge(struct mp_lsi *c)
 	struct mp_lsi_state *st = c->st;
 	uint32_t insn = st->insn[0];
 
+	if (!(insn & TESTS))
+		return insn & BIT_SENSE ? ACT : PASS;
 	if (insn & (BIT_CARRY | BIT_JUMP64 | BIT_WAIT) && mp_unlikely(is_illegal(st, insn))) {
 		mp_lsi_raise_dma(c, DSTAT_IID);
 		return STOPPED;

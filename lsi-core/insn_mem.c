@@ -60,6 +60,20 @@ static uint64_t operand_addr(const struct mp_lsi_state *st)
 	return mp_lsi_addr(st, insn & BIT_LOAD ? MP_LSI_R_MMRS : MP_LSI_R_MMWS, st->insn[1]);
 }
 
+/* One access to an aligned dword @p, which is memory that the CPU sees. */
+static void move_dword(struct mp_lsi *c, unsigned int reg, _Atomic uint32_t *p, uint64_t addr)
+{
+	struct mp_lsi_state *st = c->st;
+
+	/* L1: acquire, S1: release, pair with the driver's accesses to its queues. */
+	if (st->insn[0] & BIT_LOAD) {
+		mp_lsi_put(st, reg, le32toh(atomic_load_explicit(p, memory_order_acquire)));
+	} else {
+		atomic_store_explicit(p, htole32(mp_lsi_get(st, reg)), memory_order_release);
+		mp_lsi_mem_written(c, addr, 4);
+	}
+}
+
 enum mp_lsi_step mp_lsi_insn_loadstore(struct mp_lsi *c)
 {
 	struct mp_lsi_state *st = c->st;
@@ -75,6 +89,9 @@ enum mp_lsi_step mp_lsi_insn_loadstore(struct mp_lsi *c)
 	p = mp_lsi_mem(c, addr, &len, !load);
 	if (mp_unlikely(!p || len < n)) {
 		mp_lsi_raise_dma(c, DSTAT_BF);
+	} else if (mp_likely(n == 4 && mp_lsi_plain_dwords >> (reg / 4) & 1 &&
+			     !((uintptr_t)p & 3))) {
+		move_dword(c, reg, p, addr);
 	} else if (load) {
 		mp_lsi_mem_copy(&word, p, n);
 		load_bytes(c, reg, le32toh(word), n);

@@ -104,20 +104,11 @@ static bool fetch_split(struct mp_lsi *c, uint64_t addr)
 	return true;
 }
 
-static bool fetch_words(struct mp_lsi *c, uint32_t dsp)
+static bool fetch_elsewhere(struct mp_lsi *c, uint64_t addr)
 {
-	struct mp_lsi_state *st = c->st;
-	uint64_t addr = mp_lsi_addr(st, MP_LSI_R_SFS, dsp);
-	uint64_t off = addr - st->bar[MP_LSI_BAR_RAM];
 	uint32_t len = 8;
-	const void *p;
+	const void *p = mp_lsi_mem(c, addr, &len, false);
 
-	/* Nearly always: a program in own RAM. */
-	if (mp_likely(off <= MP_LSI_RAM_BYTES - 8 && off % 4 == 0 && mp_lsi_in_ram(st, addr))) {
-		load_insn(st, (const uint32_t *)(const void *)(st->ram + off));
-		return true;
-	}
-	p = mp_lsi_mem(c, addr, &len, false);
 	if (mp_unlikely(!p))
 		return false;
 	if (mp_unlikely(len < 8 || (uintptr_t)p % 4))
@@ -126,12 +117,17 @@ static bool fetch_words(struct mp_lsi *c, uint32_t dsp)
 	return true;
 }
 
-static bool fetch(struct mp_lsi *c)
+static bool fetch(struct mp_lsi *c, struct mp_lsi_state *st)
 {
-	struct mp_lsi_state *st = c->st;
 	uint32_t dsp = mp_lsi_get(st, MP_LSI_R_DSP) & ~3u;
+	uint64_t addr = mp_lsi_addr(st, MP_LSI_R_SFS, dsp);
+	uint64_t off = addr - st->bar[MP_LSI_BAR_RAM];
 
-	if (mp_unlikely(!fetch_words(c, dsp))) {
+	/* Nearly always: a program in own RAM. A BAR that isn't decoded is all ones,
+	 * so what is aligned is not aligned in it. */
+	if (mp_likely(off <= MP_LSI_RAM_BYTES - 8 && off % 4 == 0)) {
+		load_insn(st, (const uint32_t *)(const void *)(st->ram + off));
+	} else if (mp_unlikely(!fetch_elsewhere(c, addr))) {
 		mp_lsi_raise_dma(c, DSTAT_BF);
 		return false;
 	}
@@ -164,13 +160,12 @@ enum mp_lsi_step mp_lsi_insn_illegal(struct mp_lsi *c)
 }
 
 /* One dispatch; returns what it took from the budget. */
-static unsigned int step(struct mp_lsi *c)
+static unsigned int step(struct mp_lsi *c, struct mp_lsi_state *st)
 {
-	struct mp_lsi_state *st = c->st;
 	enum mp_lsi_step r;
 
 	st->cost = 1;
-	if (!st->unfinished && !fetch(c))
+	if (!st->unfinished && mp_unlikely(!fetch(c, st)))
 		return 1;
 	r = insn_table[st->insn[0] >> 27](c);
 	if (mp_likely(r == MP_LSI_DONE)) {
@@ -216,7 +211,7 @@ unsigned int mp_lsi_run(struct mp_lsi *c, unsigned int budget)
 	if (st->run == MP_LSI_HALTED)
 		n = mp_lsi_bus_reselect(c);
 	while (n < budget && st->run == MP_LSI_RUNNING && !st->parked)
-		n += step(c);
+		n += step(c, st);
 	mp_lsi_leave(st, was);
 	return n;
 }
