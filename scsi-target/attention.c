@@ -18,12 +18,19 @@
  *
  * Sense data waits for REQUEST SENSE, or for the initiator's next command,
  * which drops it: SCSI-2's contingent allegiance, for a bus without autosense.
+ * It begins when CHECK CONDITION is delivered; what was sent before that didn't
+ * know of it and drops nothing. There is room for one failure an initiator: a
+ * second one waits (lun->failed) until the first has been dealt with, or its
+ * sense would replace the other. Two can't wait: REQUEST SENSE, which is what
+ * they would wait for, and a task that holds the bus, over which the first
+ * status has to come.
  */
 #include "base/err.h"
 #include "scsi-target/bus.h"
 
-#define BIT(ua) (1u << (ua))
-#define RESETS  (BIT(MP_UA_MEDIUM_CHANGED) - 1)
+#define OPCODE_REQUEST_SENSE 0x03u
+#define BIT(ua)              (1u << (ua))
+#define RESETS               (BIT(MP_UA_MEDIUM_CHANGED) - 1)
 #define UNDONE_BY_RESET                                                                            \
 	(BIT(MP_UA_COMMANDS_CLEARED) | BIT(MP_UA_MODE_CHANGED) | BIT(MP_UA_LOG_CHANGED))
 #define NEWS_TO_ALL (RESETS | BIT(MP_UA_MEDIUM_CHANGED) | BIT(MP_UA_EJECT_REQUESTED))
@@ -101,6 +108,32 @@ void mp_lun_keep_sense(struct mp_scsi_lun *lun, unsigned int initiator,
 {
 	lun->sense[initiator] = *sense;
 	lun->has_sense |= (uint16_t)(1u << initiator);
+}
+
+bool mp_lun_owe_sense(const struct mp_scsi_side *s, const struct mp_scsi_sense *sense)
+{
+	struct mp_scsi_lun *lun = s->lun;
+	unsigned int me = s->t->initiator;
+	uint16_t bit = (uint16_t)(1u << me);
+	uint16_t taken = lun->owed;
+
+	if (s->t->cdb[0] != OPCODE_REQUEST_SENSE)
+		taken |= lun->has_sense;
+	if ((taken & bit) && !s->t->fast && !lun->absent)
+		return false;
+	lun->sense[me] = *sense;
+	lun->owed |= bit;
+	lun->has_sense &= (uint16_t)~bit;
+	return true;
+}
+
+void mp_lun_told_failure(struct mp_scsi_lun *lun, unsigned int initiator, bool delivered)
+{
+	uint16_t bit = (uint16_t)(1u << initiator);
+
+	if (delivered)
+		lun->has_sense |= lun->owed & bit;
+	lun->owed &= (uint16_t)~bit;
 }
 
 void mp_lun_drop_sense(struct mp_scsi_lun *lun, unsigned int initiator)

@@ -194,8 +194,11 @@ struct mp_scsi_lun {
 	uint16_t exception_pending; /* bit n: initiator n is to be told in place of GOOD */
 	/* By initiator: pending unit attentions (bits of enum mp_scsi_ua), sense data. */
 	uint32_t ua[MP_INITIATORS];
-	uint16_t has_sense; /* bit n: sense[n] waits for REQUEST SENSE */
+	uint16_t owed; /* bit n: a CHECK CONDITION is on its way, sense[n] belongs to it */
+	uint16_t has_sense; /* bit n: it was delivered, sense[n] waits for REQUEST SENSE */
 	struct mp_scsi_sense sense[MP_INITIATORS];
+	struct mp_scsi_queue
+		failed; /* tasks that wait until their initiator has heard of another */
 	struct mp_scsi_cd cd; /* of a CD-ROM */
 	/* The task sets: the first is everybody's, or each initiator has its own (TST). */
 	struct mp_scsi_taskset sets[MP_INITIATORS];
@@ -246,6 +249,7 @@ struct mp_scsi_side {
 	uint32_t io_off; /* mp_task_io() works so far behind the start of the buffer */
 	uint32_t n_moved; /* of the last transfer */
 	bool cut_short; /* the initiator moved less than was offered */
+	struct mp_scsi_sense sense; /* of a task in lun->failed */
 	uint8_t doom; /* enum mp_scsi_doom */
 	struct mp_scsi_taskset *set; /* while dormant or active */
 	bool dormant, active, ordered, holds_tag;
@@ -272,7 +276,7 @@ struct mp_scsi_bus {
 	struct mp_scsi_lun *luns;
 	struct mp_scsi_lun absent;
 	const struct mp_scsi_op *ops_of[MP_SCSI_N_TYPES][256];
-	unsigned int n_dormant, n_range_waits, n_jobs_kept, n_busy;
+	unsigned int n_dormant, n_failed, n_range_waits, n_jobs_kept, n_busy;
 	uint64_t order;
 	bool pumping, again;
 	struct mp_scsi_counters counters;
@@ -358,6 +362,8 @@ void mp_task_good(struct mp_scsi_side *s);
 void mp_task_fail(struct mp_scsi_side *s, struct mp_scsi_sense sense);
 void mp_task_bad_field(struct mp_scsi_side *s, unsigned int byte, unsigned int bit);
 void mp_task_end(struct mp_scsi_side *s, uint8_t status);
+/** mp_task_refuse() - CHECK CONDITION with @sense, when its initiator has no other to deal with */
+void mp_task_refuse(struct mp_scsi_side *s, const struct mp_scsi_sense *sense);
 /** mp_task_perish() - end a doomed task whose time has come */
 void mp_task_perish(struct mp_scsi_side *s);
 
@@ -376,8 +382,8 @@ void mp_bus_pump(struct mp_scsi_bus *bus);
 /* manage.c */
 /** mp_bus_let_go() - the task is FREE; what it had is for the next mp_bus_pump() to hand out */
 void mp_bus_let_go(struct mp_scsi_side *s);
-/** mp_manage_end() - end @s with @status, and with it all older tasks of @initiators (bits) there */
-void mp_manage_end(struct mp_scsi_side *s, uint8_t status, uint16_t initiators);
+/** mp_manage_end() - end @s and with it all older tasks of @initiators (bits) there; @sense NULL: it is GOOD */
+void mp_manage_end(struct mp_scsi_side *s, const struct mp_scsi_sense *sense, uint16_t initiators);
 /** mp_manage_sharers() - bits of those who share the task set of @initiator */
 uint16_t mp_manage_sharers(const struct mp_scsi_lun *lun, unsigned int initiator);
 
@@ -401,6 +407,10 @@ bool mp_lun_take_attention(struct mp_scsi_lun *lun, unsigned int initiator,
 			   struct mp_scsi_sense *ret_sense);
 void mp_lun_keep_sense(struct mp_scsi_lun *lun, unsigned int initiator,
 		       const struct mp_scsi_sense *sense);
+/** mp_lun_owe_sense() - @s has failed with @sense; false: not now, its initiator has other sense to fetch */
+bool mp_lun_owe_sense(const struct mp_scsi_side *s, const struct mp_scsi_sense *sense);
+/** mp_lun_told_failure() - the CHECK CONDITION was delivered, or never will be */
+void mp_lun_told_failure(struct mp_scsi_lun *lun, unsigned int initiator, bool delivered);
 void mp_lun_drop_sense(struct mp_scsi_lun *lun, unsigned int initiator);
 /** mp_lun_take_sense() - what waits for @initiator; false: nothing does */
 bool mp_lun_take_sense(struct mp_scsi_lun *lun, unsigned int initiator,

@@ -62,6 +62,8 @@ static void forget(struct mp_scsi_side *s)
 static void leave_queue(struct mp_scsi_side *s)
 {
 	mp_range_forget(s);
+	if (s->queue == &s->lun->failed)
+		s->bus->n_failed--;
 	if (s->queue && !s->dormant)
 		mp_queue_remove(s);
 }
@@ -86,6 +88,11 @@ void mp_scsi_abort_task(struct mp_scsi_bus *bus, unsigned int task)
 			mp_blk_cancel(&s->req);
 		}
 		s->doom = MP_DOOM_FORGET;
+		return;
+	case MP_SCSI_STATUS:
+		if (s->t->status == MP_SCSI_CHECK_CONDITION)
+			mp_lun_told_failure(s->lun, s->t->initiator, false);
+		forget(s);
 		return;
 	default:
 		leave_queue(s);
@@ -173,6 +180,7 @@ struct condemned {
 	uint16_t initiators; /* whose tasks, bits */
 	unsigned int by; /* whose doing it is */
 	uint64_t before; /* only older ones */
+	const struct mp_scsi_side *cause; /* not itself */
 };
 
 static bool is_condemned(const struct mp_scsi_side *s, const struct condemned *c)
@@ -180,7 +188,7 @@ static bool is_condemned(const struct mp_scsi_side *s, const struct condemned *c
 	const struct mp_scsi_task *t = s->t;
 
 	if (t->state == MP_SCSI_FREE || t->state == MP_SCSI_ABORTING ||
-	    t->state == MP_SCSI_STATUS || s->doom)
+	    t->state == MP_SCSI_STATUS || s->doom || s == c->cause)
 		return false;
 	return t->target == c->target && t->lun == c->lun_number &&
 	       (c->initiators >> t->initiator & 1) && t->order < c->before;
@@ -222,7 +230,15 @@ uint16_t mp_manage_sharers(const struct mp_scsi_lun *lun, unsigned int initiator
 	return lun->control.tst ? bit_of(initiator) : ALL_INITIATORS;
 }
 
-void mp_manage_end(struct mp_scsi_side *s, uint8_t status, uint16_t initiators)
+static void end(struct mp_scsi_side *s, const struct mp_scsi_sense *sense)
+{
+	if (sense)
+		mp_task_refuse(s, sense);
+	else
+		mp_task_good(s);
+}
+
+void mp_manage_end(struct mp_scsi_side *s, const struct mp_scsi_sense *sense, uint16_t initiators)
 {
 	struct mp_scsi_bus *bus = s->bus;
 	struct condemned c = {.lun = s->lun,
@@ -230,15 +246,16 @@ void mp_manage_end(struct mp_scsi_side *s, uint8_t status, uint16_t initiators)
 			      .lun_number = s->t->lun,
 			      .initiators = initiators,
 			      .by = s->t->initiator,
-			      .before = bus->order};
+			      .before = bus->order,
+			      .cause = s};
 	bool was_held;
 
 	if (mp_likely(!initiators)) {
-		mp_task_end(s, status);
+		end(s, sense);
 		return;
 	}
 	was_held = hold_pump(bus);
-	mp_task_end(s, status);
+	end(s, sense);
 	doom_all(bus, &c);
 	let_pump(bus, was_held);
 }

@@ -388,7 +388,7 @@ static void preempt_victims(struct request *q, uint16_t victims)
 	else if (is_type(pr, ALL_REGISTRANTS) && !pr->registered)
 		release(q);
 	pr->generation++;
-	mp_manage_end(q->s, MP_SCSI_GOOD, q->action == PREEMPT_AND_ABORT ? victims : 0);
+	mp_manage_end(q->s, NULL, q->action == PREEMPT_AND_ABORT ? victims : 0);
 }
 
 static void preempt(struct request *q)

@@ -192,8 +192,7 @@ static void overlapped(struct mp_scsi_side *s)
 
 	if (s->t->attr != MP_SCSI_UNTAGGED)
 		sense = mp_sense_overlapped_tag((uint8_t)s->t->tag);
-	mp_lun_keep_sense(s->lun, s->t->initiator, &sense);
-	mp_manage_end(s, MP_SCSI_CHECK_CONDITION, (uint16_t)(1u << s->t->initiator));
+	mp_manage_end(s, &sense, (uint16_t)(1u << s->t->initiator));
 }
 
 void mp_bus_admit(struct mp_scsi_side *s)
@@ -228,6 +227,8 @@ void mp_scsi_submit(struct mp_scsi_bus *bus, unsigned int task)
 		mp_queue_push(&bus->held, s);
 	else
 		mp_bus_admit(s);
+	if (mp_unlikely(bus->n_failed))
+		mp_bus_pump(bus);
 }
 
 void mp_scsi_free(struct mp_scsi_bus *bus, unsigned int task)
@@ -237,6 +238,11 @@ void mp_scsi_free(struct mp_scsi_bus *bus, unsigned int task)
 	mp_assert(s->t->state == MP_SCSI_STATUS);
 	mp_taskset_drop_tag(s);
 	s->t->state = MP_SCSI_FREE;
+	if (mp_unlikely(s->t->status == MP_SCSI_CHECK_CONDITION)) {
+		mp_lun_told_failure(s->lun, s->t->initiator, true);
+		if (bus->n_failed)
+			mp_bus_pump(bus);
+	}
 }
 
 unsigned int mp_scsi_bus_n_busy(const struct mp_scsi_bus *bus)

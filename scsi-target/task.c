@@ -73,6 +73,27 @@ static void give_turns(struct mp_scsi_bus *bus)
 			mp_bus_begin(s);
 }
 
+static struct mp_scsi_side *next_failure(struct mp_scsi_lun *lun)
+{
+	struct mp_scsi_side *s = lun->failed.head;
+
+	while (s && !mp_lun_owe_sense(s, &s->sense))
+		s = s->link;
+	return s;
+}
+
+static void tell_failures(struct mp_scsi_bus *bus)
+{
+	struct mp_scsi_side *s;
+
+	for (struct mp_scsi_lun *lun = bus->luns; lun; lun = lun->next)
+		while ((s = next_failure(lun))) {
+			mp_queue_remove(s);
+			bus->n_failed--;
+			mp_task_end(s, MP_SCSI_CHECK_CONDITION);
+		}
+}
+
 /*
  * Something was given back: who waits for it? What starts here may end here, and
  * so call us again; then the outer call goes round once more instead.
@@ -91,6 +112,8 @@ void mp_bus_pump(struct mp_scsi_bus *bus)
 			mp_range_pump(bus);
 		if (bus->n_dormant && !bus->paused)
 			give_turns(bus);
+		if (mp_unlikely(bus->n_failed))
+			tell_failures(bus);
 	}
 	bus->pumping = false;
 }
@@ -111,18 +134,37 @@ static void count_command(const struct mp_scsi_side *s)
 	}
 }
 
+static void give_back(struct mp_scsi_side *s)
+{
+	mp_task_drop_buffer(s);
+	mp_taskset_leave(s);
+	mp_range_drop(s);
+}
+
 void mp_task_end(struct mp_scsi_side *s, uint8_t status)
 {
 	struct mp_scsi_bus *bus = s->bus;
 
 	count_command(s);
-	mp_task_drop_buffer(s);
-	mp_taskset_leave(s);
+	give_back(s);
 	s->t->status = status;
 	s->t->state = MP_SCSI_STATUS;
-	mp_range_drop(s);
 	bus->ops->complete(bus->opaque, mp_task_index(s));
 	mp_bus_pump(bus);
+}
+
+void mp_task_refuse(struct mp_scsi_side *s, const struct mp_scsi_sense *sense)
+{
+	if (mp_likely(mp_lun_owe_sense(s, sense))) {
+		mp_task_end(s, MP_SCSI_CHECK_CONDITION);
+		return;
+	}
+	give_back(s);
+	s->sense = *sense;
+	s->t->state = MP_SCSI_WAITING;
+	mp_queue_push(&s->lun->failed, s);
+	s->bus->n_failed++;
+	mp_bus_pump(s->bus);
 }
 
 void mp_task_good(struct mp_scsi_side *s)
@@ -164,8 +206,7 @@ static uint16_t condemned(const struct mp_scsi_side *s)
 
 void mp_task_fail(struct mp_scsi_side *s, struct mp_scsi_sense sense)
 {
-	mp_lun_keep_sense(s->lun, s->t->initiator, &sense);
-	mp_manage_end(s, MP_SCSI_CHECK_CONDITION, condemned(s));
+	mp_manage_end(s, &sense, condemned(s));
 }
 
 void mp_task_bad_field(struct mp_scsi_side *s, unsigned int byte, unsigned int bit)

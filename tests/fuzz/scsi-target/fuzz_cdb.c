@@ -187,11 +187,23 @@ static void step(struct world *w, struct input *in)
 	}
 }
 
+/* Each initiator has heard of its failure, so that the next can be told. */
+static void hear(struct fake_hba *h)
+{
+	for (struct mp_scsi_lun *lun = h->bus->luns; lun; lun = lun->next)
+		for (unsigned int i = 0; i < MP_INITIATORS; i++)
+			mp_lun_drop_sense(lun, i);
+	mp_bus_pump(h->bus);
+}
+
 static bool go_on(struct world *w)
 {
 	bool any = mp_scsi_is_paused(w->h.bus);
 
+	any = any || w->h.bus->n_failed > 0;
 	mp_scsi_continue(w->h.bus);
+	free_finished(&w->h);
+	hear(&w->h);
 	for (unsigned int i = 0; i < N_MEDIA; i++) {
 		any = any || medium(w, i)->n_reqs > 0;
 		fake_blk_finish_all(medium(w, i));

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 #include "base/bytes.h"
+#include "scsi-target/bus.h"
 #include "tests/lib/fake_hba.h"
 #include "tests/lib/t.h"
 
@@ -104,21 +105,41 @@ static void write_ended(const struct command *c, bool certain)
 	}
 }
 
+/* As REQUEST SENSE does, but without a buffer, of which there may be none: another failure may be told. */
+static void hear_of_it(void)
+{
+	mp_lun_drop_sense(x.hba.bus->by_id[0][0], x.hba.initiator);
+	mp_bus_pump(x.hba.bus);
+}
+
+static void ended(struct command *c, unsigned int i)
+{
+	bool is_good = x.hba.slots[i].status == MP_SCSI_GOOD;
+
+	if (c->is_write)
+		write_ended(c, is_good);
+	else if (is_good)
+		check_read(c);
+	c->live = false;
+	x.n_live--;
+	mp_scsi_free(x.hba.bus, i);
+	if (is_good)
+		return;
+	x.n_errors++;
+	hear_of_it();
+}
+
 static void harvest(void)
 {
-	for (unsigned int i = 1; i < HBA_TASKS; i++) {
-		struct command *c = &x.commands[i];
+	bool again = true;
 
-		if (!c->live || x.hba.tasks[i].state != MP_SCSI_STATUS)
-			continue;
-		if (c->is_write)
-			write_ended(c, x.hba.slots[i].status == MP_SCSI_GOOD);
-		else if (x.hba.slots[i].status == MP_SCSI_GOOD)
-			check_read(c);
-		x.n_errors += x.hba.slots[i].status != MP_SCSI_GOOD;
-		c->live = false;
-		x.n_live--;
-		mp_scsi_free(x.hba.bus, i);
+	while (again) {
+		again = false;
+		for (unsigned int i = 1; i < HBA_TASKS; i++)
+			if (x.commands[i].live && x.hba.tasks[i].state == MP_SCSI_STATUS) {
+				ended(&x.commands[i], i);
+				again = true;
+			}
 	}
 }
 

@@ -24,7 +24,7 @@
 #define FIRST   5u /* initiators 5, 6, 7 */
 
 struct command {
-	bool live, runs, writes, condemned;
+	bool live, runs, writes, condemned, failed;
 	uint8_t attr, initiator;
 	uint64_t age;
 };
@@ -94,12 +94,18 @@ static bool may_pass(const struct command *c, const struct command *older)
 	return !acts_ordered(c) && !acts_ordered(older) && older->attr != MP_SCSI_HEAD_OF_QUEUE;
 }
 
+/* It has failed, and waits until its initiator has heard of an earlier failure. */
+static bool is_parked(unsigned int i)
+{
+	return x.hba.bus->sides[i].queue == &x.lun->failed;
+}
+
 static void check_order(const struct command *c)
 {
 	for (unsigned int i = 1; i < HBA_TASKS; i++) {
 		const struct command *older = &x.commands[i];
 
-		if (older->live && older->age < c->age && same_set(c, older))
+		if (older->live && !is_parked(i) && older->age < c->age && same_set(c, older))
 			T_OK(may_pass(c, older));
 	}
 }
@@ -126,10 +132,14 @@ static void harvest(uint64_t age_before)
 	for (unsigned int i = 1; i < HBA_TASKS; i++) {
 		struct command *c = &x.commands[i];
 
-		if (!c->live || x.hba.tasks[i].state != MP_SCSI_STATUS)
+		if (!c->live || (x.hba.tasks[i].state != MP_SCSI_STATUS && !is_parked(i)))
 			continue;
-		if (x.hba.slots[i].status == MP_SCSI_CHECK_CONDITION)
+		if (!c->failed &&
+		    (is_parked(i) || x.hba.slots[i].status == MP_SCSI_CHECK_CONDITION))
 			failures[n_failures++] = *c;
+		c->failed = true;
+		if (is_parked(i))
+			continue;
 		ended(i, end_of(x.hba.slots[i].status));
 		mp_scsi_free(x.hba.bus, i);
 	}
@@ -147,10 +157,10 @@ static unsigned int n_running(void)
 	return n;
 }
 
-/* A command that waits does so for one that runs, for an aborted one, or for the end of a pause. */
+/* Who waits does so for one that runs, for an aborted one, for the end of a pause, or to be heard. */
 static void check_progress(void)
 {
-	if (n_running() || x.hba.blk.n_reqs || mp_scsi_is_paused(x.hba.bus))
+	if (n_running() || x.hba.blk.n_reqs || x.hba.bus->n_failed || mp_scsi_is_paused(x.hba.bus))
 		return;
 	for (unsigned int i = 1; i < HBA_TASKS; i++)
 		T_OK(!x.commands[i].live);
@@ -280,10 +290,12 @@ static void step(void)
 /* Everything ends; then nobody has anything, and the control page may change. */
 static void quiet(void)
 {
-	for (unsigned int i = 0; i < 100; i++) {
+	for (unsigned int i = 0; i < 3 * HBA_TASKS; i++) {
 		mp_scsi_continue(x.hba.bus);
 		fake_blk_finish_all(&x.hba.blk);
 		harvest(x.age);
+		x.hba.initiator = (uint8_t)(FIRST + i % 3);
+		hba_sense(&x.hba);
 	}
 	for (unsigned int i = 1; i < HBA_TASKS; i++) {
 		T_OK(!x.commands[i].live);

@@ -77,6 +77,7 @@ static void test_a_read_that_fails_names_the_block(void)
 	start(1, read4, 10);
 	h.blk.reqs[0]->moved = 1024; /* two blocks were good */
 	fake_blk_finish(&h.blk, 0, -EIO);
+	mp_scsi_free(bus, 1);
 	T_EQ(HBA_RUN(&h, sense, 18, 0x03, 0, 0, 0, 18, 0), MP_SCSI_GOOD);
 	T_EQ(sense[0], 0xf0);
 	T_EQ(sense[2], 0x03);

@@ -273,6 +273,7 @@ static void test_qerr_1_ends_all_tasks(void)
 	T_EQ(h.tasks[1].state, MP_SCSI_FREE);
 	T_EQ(h.tasks[2].state, MP_SCSI_FREE);
 	T_EQ(sense_for(6), 0x062f00);
+	mp_scsi_free(h.bus, 3);
 	T_EQ(sense_for(7), 0x052000);
 	hba_fini(&h);
 }
@@ -389,6 +390,7 @@ static void test_a_task_is_condemned_once(void)
 	start(2, MP_SCSI_SIMPLE, bad);
 	mp_scsi_manage(h.bus, MP_SCSI_TM_CLEAR_TASK_SET, 6, 0, 0);
 	T_EQ(h.blk.n_cancels, 1);
+	mp_scsi_free(h.bus, 2);
 	T_EQ(sense_for(7), 0x052000); /* and no unit attention for what was its own doing */
 	fake_blk_finish(&h.blk, 0, -ECANCELED);
 	start(4, MP_SCSI_SIMPLE, read1);

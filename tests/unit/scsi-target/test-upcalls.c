@@ -318,6 +318,9 @@ static void test_a_failure_in_a_failures_status_ends_what_is_left_once(void)
 	fake_blk_finish_all(&h.blk);
 	T_EQ(n_aborted, 2);
 	T_EQ(h.slots[3].status, MP_SCSI_CHECK_CONDITION);
+	T_EQ(h.slots[40].status, -1); /* one at a time */
+	mp_scsi_free(h.bus, 3);
+	T_EQ(hba_sense(&h), 0x052000);
 	T_EQ(h.slots[40].status, MP_SCSI_CHECK_CONDITION);
 	check_quiet();
 	hba_fini(&h);
