@@ -15,6 +15,7 @@
  *	the vendor specific bits 7:6 of the control byte
  *	bytes that the adapter fetched behind the CDB
  */
+#include <assert.h>
 #include <string.h>
 
 #include "base/bytes.h"
@@ -56,6 +57,9 @@ static const struct mp_scsi_op commands[] = {
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static_assert(4 + 20 * N_COMMANDS <= MP_BUFFER_PAGE_BYTES,
+	      "the list of commands, with time-outs, fits a page");
 
 void mp_cdb_index(const struct mp_scsi_op *index[256], enum mp_scsi_type type)
 {

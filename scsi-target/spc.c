@@ -70,16 +70,21 @@ void mp_cmd_inquiry(struct mp_scsi_side *s)
 		mp_task_reply(s, len, alloc_len);
 }
 
+/*
+ * What has happened, each once; then what is, as often as it is asked for. (A
+ * CD-ROM that stands still turns its disc when it has to: that is no state.)
+ */
 static struct mp_scsi_sense take_sense(struct mp_scsi_lun *lun, unsigned int initiator)
 {
-	struct mp_scsi_sense sense = mp_sense_none;
+	struct mp_scsi_sense sense;
 
 	if (lun->absent)
 		return mp_sense_no_lun;
-	if (!mp_lun_take_sense(lun, initiator, &sense) &&
-	    !mp_lun_take_attention(lun, initiator, &sense) && !mp_job_sense(lun, &sense))
-		mp_exceptions_on_request(lun, &sense);
-	return sense;
+	if (mp_lun_take_sense(lun, initiator, &sense) ||
+	    mp_lun_take_attention(lun, initiator, &sense) || mp_job_sense(lun, &sense) ||
+	    mp_exceptions_on_request(lun, &sense))
+		return sense;
+	return lun->stopped && lun->type == MP_SCSI_DISK ? mp_sense_stopped : mp_sense_none;
 }
 
 void mp_cmd_request_sense(struct mp_scsi_side *s)

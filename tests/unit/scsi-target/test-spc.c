@@ -295,6 +295,17 @@ static void test_sense_is_delivered_once(void)
 	hba_fini(&h);
 }
 
+static void test_stopped_disk_says_so_as_often_as_asked(void)
+{
+	setup();
+	T_EQ(RUN(0, 0x1b, 0, 0, 0, 0, 0), MP_SCSI_GOOD);
+	T_EQ(hba_sense(&h), 0x020402);
+	T_EQ(hba_sense(&h), 0x020402);
+	T_EQ(RUN(0, 0x1b, 0, 0, 0, 1, 0), MP_SCSI_GOOD);
+	T_EQ(hba_sense(&h), 0);
+	hba_fini(&h);
+}
+
 static void test_next_command_clears_sense(void)
 {
 	setup();
@@ -406,6 +417,7 @@ T_MAIN(T_TEST(test_inquiry_of_36_bytes), T_TEST(test_inquiry_fills_what_was_aske
        T_TEST(test_absent_unit_has_no_name_and_one_page),
        T_TEST(test_disk_without_a_name_or_discard_shows_neither),
        T_TEST(test_sense_is_delivered_once), T_TEST(test_next_command_clears_sense),
+       T_TEST(test_stopped_disk_says_so_as_often_as_asked),
        T_TEST(test_descriptor_sense_carries_a_long_lba),
        T_TEST(test_short_cdb_naca_and_link_are_refused),
        T_TEST(test_report_opcodes_knows_write_same_and_not_unmap),
