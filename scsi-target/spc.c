@@ -3,17 +3,16 @@
  * Commands that every kind of SCSI device has (SPC-4): who are you, what went
  * wrong, which units are there.
  *
- * INQUIRY answers with as many bytes as were asked for, up to 256, zeros
- * behind the data: firmware that fetches exactly 96 bytes (OVMF) treats a
- * shorter data phase as a failure. Real disks and QEMU do the same.
+ * INQUIRY has 96 bytes and says so to who asks for fewer, as to Linux, which
+ * asks for 36 and then again. Firmware that fetches exactly 96 (OVMF) treats a
+ * shorter data phase as a failure.
  */
 #include <string.h>
 
 #include "base/bytes.h"
 #include "scsi-target/bus.h"
 
-#define INQUIRY_MIN_BYTES 36u
-#define INQUIRY_MAX_BYTES 256u
+#define INQUIRY_BYTES 96u
 
 /* Standards that we claim to follow; without a year, as none was certified. */
 #define N_VERSIONS 4u
@@ -42,12 +41,11 @@ static void put_identity(const struct mp_scsi_lun *lun, uint8_t *out)
 
 static void standard_inquiry(struct mp_scsi_side *s, uint32_t alloc_len)
 {
-	uint32_t len = alloc_len < INQUIRY_MAX_BYTES ? alloc_len : INQUIRY_MAX_BYTES;
 	uint8_t *out = mp_task_buf(s);
 
 	put_identity(s->lun, out);
-	out[4] = (uint8_t)((len > INQUIRY_MIN_BYTES ? len : INQUIRY_MIN_BYTES) - 5);
-	mp_task_reply(s, len, alloc_len);
+	out[4] = INQUIRY_BYTES - 5;
+	mp_task_reply(s, INQUIRY_BYTES, alloc_len);
 }
 
 void mp_cmd_inquiry(struct mp_scsi_side *s)
