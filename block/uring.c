@@ -279,11 +279,19 @@ static int uring_wait(struct mp_blk_engine *e, uint64_t timeout_ns)
 static int start_helper(struct mp_uring *u)
 {
 	struct mp_blk_engine_cfg cfg = {.n_threads = 1, .wake_fd = -1};
-	int r = mp_threads_create(&cfg, &u->helper);
+	struct mp_blk_engine *helper = NULL;
+	int r = mp_threads_create(&cfg, &helper);
 
-	if (r >= 0 && u->fixed_files)
-		r = mp_uring_set_file(u, MP_URING_HELPER_SLOT, mp_threads_event_fd(u->helper));
-	return mp_err_trace(r);
+	if (r < 0)
+		return mp_err_trace(r);
+	if (u->fixed_files)
+		r = mp_uring_set_file(u, MP_URING_HELPER_SLOT, mp_threads_event_fd(helper));
+	if (r < 0) {
+		helper->ops->destroy(helper);
+		return mp_err_trace(r);
+	}
+	u->helper = helper;
+	return 0;
 }
 
 static int uring_attach(struct mp_blk_engine *e, struct mp_blk *b)

@@ -27,7 +27,8 @@ static void make_file(void)
 static int open_and_close(enum mp_blk_aio aio, bool *ret_complained)
 {
 	struct mp_blk_engine_cfg cfg = {.aio = aio, .wake_fd = -1};
-	struct mp_blk_open how = {.driver = "raw", .filename = path, .cache_direct = true};
+	struct mp_blk_open how = {
+		.driver = "raw", .filename = path, .cache_direct = true, .discard = true};
 	struct mp_blk_engine *e = NULL;
 	struct mp_blk *b = NULL;
 	char error[512] = "";
