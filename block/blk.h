@@ -131,8 +131,9 @@ struct mp_blk_open {
  *
  * raw: regular file or block device; size from the medium (rounded down to
  * 512); image locking by OFD locks on the bytes that QEMU uses (100 + bit shared
- * permissions, 200 + bit), so that QEMU and we exclude each other. Return: 0;
- * -EAGAIN locked by another; others.
+ * permissions, 200 + bit), so that QEMU and we exclude each other; it may take a
+ * quarter of a second to find that the other lives. Return: 0; -EAGAIN locked
+ * by another; others.
  */
 int mp_blk_open(struct mp_blk_engine *e, const struct mp_blk_open *how, struct mp_blk **ret_blk,
 		char *ret_error, size_t error_len);

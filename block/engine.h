@@ -121,6 +121,7 @@ int mp_null_open(struct mp_blk *b, const struct mp_blk_open *how, char *ret_erro
 /**
  * mp_lock_image() - take the image locks that QEMU takes for a disk
  *
+ * May wait a quarter of a second for the locks of a process that has just died.
  * Return: 0; -EAGAIN another process holds what excludes us; others. The locks
  * belong to the open file and go with it.
  */

@@ -12,11 +12,17 @@
  * time at least one sees the other.
  *
  * A disk of a guest uses consistent-read (and write), and forbids write.
+ *
+ * A process that has died may hold its locks a little longer: the kernel takes
+ * an io_uring with its registered files apart in the background. Who restarts
+ * a killed worker at once would find the disk in use, so a lock that is refused
+ * is tried again for a quarter of a second.
  */
 #include "block/engine.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -25,6 +31,9 @@
 #define FORBIDDEN_BASE 200
 #define PERM_READ      0
 #define PERM_WRITE     1
+
+#define TRIES          25u
+#define PAUSE_NS       10000000L
 
 static int take(int fd, off_t byte)
 {
@@ -45,7 +54,7 @@ static int check_free(int fd, off_t byte)
 	return fl.l_type == F_UNLCK ? 0 : mp_err_origin(-EAGAIN);
 }
 
-int mp_lock_image(int fd, bool read_only)
+static int lock_once(int fd, bool read_only)
 {
 	int r = take(fd, USED_BASE + PERM_READ);
 
@@ -59,5 +68,17 @@ int mp_lock_image(int fd, bool read_only)
 		r = check_free(fd, FORBIDDEN_BASE + PERM_WRITE);
 	if (r >= 0)
 		r = check_free(fd, USED_BASE + PERM_WRITE);
+	return mp_err_trace(r);
+}
+
+int mp_lock_image(int fd, bool read_only)
+{
+	const struct timespec pause = {.tv_nsec = PAUSE_NS};
+	int r = lock_once(fd, read_only);
+
+	for (unsigned int i = 1; i < TRIES && r == -EAGAIN; i++) {
+		nanosleep(&pause, NULL);
+		r = lock_once(fd, read_only);
+	}
 	return mp_err_trace(r);
 }
