@@ -9,7 +9,9 @@ MPRING_ACCEPT=1 writes what the guest's tools print to expected/, for a human to
 import os
 import re
 import shutil
+import subprocess
 import sys
+import tempfile
 import time
 
 import vm
@@ -20,20 +22,46 @@ MIB = 1 << 20
 UNMAP = ',discard=unmap'
 
 
-def disks():
+def disc(folder):
+    """A CD image with 41 files and their checksums."""
+    tree = os.path.join(folder, 'tree')
+    os.makedirs(tree + '/folder')
+    for n in range(40):
+        with open('%s/folder/file%d' % (tree, n), 'w') as f:
+            f.write('%d\n' % n)
+    with open(tree + '/large', 'wb') as f:
+        f.write(os.urandom(3 * MIB + 1))
+    subprocess.run('cd %s && find . -type f | xargs md5sum >../sums && mv ../sums .' % tree, shell=True, check=True)
+    subprocess.run(['genisoimage', '-quiet', '-R', '-o', folder + '/disc.iso', tree], check=True)
+    return folder + '/disc.iso'
+
+
+def disks(folder):
     small = [vm.Disk('0:%s' % place, 4 * MIB) for place in ('0:0', '3:0', '3:1', '3:5', '3:7', '8:0', '9:0', '15:0')]
     return small + [vm.Disk('0:1:0', 16 * MIB, drive=UNMAP), vm.Disk('0:2:0', 16 * MIB),
                     vm.Disk('0:4:0', 64 * MIB, device=',logical_block_size=4096'),
-                    vm.Disk('0:5:0', 3 << 40, drive=UNMAP), vm.Disk('0:6:0', 32 * MIB, drive=UNMAP)]
+                    vm.Disk('0:5:0', 3 << 40, drive=UNMAP), vm.Disk('0:6:0', 32 * MIB, drive=UNMAP),
+                    vm.Disk('0:10:0', kind='scsi-cd', file=disc(folder)), vm.Disk('0:11:0', kind='scsi-cd')]
 
 
-def reset_disks():
+def reset_disks(_):
     return [vm.Disk(place, 16 * MIB) for place in ('0:0:0', '0:2:0', '0:2:1', '1:0:0')]
+
+
+def plain_disks(folder):
+    return [vm.Disk('0:0:0', 16 * MIB), vm.Disk('0:3:1', 16 * MIB), vm.Disk('0:6:0', kind='scsi-cd', file=disc(folder))]
+
+
+def tool_disk(_):
+    return [vm.Disk('0:0:0', 16 * MIB, drive=UNMAP,
+                    device=',serial=SERIAL-1,wwn=0x5000c5001234abcd,ver=1.0,physical_block_size=4096')]
 
 
 # scene -> (disks, worker arguments by adapter, QEMU's)
 SCENES = {
     'disks': (disks, {}, []),
+    'tools': (tool_disk, {}, []),
+    'plain': (plain_disks, {}, []),
     # The threads of the second worker can be held, io_uring cannot. Two CPUs: Linux with one completes
     # commands inside the driver's interrupt handler, and then waits for ever for the lock that this holds
     # already if the host is being reset (scsi_dec_host_busy() below sym53c8xx_intr(), 6.1 and 6.12).
@@ -45,12 +73,13 @@ class Session:
     """Turns what the guest reports into TAP."""
 
     def __init__(self, guest, checks):
-        self.guest, self.checks, self.results, self.name, self.notes = guest, checks, {}, None, []
+        self.guest, self.checks, self.results, self.notes = guest, checks, {}, []
+        self.name, self.began = None, time.monotonic()
 
     def result(self, passed):
         nr = len(self.results) + 1
         self.results[self.name] = passed
-        for note in self.notes:
+        for note in self.notes + ['%.1f s' % (time.monotonic() - self.began)]:
             print('# ' + note)
         print('%s %d - %s' % ('ok' if passed else 'not ok', nr, self.name), flush=True)
         self.notes = []
@@ -74,7 +103,7 @@ class Session:
         """False after the last line"""
         word, _, rest = line.partition(' ')
         if word == 'check':
-            self.name = rest
+            self.name, self.began = rest, time.monotonic()
         elif word == 'ok' or line == 'not ok':
             self.result(word == 'ok')
         elif word == '#':
@@ -119,7 +148,10 @@ def missing(build, image):
                        (image + '/initrd.img', 'run launcher/guest/make-image.sh')):
         if not os.path.exists(path):
             return 'no %s; %s' % (path, hint)
-    return None if shutil.which('qemu-system-x86_64') else 'no qemu-system-x86_64'
+    for tool in ('qemu-system-x86_64', 'genisoimage'):
+        if not shutil.which(tool):
+            return 'no ' + tool
+    return None
 
 
 def main(argv):
@@ -129,11 +161,12 @@ def main(argv):
         print('1..0 # SKIP %s\n# skipped: %s' % (why, why))
         return 0
     make_disks, workers, qemu = SCENES[scene]
-    units = make_disks()
-    script, checks = script_of(scene, [unit.place for unit in units], argv[4:])
-    print('1..%d' % len(checks), flush=True)
-    with vm.Guest(build, image, units, script, workers, qemu) as guest:
-        return 0 if Session(guest, checks).run() else 1
+    with tempfile.TemporaryDirectory(prefix='mpring-guest-test.') as folder:
+        units = make_disks(folder)
+        script, checks = script_of(scene, [unit.place for unit in units], argv[4:])
+        print('1..%d' % len(checks), flush=True)
+        with vm.Guest(build, image, units, script, workers, qemu) as guest:
+            return 0 if Session(guest, checks).run() else 1
 
 
 if __name__ == '__main__':

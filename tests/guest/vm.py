@@ -41,22 +41,24 @@ def die_with_parent():
 
 
 class Disk:
-    """A unit at ADAPTER:ID:LUN on a sparse file of its own, or on the file of the caller."""
+    """A unit at ADAPTER:ID:LUN on a sparse file of its own, on the file of the caller, or without a medium."""
 
-    def __init__(self, place, size, drive='', device='', kind='scsi-hd', file=None):
+    def __init__(self, place, size=0, drive='', device='', kind='scsi-hd', file=None):
         self.place, self.size, self.drive, self.device = place, size, drive, device
         self.kind, self.file = kind, file
         self.adapter, self.id, self.lun = map(int, place.split(':'))
 
     def arguments(self, folder):
         name = 'd' + self.place.replace(':', '-')
+        where = 'bus=lsi%d.0,scsi-id=%d,lun=%d%s' % (self.adapter, self.id, self.lun, self.device)
+        if not self.size and not self.file:
+            return ['-device', '%s,%s' % (self.kind, where)]
         if not self.file:
             self.file = os.path.join(folder, name + '.img')
             with open(self.file, 'wb') as f:
                 f.truncate(self.size)
         return ['-drive', 'id=%s,file=%s,format=raw%s' % (name, self.file, self.drive),
-                '-device', '%s,drive=%s,bus=lsi%d.0,scsi-id=%d,lun=%d%s'
-                % (self.kind, name, self.adapter, self.id, self.lun, self.device)]
+                '-device', '%s,drive=%s,%s' % (self.kind, name, where)]
 
     def data_bytes(self, start, length):
         """Bytes of the range that the file has stored; the rest are holes."""

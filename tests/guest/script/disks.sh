@@ -48,7 +48,7 @@ check_discard_reaches_the_file() {
 
 check_discard_is_ignored_where_the_drive_says_so() {
 	dd if=/dev/urandom of="$(disk 0:2:0)" bs=1M count=1 conv=fsync status=none
-	! blkdiscard -l 1M "$(disk 0:2:0)"
+	fails blkdiscard -l 1M "$(disk 0:2:0)"
 	[ "$(host data 0:2:0 0 1048576)" = 1048576 ]
 }
 
@@ -62,7 +62,7 @@ check_write_zeroes_reaches_the_file() {
 
 check_sg_unmap_makes_a_hole() {
 	dd if=/dev/urandom of="$(disk 0:1:0)" bs=1M count=1 conv=fsync status=none
-	sg_unmap --lba=256 --num=512 "$(disk 0:1:0)"
+	sg_unmap --force --lba=256 --num=512 "$(disk 0:1:0)"
 	[ "$(host data 0:1:0 131072 262144)" = 0 ]
 	[ "$(host data 0:1:0 0 131072)" = 131072 ]
 }
@@ -125,4 +125,33 @@ check_odd_lengths_cross_a_wide_bus() {
 		sg_raw -r $n -o /tmp/back "$(generic 0:0:0)" 3c 02 00 00 00 00 00 $length 00
 		cmp /tmp/sent /tmp/back
 	done
+}
+
+check_cd_beside_disks_is_mounted_and_read() {
+	node=$(disk 0:10:0)
+	[ "$(cat /sys/block/"$(basename "$node")"/ro)" = 1 ] || fails dd if=/dev/zero of="$node" bs=2048 count=1 conv=fsync
+	mount -t iso9660 -o ro "$node" /mnt
+	(cd /mnt && md5sum -c sums)
+	[ "$(find /mnt -type f | wc -l)" = 42 ]
+	[ "$(cat /mnt/folder/file17)" = 17 ]
+	umount /mnt
+}
+
+check_cd_is_locked_while_in_use_and_then_ejected() {
+	node=$(disk 0:10:0)
+	mount -t iso9660 -o ro "$node" /mnt
+	fails sg_start --eject "$(generic 0:10:0)"
+	[ "$(cat /mnt/folder/file18)" = 18 ]
+	umount /mnt
+	sg_start --eject "$(generic 0:10:0)"
+	fails sg_turs "$(generic 0:10:0)"
+	sg_start --load "$(generic 0:10:0)"
+	mount -t iso9660 -o ro "$node" /mnt
+	(cd /mnt && md5sum -c sums)
+	umount /mnt
+}
+
+check_drive_without_a_disc_is_not_ready() {
+	fails dd if="$(disk 0:11:0)" of=/dev/null bs=2048 count=1
+	fails sg_raw "$(generic 0:11:0)" 00 00 00 00 00 00 2>&1 | grep -i 'medium not present'
 }

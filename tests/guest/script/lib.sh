@@ -8,6 +8,7 @@
 #   host VERB ARGS        ask the host; prints the answer, fails if the host does
 #   expect_log REGEX      the kernel says so before the check ends, and that's no complaint
 #   allow_log REGEX       it may say so
+#   fails COMMAND...      "!", for where -e must see it
 #   compare NAME          standard input must be expected/NAME.txt
 
 bad='I/O error|Call Trace|Kernel panic|BUG: |nobody cared|blocked for more|rejecting I/O|DID_|ABORT|RESET operation'
@@ -60,6 +61,12 @@ wait_for() { # PLACE...: all there, within a minute
 	for node in /sys/block/sd*; do
 		[ ! -e "$node" ] || echo none >"$node/queue/scheduler"
 	done
+}
+
+fails() {
+	"$@" || return 0
+	echo "should have failed: $*"
+	return 1
 }
 
 expect_log() { echo "$1" >>/tmp/expected_log; }
