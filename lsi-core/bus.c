@@ -60,7 +60,7 @@ void mp_lsi_bus_show(struct mp_lsi_state *st)
 	unsigned int sbcl = n->conn == MP_LSI_BUS_FREE ? 0 : SBCL_BSY | driven;
 	uint8_t *reg = st->reg;
 
-	reg[MP_LSI_R_SBDL] = 0;
+	mp_put_le16(reg + MP_LSI_R_SBDL, 0);
 	if (n->phase != MP_LSI_NO_PHASE) {
 		sbcl |= n->phase | (n->ack ? 0 : SBCL_REQ);
 		reg[MP_LSI_R_SSTAT1] = (uint8_t)((reg[MP_LSI_R_SSTAT1] & ~7u) | n->phase);

@@ -172,6 +172,8 @@ static void write_scntl1(struct mp_lsi *c, uint8_t was, uint8_t v)
 	if (v & SCNTL1_RST && !(was & SCNTL1_RST))
 		mp_lsi_bus_reset(c);
 	mp_lsi_flag(c->st, MP_LSI_R_SSTAT0, SSTAT0_RST, v & SCNTL1_RST);
+	if ((was ^ v) & SCNTL1_ADB)
+		mp_lsi_test_loopback(c->st);
 	mp_lsi_wake(c);
 }
 

@@ -20,6 +20,10 @@
  *	shadows		CTEST4.SRTM shows what stands behind DSA and TEMP.
  *	timers		STEST3.TTM starts GEN and HTH with a period of no time.
  *
+ *	loopback	with STEST2.SLB on a free bus, what is written to SOCL
+ *			shows in SBCL and, with SCNTL1.ADB, SODL in SBDL: the
+ *			pins, without a bus behind them. No target sees it.
+ *
  * Outside its test mode a FIFO takes nothing and CTEST6 reads 0.
  */
 #include "lsi-core/state.h"
@@ -189,6 +193,31 @@ static void write_stest3(struct mp_lsi_state *st, uint8_t was, uint8_t v)
 	}
 }
 
+static bool is_looped(const struct mp_lsi_state *st)
+{
+	return st->reg[MP_LSI_R_STEST2] & STEST2_SLB && st->nexus.conn == MP_LSI_BUS_FREE;
+}
+
+void mp_lsi_test_loopback(struct mp_lsi_state *st)
+{
+	bool drives = st->reg[MP_LSI_R_SCNTL1] & SCNTL1_ADB;
+
+	if (!is_looped(st))
+		return;
+	st->reg[MP_LSI_R_SBCL] = st->reg[MP_LSI_R_SOCL];
+	mp_put_le16(st->reg + MP_LSI_R_SBDL, drives ? mp_get_le16(st->reg + MP_LSI_R_SODL) : 0);
+}
+
+/* The bus as it is again, once loopback ends. */
+static void write_stest2(struct mp_lsi_state *st, uint8_t was, uint8_t v)
+{
+	if (was & STEST2_SLB && !(v & STEST2_SLB)) {
+		mp_put_le16(st->reg + MP_LSI_R_SBDL, 0);
+		mp_lsi_bus_show(st);
+	}
+	mp_lsi_test_loopback(st);
+}
+
 void mp_lsi_test_write(struct mp_lsi *c, unsigned int off, uint8_t was, uint8_t v)
 {
 	struct mp_lsi_state *st = c->st;
@@ -209,11 +238,23 @@ void mp_lsi_test_write(struct mp_lsi *c, unsigned int off, uint8_t was, uint8_t 
 	case MP_LSI_R_CTEST6:
 		push_byte(st, v);
 		break;
+	case MP_LSI_R_SOCL:
+		if (is_looped(st))
+			st->reg[off] = v;
+		mp_lsi_test_loopback(st);
+		break;
+	case MP_LSI_R_STEST2:
+		write_stest2(st, was, v);
+		break;
 	case MP_LSI_R_STEST3:
 		write_stest3(st, was, v);
 		break;
 	case MP_LSI_R_SODL:
 		load_word(c);
+		mp_lsi_test_loopback(st);
+		break;
+	case MP_LSI_R_SODL + 1:
+		mp_lsi_test_loopback(st);
 		break;
 	}
 }

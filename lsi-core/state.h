@@ -56,6 +56,7 @@ enum mp_lsi_action {
 #define SCNTL0_ARB     0xc0u
 #define SCNTL0_START   0x20u
 #define SCNTL0_WATN    0x10u
+#define SCNTL1_ADB     0x40u
 #define SCNTL1_CON     0x10u
 #define SCNTL1_RST     0x08u
 #define SCNTL1_AESP    0x04u
@@ -115,6 +116,7 @@ enum mp_lsi_action {
 #define SIST1_STO      0x04u
 #define SIST1_GEN      0x02u
 #define SIST1_HTH      0x01u
+#define STEST2_SLB     0x10u
 #define STEST3_STR     0x40u
 #define STEST3_TTM     0x04u
 #define STEST3_CSF     0x02u
@@ -370,11 +372,13 @@ void mp_lsi_show_config(struct mp_lsi_state *st);
 
 /* ---- test modes (selftest.c) ----------------------------------------- */
 
-/* CTEST3..6, STEST3 or SODL was written; CTEST6 or SODL is read. */
+/* One of the registers with action TEST was written; CTEST6 or SODL is read. */
 void mp_lsi_test_write(struct mp_lsi *c, unsigned int off, uint8_t was, uint8_t v);
 uint8_t mp_lsi_test_read(struct mp_lsi *c, unsigned int off);
 /* The access that loaded a word brought its high byte too. */
 void mp_lsi_test_amend(struct mp_lsi_state *st);
+/* SCNTL1.ADB was written. */
+void mp_lsi_test_loopback(struct mp_lsi_state *st);
 
 /* ---- resets (attach.c) ----------------------------------------------- */
 

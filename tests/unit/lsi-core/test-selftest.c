@@ -231,6 +231,55 @@ static void test_clock_multiplier_sequence_of_the_drivers_finds_a_lock(void)
 	fake_bus_destroy(b);
 }
 
+static void test_loopback_shows_each_signal_that_is_driven(void)
+{
+	struct fake_bus *b = fake_bus_create();
+
+	fake_wr8(b, R(STEST2), STEST2_SLB);
+	for (unsigned int bit = 1; bit < 0x100; bit <<= 1) {
+		fake_wr8(b, R(SOCL), (uint8_t)bit);
+		T_EQ(fake_rd8(b, R(SOCL)), bit);
+		T_EQ(fake_rd8(b, R(SBCL)), bit);
+	}
+	fake_wr8(b, R(SCNTL1), SCNTL1_ADB);
+	for (unsigned int bit = 1; bit < 0x10000; bit <<= 1) {
+		mp_lsi_write(&b->chip, R(SODL), 2, bit);
+		T_EQ(mp_lsi_read(&b->chip, R(SBDL), 2), bit);
+	}
+	fake_wr8(b, R(SCNTL1), 0);
+	T_EQ(mp_lsi_read(&b->chip, R(SBDL), 2), 0);
+	fake_bus_destroy(b);
+}
+
+static void test_loopback_ends_with_a_free_bus(void)
+{
+	struct fake_bus *b = fake_bus_create();
+
+	fake_wr8(b, R(STEST2), STEST2_SLB);
+	fake_wr8(b, R(SCNTL1), SCNTL1_ADB);
+	fake_wr8(b, R(SOCL), 0xff);
+	mp_lsi_write(&b->chip, R(SODL), 2, 0xffff);
+	fake_wr8(b, R(STEST2), 0);
+	T_EQ(fake_rd8(b, R(SBCL)), 0);
+	T_EQ(fake_rd8(b, R(SOCL)), 0);
+	T_EQ(mp_lsi_read(&b->chip, R(SBDL), 2), 0);
+	fake_bus_destroy(b);
+}
+
+static void test_connection_ends_what_loopback_shows(void)
+{
+	struct fake_bus *b = fake_bus_create();
+
+	fake_wr8(b, R(STEST2), STEST2_SLB);
+	fake_wr8(b, R(SCNTL1), SCNTL1_ADB);
+	mp_lsi_write(&b->chip, R(SODL), 2, 0xffff);
+	FAKE_PROG(b, 0x1000, 0x41000000, 0, 0x98080000, 0);
+	fake_go(b, 0x1000);
+	T_EQ(fake_rd8(b, R(SBCL)), SBCL_REQ | SBCL_BSY | SBCL_ATN | MP_LSI_MSG_OUT_PHASE);
+	T_EQ(mp_lsi_read(&b->chip, R(SBDL), 2), 0);
+	fake_bus_destroy(b);
+}
+
 /* ---- EEPROMs on the GPIO pins, none there ---------------------------- */
 
 /* 24C16: data on pin 0, clock on pin 1, both driven but for the acknowledge. */
@@ -321,5 +370,7 @@ T_MAIN(T_TEST(test_dma_fifo_gives_back_each_lane_in_order),
        T_TEST(test_byte_counter_stops_at_zero), T_TEST(test_srtm_shows_the_shadows_of_dsa_and_temp),
        T_TEST(test_timer_test_mode_expires_both_timers_soon),
        T_TEST(test_clock_multiplier_sequence_of_the_drivers_finds_a_lock),
+       T_TEST(test_loopback_shows_each_signal_that_is_driven),
+       T_TEST(test_loopback_ends_with_a_free_bus), T_TEST(test_connection_ends_what_loopback_shows),
        T_TEST(test_no_24c16_acknowledges_its_address), T_TEST(test_no_93c46_has_a_valid_checksum),
        T_TEST(test_attach_refuses_a_fifo_that_runs_over))
