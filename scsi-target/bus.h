@@ -254,6 +254,7 @@ struct mp_scsi_side {
 	struct mp_scsi_taskset *set; /* while dormant or active */
 	bool dormant, active, ordered, holds_tag;
 	bool wants_range, has_range; /* from hold_lba on, hold_n blocks */
+	bool let_through; /* has waited for a range, and goes before who still waits */
 	uint64_t hold_lba, hold_n;
 };
 

@@ -124,10 +124,17 @@ void mp_range_forget(struct mp_scsi_side *s)
 bool mp_range_detains(struct mp_scsi_side *s)
 {
 	/* Who holds a range works in it; behind who waits for it, it would wait for itself. */
-	if (s->has_range || can_go(s))
+	if (s->has_range || s->let_through || can_go(s))
 		return false;
 	wait(s);
 	return true;
+}
+
+static void let_through(struct mp_scsi_side *s)
+{
+	s->let_through = true;
+	mp_task_issue(s);
+	s->let_through = false; /* now, for a paused bus may have kept it */
 }
 
 static struct mp_scsi_side *find_free(struct mp_scsi_lun *lun)
@@ -150,7 +157,7 @@ void mp_range_pump(struct mp_scsi_bus *bus)
 			if (s->wants_range)
 				take(s);
 			else
-				mp_task_issue(s);
+				let_through(s);
 		}
 	}
 }

@@ -154,6 +154,25 @@ static void test_compare_and_write_waits_for_what_is_under_way(void)
 	hba_fini(&h);
 }
 
+/* Used to go behind the comparison that came after it. */
+static void test_who_waits_for_a_range_goes_on_in_order(void)
+{
+	setup();
+	start_compare(1);
+	start_rw10(2, 0x28, 9, 1);
+	start_compare(3);
+	fake_blk_finish(&h.blk, 0, 0);
+	fake_blk_finish(&h.blk, 0, 0);
+	T_EQ(h.slots[1].status, MP_SCSI_GOOD);
+	T_EQ(h.tasks[2].state, MP_SCSI_MEDIUM);
+	T_EQ(h.tasks[3].state, MP_SCSI_WAITING);
+	fake_blk_finish(&h.blk, 0, 0);
+	T_EQ(h.slots[2].status, MP_SCSI_GOOD);
+	T_EQ(h.tasks[3].state, MP_SCSI_MEDIUM);
+	fake_blk_finish_all(&h.blk);
+	hba_fini(&h);
+}
+
 static void test_aborted_holder_keeps_its_blocks_until_its_write_has_ended(void)
 {
 	setup();
@@ -243,6 +262,7 @@ T_MAIN(T_TEST(test_compare_and_write_writes_where_all_is_alike),
        T_TEST(test_compare_and_write_obeys_its_limits),
        T_TEST(test_compare_and_write_keeps_others_from_its_blocks),
        T_TEST(test_compare_and_write_waits_for_what_is_under_way),
+       T_TEST(test_who_waits_for_a_range_goes_on_in_order),
        T_TEST(test_aborted_holder_keeps_its_blocks_until_its_write_has_ended),
        T_TEST(test_abort_of_who_waits_for_a_range_lets_the_others_go_on),
        T_TEST(test_failed_read_ends_the_hold), T_TEST(test_orwrite_adds_bits_over_chunks),
