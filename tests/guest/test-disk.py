@@ -76,12 +76,12 @@ class Session:
         self.guest, self.checks, self.results, self.notes = guest, checks, {}, []
         self.name, self.began = None, time.monotonic()
 
-    def result(self, passed):
+    def result(self, passed, skip=''):
         nr = len(self.results) + 1
         self.results[self.name] = passed
         for note in self.notes + ['%.1f s' % (time.monotonic() - self.began)]:
             print('# ' + note)
-        print('%s %d - %s' % ('ok' if passed else 'not ok', nr, self.name), flush=True)
+        print('%s %d - %s%s' % ('ok' if passed else 'not ok', nr, self.name, skip and ' # SKIP ' + skip), flush=True)
         self.notes = []
 
     def compare(self, name, text):
@@ -106,6 +106,8 @@ class Session:
             self.name, self.began = rest, time.monotonic()
         elif word == 'ok' or line == 'not ok':
             self.result(word == 'ok')
+        elif word == 'skip':
+            self.result(True, rest)
         elif word == '#':
             self.notes.append(rest)
         elif word == 'host':

@@ -6,12 +6,12 @@ org.mpring.result.0 as fd 3; script/lib.sh has the guest's half of what travels
 there, by lines:
 
     guest   check NAME              a check begins
-            ok | not ok             how it ended
+            ok | not ok | skip WHY  how it ended
             # TEXT                  what it said, for a failure
             text NAME N             N bytes follow: text to compare with expected/NAME.txt
             host VERB ARGS          a question; the guest waits
             done STATUS             the script ended
-    host    STATUS TEXT             the answer
+    host    STATUS TEXT             the answer; 77: the check is to skip
 
 A question is a method ask_VERB() of the guest's class.
 """
@@ -33,6 +33,10 @@ WALL = 0x40000000
 
 
 class Failure(Exception):
+    pass
+
+
+class Skip(Exception):
     pass
 
 
@@ -89,7 +93,7 @@ class StalledThreads:
 
     def ptrace(self, what, tid):
         if self.libc.ptrace(what, tid, None, None) != 0:
-            raise Failure('ptrace: %s' % os.strerror(ctypes.get_errno()))
+            raise Skip('ptrace: %s' % os.strerror(ctypes.get_errno()))
 
     def hold(self, tid):
         self.ptrace(PTRACE_SEIZE, tid)
@@ -198,6 +202,8 @@ class Guest:
             text, status = getattr(self, 'ask_' + verb)(*args), 0
         except Failure as e:
             text, status = str(e), 1
+        except Skip as e:
+            text, status = str(e), 77
         self.port.sendall(('%d %s\n' % (status, text or '')).encode())
 
     def logs(self):
@@ -231,6 +237,9 @@ class Guest:
                               stderr=subprocess.STDOUT, timeout=60)
         if done.returncode != 0:
             raise Failure(done.stdout.decode(errors='replace').replace('\n', '; '))
+
+    def ask_can_stall(self, adapter):
+        StalledThreads(self.workers[int(adapter)].pid).release()
 
     def ask_stall(self, adapter):
         self.stalled = StalledThreads(self.workers[int(adapter)].pid)

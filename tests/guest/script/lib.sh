@@ -13,7 +13,7 @@
 
 bad='I/O error|Call Trace|Kernel panic|BUG: |nobody cared|blocked for more|rejecting I/O|DID_|ABORT|RESET operation'
 bad="$bad|sym[0-9].*(unexpected|arity error|ARITY|phase error|timed.*out|TEST FAILED|ERROR|lost|CACHE)|Sense Key"
-bad="$bad|EXT4-fs (error|warning)|critical|offlined|Medium|failed"
+bad="$bad|EXT4-fs (error|warning)|critical|offlined|Medium|failed|bad reselection"
 
 # busybox's shell takes its own of these first
 blkdiscard() { /bin/blkdiscard "$@"; }
@@ -101,7 +101,10 @@ run() {
 		set -e
 		"check_$1"
 	) >/tmp/said 2>&1
-	if [ $? = 0 ] && log_is_good "$1" >>/tmp/said 2>&1; then
+	status=$?
+	if [ $status = 77 ]; then
+		say "skip $(tail -n 1 /tmp/said)"
+	elif [ $status = 0 ] && log_is_good "$1" >>/tmp/said 2>&1; then
 		say ok
 	else
 		dmesg | sed "1,/mpring-check $1\$/d" | tail -n 30 | sed 's/^/kernel: /' >>/tmp/said
