@@ -84,13 +84,13 @@ static void print(const char *text)
 
 static void clear(void)
 {
-	for (volatile uint32_t *p = buffer; p < buffer + PATTERN_BYTES / 4; p++)
+	for (uint32_t *p = buffer; p < buffer + PATTERN_BYTES / 4; p++)
 		*p = 0;
 }
 
 static int buffer_is_pattern(void)
 {
-	const volatile uint32_t *p = buffer;
+	const uint32_t *p = buffer;
 
 	for (uint32_t i = 0; i < PATTERN_BYTES / 4; i++)
 		if (p[i] != (i ^ 0x5eed5eedu))
