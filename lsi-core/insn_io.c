@@ -21,19 +21,19 @@
  */
 #include "lsi-core/state.h"
 
-#define BIT_RELATIVE (1u << 26)
-#define BIT_TABLE    (1u << 25)
-#define BIT_ATN      (1u << 24)
-#define BIT_S_CARRY  (1u << 10)
-#define BIT_S_TARGET (1u << 9)
-#define BIT_S_ACK    (1u << 6)
-#define BIT_S_ATN    (1u << 3)
+#define SELECT_RELATIVE (1u << 26)
+#define SELECT_TABLE    (1u << 25)
+#define SELECT_ATN      (1u << 24)
+#define SET_CARRY       (1u << 10)
+#define SET_TARGET      (1u << 9)
+#define SET_ACK         (1u << 6)
+#define SET_ATN         (1u << 3)
 
 static uint32_t alternate(const struct mp_lsi_state *st)
 {
 	uint32_t alt = st->insn[1];
 
-	if (st->insn[0] & BIT_RELATIVE)
+	if (st->insn[0] & SELECT_RELATIVE)
 		alt = mp_lsi_get(st, MP_LSI_R_DSP) + mp_lsi_sext24(alt);
 	return alt;
 }
@@ -41,7 +41,7 @@ static uint32_t alternate(const struct mp_lsi_state *st)
 /* Only SELECT may have the ATN bit. */
 static bool refuse_atn(struct mp_lsi *c)
 {
-	if (mp_likely(!(c->st->insn[0] & BIT_ATN)))
+	if (mp_likely(!(c->st->insn[0] & SELECT_ATN)))
 		return false;
 	mp_lsi_raise_dma(c, DSTAT_IID);
 	return true;
@@ -55,7 +55,7 @@ static bool load_destination(struct mp_lsi *c)
 	uint64_t addr;
 
 	mp_lsi_put(st, MP_LSI_R_DNAD, alternate(st));
-	if (!(insn & BIT_TABLE)) {
+	if (!(insn & SELECT_TABLE)) {
 		st->reg[MP_LSI_R_SDID] = insn >> 16 & 0xf;
 		return true;
 	}
@@ -87,7 +87,7 @@ enum mp_lsi_step mp_lsi_insn_select(struct mp_lsi *c)
 	if (st->reg[MP_LSI_R_SCNTL1] & SCNTL1_RST)
 		return MP_LSI_PARK;
 	if (mp_lsi_bus_is_ours(c))
-		mp_lsi_bus_select(c, st->reg[MP_LSI_R_SDID], st->insn[0] & BIT_ATN);
+		mp_lsi_bus_select(c, st->reg[MP_LSI_R_SDID], st->insn[0] & SELECT_ATN);
 	else if (st->run == MP_LSI_RUNNING)
 		mp_lsi_put(st, MP_LSI_R_DSP, mp_lsi_get(st, MP_LSI_R_DNAD));
 	return MP_LSI_DONE;
@@ -159,11 +159,11 @@ enum mp_lsi_step mp_lsi_insn_set(struct mp_lsi *c)
 
 	if (refuse_atn(c))
 		return MP_LSI_DONE;
-	if (insn & BIT_S_CARRY)
+	if (insn & SET_CARRY)
 		st->carry = 1;
-	if (insn & BIT_S_TARGET)
+	if (insn & SET_TARGET)
 		mp_lsi_flag(st, MP_LSI_R_SCNTL0, SCNTL0_TRG, true);
-	if (insn & BIT_S_ATN)
+	if (insn & SET_ATN)
 		mp_lsi_bus_set_atn(c, true);
 	return MP_LSI_DONE;
 }
@@ -175,14 +175,14 @@ enum mp_lsi_step mp_lsi_insn_clear(struct mp_lsi *c)
 
 	if (refuse_atn(c))
 		return MP_LSI_DONE;
-	if (insn & BIT_S_CARRY)
+	if (insn & SET_CARRY)
 		st->carry = 0;
-	if (insn & BIT_S_TARGET)
+	if (insn & SET_TARGET)
 		mp_lsi_flag(st, MP_LSI_R_SCNTL0, SCNTL0_TRG, false);
 	/* ATN first: the target looks at it when ACK goes away. */
-	if (insn & BIT_S_ATN)
+	if (insn & SET_ATN)
 		mp_lsi_bus_set_atn(c, false);
-	if (insn & BIT_S_ACK)
+	if (insn & SET_ACK)
 		mp_lsi_bus_clear_ack(c);
 	return MP_LSI_DONE;
 }

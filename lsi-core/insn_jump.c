@@ -19,17 +19,17 @@
  */
 #include "lsi-core/state.h"
 
-#define BIT_NO_TARGET (1u << 28) /* of the opcode: RETURN, INT */
-#define BIT_JUMP64    (1u << 22)
-#define BIT_RELATIVE  (1u << 23)
-#define BIT_CARRY     (1u << 21)
-#define BIT_FLY       (1u << 20)
-#define BIT_SENSE     (1u << 19)
-#define BIT_DATA      (1u << 18)
-#define BIT_PHASE     (1u << 17)
-#define BIT_WAIT      (1u << 16)
+#define JUMP_NO_TARGET (1u << 28) /* of the opcode: RETURN, INT */
+#define JUMP_64        (1u << 22)
+#define JUMP_RELATIVE  (1u << 23)
+#define JUMP_CARRY     (1u << 21)
+#define JUMP_FLY       (1u << 20)
+#define JUMP_SENSE     (1u << 19)
+#define JUMP_DATA      (1u << 18)
+#define JUMP_PHASE     (1u << 17)
+#define JUMP_WAIT      (1u << 16)
 /* Without any of these the instruction is unconditional. */
-#define TESTS (BIT_JUMP64 | BIT_CARRY | BIT_DATA | BIT_PHASE | BIT_WAIT)
+#define TESTS (JUMP_64 | JUMP_CARRY | JUMP_DATA | JUMP_PHASE | JUMP_WAIT)
 
 enum verdict { ACT, PASS, WAIT, STOPPED };
 
@@ -47,31 +47,31 @@ static bool data_is(const struct mp_lsi_state *st, uint32_t insn)
 
 static bool tests_want_action(const struct mp_lsi_state *st, uint32_t insn)
 {
-	bool sense = insn & BIT_SENSE;
+	bool sense = insn & JUMP_SENSE;
 
-	if (insn & BIT_CARRY)
+	if (insn & JUMP_CARRY)
 		return st->carry == sense;
-	if (insn & BIT_PHASE && phase_is(st, insn) != sense)
+	if (insn & JUMP_PHASE && phase_is(st, insn) != sense)
 		return false;
-	if (insn & BIT_DATA && data_is(st, insn) != sense)
+	if (insn & JUMP_DATA && data_is(st, insn) != sense)
 		return false;
-	return sense || insn & (BIT_PHASE | BIT_DATA);
+	return sense || insn & (JUMP_PHASE | JUMP_DATA);
 }
 
 static bool must_wait(const struct mp_lsi_state *st, uint32_t insn)
 {
-	if (insn & BIT_WAIT)
+	if (insn & JUMP_WAIT)
 		return true;
-	return insn & BIT_PHASE && st->nexus.fresh && st->nexus.phase == MP_LSI_NO_PHASE;
+	return insn & JUMP_PHASE && st->nexus.fresh && st->nexus.phase == MP_LSI_NO_PHASE;
 }
 
 static bool is_illegal(const struct mp_lsi_state *st, uint32_t insn)
 {
-	if (insn & BIT_CARRY && insn & (BIT_DATA | BIT_PHASE))
+	if (insn & JUMP_CARRY && insn & (JUMP_DATA | JUMP_PHASE))
 		return true;
-	if (insn & BIT_JUMP64 && insn & BIT_NO_TARGET)
+	if (insn & JUMP_64 && insn & JUMP_NO_TARGET)
 		return true;
-	return insn & BIT_WAIT && st->reg[MP_LSI_R_SCNTL0] & SCNTL0_TRG;
+	return insn & JUMP_WAIT && st->reg[MP_LSI_R_SCNTL0] & SCNTL0_TRG;
 }
 
 static enum verdict judge(struct mp_lsi *c)
@@ -80,8 +80,8 @@ static enum verdict judge(struct mp_lsi *c)
 	uint32_t insn = st->insn[0];
 
 	if (!(insn & TESTS))
-		return insn & BIT_SENSE ? ACT : PASS;
-	if (insn & (BIT_CARRY | BIT_JUMP64 | BIT_WAIT) && mp_unlikely(is_illegal(st, insn))) {
+		return insn & JUMP_SENSE ? ACT : PASS;
+	if (insn & (JUMP_CARRY | JUMP_64 | JUMP_WAIT) && mp_unlikely(is_illegal(st, insn))) {
 		mp_lsi_raise_dma(c, DSTAT_IID);
 		return STOPPED;
 	}
@@ -99,7 +99,7 @@ static bool far_operand(struct mp_lsi *c)
 {
 	struct mp_lsi_state *st = c->st;
 
-	if (mp_likely(!(st->insn[0] & BIT_JUMP64)))
+	if (mp_likely(!(st->insn[0] & JUMP_64)))
 		return true;
 	return st->unfinished || mp_lsi_fetch_third(c);
 }
@@ -108,12 +108,12 @@ static void jump(struct mp_lsi_state *st)
 {
 	uint32_t target = st->insn[1];
 
-	if (st->insn[0] & BIT_RELATIVE) {
+	if (st->insn[0] & JUMP_RELATIVE) {
 		target = mp_lsi_get(st, MP_LSI_R_DSP) + mp_lsi_sext24(target);
 		mp_lsi_put(st, MP_LSI_R_ADDER, target);
 	}
 	mp_lsi_put(st, MP_LSI_R_DSP, target);
-	if (st->insn[0] & BIT_JUMP64)
+	if (st->insn[0] & JUMP_64)
 		mp_lsi_put(st, MP_LSI_R_SFS, st->insn[2]);
 }
 
@@ -156,7 +156,7 @@ enum mp_lsi_step mp_lsi_insn_int(struct mp_lsi *c)
 {
 	enum verdict v = judge(c);
 
-	if (v == ACT && c->st->insn[0] & BIT_FLY)
+	if (v == ACT && c->st->insn[0] & JUMP_FLY)
 		mp_lsi_intfly(c);
 	else if (v == ACT)
 		mp_lsi_raise_dma(c, DSTAT_SIR);

@@ -9,12 +9,14 @@
  *
  * A memory move may: bytes then move one by one with all register effects, in
  * ascending order, and the move ends early if one of them stopped the engine.
- * A long move is cut into pieces of PIECE bytes, one a step, so that neither
+ * A long move is cut into pieces of MEM_PIECE bytes, one a step, so that neither
  * other devices nor the CPU's register accesses wait for 16 MiB.
  */
 #include "lsi-core/state.h"
 
-#define PIECE            (64u * 1024u)
+#include <string.h>
+
+#define MEM_PIECE        (64u * 1024u)
 
 #define BIT_DSA_RELATIVE (1u << 28)
 #define BIT_LOAD         (1u << 24)
@@ -60,18 +62,27 @@ static uint64_t operand_addr(const struct mp_lsi_state *st)
 	return mp_lsi_addr(st, insn & BIT_LOAD ? MP_LSI_R_MMRS : MP_LSI_R_MMWS, st->insn[1]);
 }
 
-/* One access to an aligned dword @p, which is memory that the CPU sees. */
-static void move_dword(struct mp_lsi *c, unsigned int reg, _Atomic uint32_t *p, uint64_t addr)
+/* An aligned dword is one access. */
+static uint32_t get_operand(const void *p, unsigned int n)
 {
-	struct mp_lsi_state *st = c->st;
+	uint32_t v = 0;
 
-	/* L1: acquire, S1: release, pair with the driver's accesses to its queues. */
-	if (st->insn[0] & BIT_LOAD) {
-		mp_lsi_put(st, reg, le32toh(atomic_load_explicit(p, memory_order_acquire)));
-	} else {
-		atomic_store_explicit(p, htole32(mp_lsi_get(st, reg)), memory_order_release);
-		mp_lsi_mem_written(c, addr, 4);
-	}
+	/* L1: acquire, pairs with the driver's stores to its queues. */
+	if (mp_likely(n == 4 && (uintptr_t)p % 4 == 0))
+		return le32toh(
+			atomic_load_explicit((const _Atomic uint32_t *)p, memory_order_acquire));
+	memcpy(&v, p, n);
+	return le32toh(v);
+}
+
+static void put_operand(void *p, unsigned int n, uint32_t v)
+{
+	v = htole32(v);
+	/* S1: release, pairs with the driver's loads from its queues. */
+	if (mp_likely(n == 4 && (uintptr_t)p % 4 == 0))
+		atomic_store_explicit((_Atomic uint32_t *)p, v, memory_order_release);
+	else
+		memcpy(p, &v, n);
 }
 
 enum mp_lsi_step mp_lsi_insn_loadstore(struct mp_lsi *c)
@@ -80,7 +91,7 @@ enum mp_lsi_step mp_lsi_insn_loadstore(struct mp_lsi *c)
 	unsigned int n = st->insn[0] & 7, reg = st->insn[0] >> 16 & 0xff;
 	uint64_t addr = operand_addr(st);
 	bool load = st->insn[0] & BIT_LOAD;
-	uint32_t len = n, word = 0;
+	uint32_t len = n;
 	void *p;
 
 	if (mp_unlikely(!operands_fit(st, addr)))
@@ -89,15 +100,10 @@ enum mp_lsi_step mp_lsi_insn_loadstore(struct mp_lsi *c)
 	p = mp_lsi_mem(c, addr, &len, !load);
 	if (mp_unlikely(!p || len < n)) {
 		mp_lsi_raise_dma(c, DSTAT_BF);
-	} else if (mp_likely(n == 4 && mp_lsi_plain_dwords >> (reg / 4) & 1 &&
-			     !((uintptr_t)p & 3))) {
-		move_dword(c, reg, p, addr);
 	} else if (load) {
-		mp_lsi_mem_copy(&word, p, n);
-		load_bytes(c, reg, le32toh(word), n);
+		load_bytes(c, reg, get_operand(p, n), n);
 	} else {
-		word = htole32(store_bytes(c, reg, n));
-		mp_lsi_mem_copy(p, &word, n);
+		put_operand(p, n, store_bytes(c, reg, n));
 		mp_lsi_mem_written(c, addr, n);
 	}
 	return MP_LSI_DONE;
@@ -181,7 +187,7 @@ static uint32_t before_regs(const struct mp_lsi_state *st, uint64_t addr, uint32
 static bool move_memory(struct mp_lsi *c)
 {
 	struct mp_lsi_state *st = c->st;
-	uint32_t n = st->move.left < PIECE ? st->move.left : PIECE;
+	uint32_t n = st->move.left < MEM_PIECE ? st->move.left : MEM_PIECE;
 	const void *from;
 	void *to;
 

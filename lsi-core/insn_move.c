@@ -30,12 +30,12 @@
 
 #include <string.h>
 
-#define PIECE        (64u * 1024u)
+#define PIECE         (64u * 1024u)
 
-#define BIT_INDIRECT (1u << 29)
-#define BIT_TABLE    (1u << 28)
-#define SELECTORS    0x16u
-#define SELECT_MMRS  0x10u
+#define MOVE_INDIRECT (1u << 29)
+#define MOVE_TABLE    (1u << 28)
+#define SELECTORS     0x16u
+#define SELECT_MMRS   0x10u
 
 static unsigned int coded_phase(const struct mp_lsi_state *st)
 {
@@ -154,14 +154,14 @@ static bool load_operand(struct mp_lsi *c)
 
 	st->move = (struct mp_lsi_move){
 		.left = insn & 0xffffff, .top = (uint8_t)(insn >> 24), .esa = st->ia};
-	if (insn & BIT_TABLE && insn & BIT_INDIRECT) {
+	if (insn & MOVE_TABLE && insn & MOVE_INDIRECT) {
 		mp_lsi_raise_dma(c, DSTAT_IID);
 		return false;
 	}
-	if (insn & BIT_TABLE)
+	if (insn & MOVE_TABLE)
 		ok = load_table(c);
 	else
-		ok = insn & BIT_INDIRECT ? load_indirect(c) : load_direct(c);
+		ok = insn & MOVE_INDIRECT ? load_indirect(c) : load_direct(c);
 	if (!ok)
 		return false;
 	if (!st->move.left || mp_unlikely(st->reg[MP_LSI_R_SCNTL0] & SCNTL0_TRG)) {
@@ -243,11 +243,6 @@ bool mp_lsi_move_pull(struct mp_lsi *c, void *to, uint32_t n)
 	return true;
 }
 
-static uint32_t min32(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
-}
-
 bool mp_lsi_move_bulk(struct mp_lsi *c, uint32_t from, uint32_t want, uint32_t *ret_n)
 {
 	struct mp_lsi_state *st = c->st;
@@ -255,7 +250,7 @@ bool mp_lsi_move_bulk(struct mp_lsi *c, uint32_t from, uint32_t want, uint32_t *
 	uint32_t before = st->move.done;
 	bool ok = true;
 
-	want = min32(want, PIECE);
+	want = mp_lsi_min(want, PIECE);
 	while (ok && st->move.done - before < want) {
 		uint32_t at = st->move.done - before, len = want - at;
 		void *buf = c->ops->task_buf(c->opaque, st->nexus.task, t->moved + from + at, &len);
@@ -276,7 +271,7 @@ static bool data_piece(struct mp_lsi *c, const struct mp_lsi_task *t, uint32_t *
 	mv->wide = mp_lsi_bus_is_wide(c->st);
 	if (mp_likely(!((mv->left | rest) & mv->wide) &&
 		      !(c->st->reg[MP_LSI_R_SCNTL2] & (SCNTL2_WSS | SCNTL2_WSR))))
-		return mp_lsi_move_bulk(c, 0, min32(mv->left, rest), n);
+		return mp_lsi_move_bulk(c, 0, mp_lsi_min(mv->left, rest), n);
 	return t->dir == MP_LSI_DATA_IN ? mp_lsi_wide_receive(c, rest, n)
 					: mp_lsi_wide_send(c, rest, n);
 }
@@ -313,7 +308,7 @@ static bool move_command(struct mp_lsi *c)
 {
 	struct mp_lsi_state *st = c->st;
 	struct mp_lsi_nexus *n = &st->nexus;
-	uint32_t take = min32(st->move.left, MP_LSI_CDB_MAX - n->n_cdb);
+	uint32_t take = mp_lsi_min(st->move.left, MP_LSI_CDB_MAX - n->n_cdb);
 
 	if (!mp_lsi_move_pull(c, n->cdb + n->n_cdb, take))
 		return false;
@@ -328,7 +323,7 @@ static bool move_msg_out(struct mp_lsi *c)
 {
 	struct mp_lsi_state *st = c->st;
 	uint8_t buf[256];
-	uint32_t n = min32(st->move.left, sizeof(buf));
+	uint32_t n = mp_lsi_min(st->move.left, sizeof(buf));
 
 	if (!mp_lsi_move_pull(c, buf, n))
 		return false;

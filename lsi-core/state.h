@@ -354,6 +354,11 @@ static inline uint64_t mp_lsi_addr(const struct mp_lsi_state *st, enum mp_lsi_re
 	return (uint64_t)mp_lsi_get(st, r) << 32 | low;
 }
 
+static inline uint32_t mp_lsi_min(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
 /* Signed 24-bit field of an instruction word. */
 static inline uint32_t mp_lsi_sext24(uint32_t v)
 {

@@ -23,11 +23,6 @@
  */
 #include "lsi-core/state.h"
 
-static uint32_t min32(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
-}
-
 static bool is_chained(const struct mp_lsi_state *st)
 {
 	return !(st->insn[0] & INSN_MOVE);
@@ -46,7 +41,7 @@ static uint8_t *target_byte(struct mp_lsi *c, uint32_t off)
 /* Whole words behind byte *n of the chunk, up to the end of either side; false: bus fault. */
 static bool words(struct mp_lsi *c, uint32_t rest, uint32_t *n)
 {
-	uint32_t want = min32(c->st->move.left, rest - *n) & ~1u, done = 0;
+	uint32_t want = mp_lsi_min(c->st->move.left, rest - *n) & ~1u, done = 0;
 	bool ok = mp_lsi_move_bulk(c, *n, want, &done);
 
 	*n += done;
@@ -56,7 +51,7 @@ static bool words(struct mp_lsi *c, uint32_t rest, uint32_t *n)
 /* The target's bytes *n and, if there is one, *n + 1 were the last word. */
 static void count_word(uint32_t rest, uint32_t *n)
 {
-	*n += min32(rest - *n, 2);
+	*n += mp_lsi_min(rest - *n, 2);
 }
 
 /* The last word of a move, or of the target: one byte of it may be in the way. */
@@ -117,7 +112,7 @@ static bool send_end(struct mp_lsi *c, uint32_t rest, uint32_t *n)
 /* Less than a word is left on one side, and something on both. */
 static bool is_end(const struct mp_lsi_state *st, uint32_t rest, uint32_t n)
 {
-	return min32(st->move.left, rest - n) == 1;
+	return mp_lsi_min(st->move.left, rest - n) == 1;
 }
 
 bool mp_lsi_wide_residue(struct mp_lsi *c)
@@ -140,7 +135,7 @@ bool mp_lsi_wide_receive(struct mp_lsi *c, uint32_t rest, uint32_t *n)
 		return false;
 	mp_lsi_flag(st, MP_LSI_R_SCNTL2, SCNTL2_WSR | SCNTL2_WSS, false);
 	if (!st->move.wide)
-		return mp_lsi_move_bulk(c, 0, min32(st->move.left, rest), n);
+		return mp_lsi_move_bulk(c, 0, mp_lsi_min(st->move.left, rest), n);
 	return words(c, rest, n) && (!is_end(st, rest, *n) || receive_end(c, rest, n));
 }
 
@@ -153,6 +148,6 @@ bool mp_lsi_wide_send(struct mp_lsi *c, uint32_t rest, uint32_t *n)
 		return false;
 	mp_lsi_flag(st, MP_LSI_R_SCNTL2, SCNTL2_WSS, false);
 	if (!st->move.wide)
-		return mp_lsi_move_bulk(c, 0, min32(st->move.left, rest), n);
+		return mp_lsi_move_bulk(c, 0, mp_lsi_min(st->move.left, rest), n);
 	return words(c, rest, n) && (!is_end(st, rest, *n) || send_end(c, rest, n));
 }
