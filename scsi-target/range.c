@@ -17,6 +17,10 @@
  * oldest first, and waits for its elders too: a stream of small reads can't
  * keep a holder out.
  *
+ * A job (job.c) may have the medium for hours. Nobody waits for that, least of
+ * all with the bus in its hands: who was under way when it began, or waited for
+ * a range then, fails and hears of the job, like each command that comes later.
+ *
  * Nearly always nobody holds anything: then the price is one look at n_holds
  * for each request.
  */
@@ -93,6 +97,21 @@ static void stop_waiting(struct mp_scsi_side *s)
 	s->bus->n_range_waits--;
 }
 
+/* Return: true: a job has the medium, and the task has ended */
+static bool job_refuses(struct mp_scsi_side *s)
+{
+	struct mp_scsi_sense sense;
+
+	if (wish_of(s).n == 0 || !mp_job_sense(s->lun, &sense))
+		return false;
+	s->wants_range = false;
+	if (s->failed)
+		s->failed(s, sense);
+	else
+		mp_task_fail(s, sense);
+	return true;
+}
+
 static void take(struct mp_scsi_side *s)
 {
 	s->wants_range = false;
@@ -109,7 +128,7 @@ void mp_range_hold(struct mp_scsi_side *s, uint64_t n_blocks, void (*next)(struc
 	s->next = next;
 	if (can_go(s))
 		take(s);
-	else
+	else if (!job_refuses(s))
 		wait(s);
 }
 
@@ -126,7 +145,8 @@ bool mp_range_detains(struct mp_scsi_side *s)
 	/* Who holds a range works in it; behind who waits for it, it would wait for itself. */
 	if (s->has_range || s->let_through || can_go(s))
 		return false;
-	wait(s);
+	if (!job_refuses(s))
+		wait(s);
 	return true;
 }
 
@@ -141,7 +161,7 @@ static struct mp_scsi_side *find_free(struct mp_scsi_lun *lun)
 {
 	struct mp_scsi_side *s = lun->range_waiters.head;
 
-	while (s && !can_go(s))
+	while (s && !can_go(s) && !mp_job_holds_medium(lun))
 		s = s->link;
 	return s;
 }
@@ -154,6 +174,8 @@ void mp_range_pump(struct mp_scsi_bus *bus)
 	for (struct mp_scsi_lun *lun = bus->luns; lun; lun = lun->next) {
 		while ((s = find_free(lun))) {
 			stop_waiting(s);
+			if (job_refuses(s))
+				continue;
 			if (s->wants_range)
 				take(s);
 			else

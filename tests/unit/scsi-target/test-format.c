@@ -199,6 +199,65 @@ static void test_format_begins_when_the_medium_is_at_rest(void)
 	hba_fini(&h);
 }
 
+static unsigned int sense_of_last_failure(void)
+{
+	uint8_t sense[18];
+
+	peek_sense(sense);
+	return code(sense);
+}
+
+/* They used to wait until it had ended: for hours, and one of them with the bus. */
+static void test_commands_that_a_format_overtakes_hear_of_it(void)
+{
+	static const uint8_t read9[10] = {0x28, 0, 0, 0, 0, 9, 0, 0, 1, 0};
+	static const uint8_t write9[10] = {0x2a, 0, 0, 0, 0, 9, 0, 0, 1, 0};
+
+	setup();
+	start(1, write9, 10, 512);
+	start(2, format_plain, 6, 0);
+	h.tasks[4].fast = true;
+	start(4, read9, 10, 512);
+	start(5, format_plain, 6, 0);
+	T_EQ(h.slots[4].status, -1);
+	fake_blk_finish(&h.blk, 0, 0);
+	T_EQ(h.blk.reqs[0]->op, MP_BLK_WRITE_ZEROES);
+	T_EQ(h.slots[4].status, MP_SCSI_CHECK_CONDITION);
+	mp_scsi_free(h.bus, 4);
+	T_EQ(sense_of_last_failure(), 0x020404);
+	T_EQ(h.slots[5].status, MP_SCSI_CHECK_CONDITION); /* its turn to tell came with that */
+	mp_scsi_free(h.bus, 5);
+	T_EQ(sense_of_last_failure(), 0x020404);
+	fake_blk_finish_all(&h.blk);
+	T_EQ(h.slots[2].status, MP_SCSI_GOOD);
+	check_all(0);
+	hba_fini(&h);
+}
+
+static void test_write_in_chunks_ends_where_a_format_came_between(void)
+{
+	static const uint8_t write_two_chunks[10] = {0x2a, [8] = 129};
+	static uint8_t big[129 * 512];
+
+	setup();
+	h.hold_xfers = true;
+	hba_give(&h, 1, big, sizeof(big));
+	hba_start_tagged(&h, 1, MP_SCSI_SIMPLE, write_two_chunks, 10);
+	hba_move(&h, 1);
+	fake_blk_finish(&h.blk, 0, 0);
+	start(2, format_plain, 6, 0);
+	T_EQ(h.blk.n_reqs, 1);
+	hba_move(&h, 1);
+	h.hold_xfers = false;
+	T_EQ(h.slots[1].status, MP_SCSI_CHECK_CONDITION);
+	mp_scsi_free(h.bus, 1);
+	T_EQ(sense_of_last_failure(), 0x020404);
+	fake_blk_finish_all(&h.blk);
+	T_EQ(h.slots[2].status, MP_SCSI_GOOD);
+	check_all(0);
+	hba_fini(&h);
+}
+
 static void test_failed_format_leaves_a_medium_of_no_use(void)
 {
 	setup();
@@ -389,6 +448,8 @@ T_MAIN(T_TEST(test_format_makes_the_whole_medium_zeros), T_TEST(test_format_take
        T_TEST(test_format_with_immed_goes_on_behind_its_status),
        T_TEST(test_unit_that_formats_still_tells_what_it_is),
        T_TEST(test_format_begins_when_the_medium_is_at_rest),
+       T_TEST(test_commands_that_a_format_overtakes_hear_of_it),
+       T_TEST(test_write_in_chunks_ends_where_a_format_came_between),
        T_TEST(test_failed_format_leaves_a_medium_of_no_use), T_TEST(test_aborted_format_goes_on),
        T_TEST(test_format_waits_while_the_bus_is_paused),
        T_TEST(test_power_on_ends_a_job_and_a_bus_reset_does_not),
