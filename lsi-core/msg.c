@@ -14,12 +14,15 @@
  *
  * What ends a connection without a message of farewell, as the standard has it:
  * task management; a first message that names no unit and manages nothing; a
- * second IDENTIFY for another unit. For the last two the target is DEAF: it
- * throws the rest away. A message for the other direction only (pointers, wide
+ * second IDENTIFY for another unit. From then on the target is DEAF: it throws
+ * the rest away, so one connection manages tasks once. That is also the dearest
+ * thing to be had for a byte, so it takes more than one from the budget. A message for the other direction only (pointers, wide
  * residue, COMPLETE), and one for what targets of today no longer have, is
  * refused, and the connection goes on.
  */
 #include "lsi-core/state.h"
+
+#define MANAGE_COST 16u
 
 enum {
 	MSG_COMPLETE = 0x00,
@@ -192,8 +195,8 @@ static void manage(struct mp_lsi *c, uint8_t msg)
 {
 	struct mp_lsi_nexus *n = &c->st->nexus;
 
-	n->after = MP_LSI_ABORTED;
-	n->pos_in = n->n_in;
+	turn_deaf(n);
+	c->st->cost += MANAGE_COST;
 	if (msg == MSG_TARGET_RESET)
 		reset_target(c);
 	else if (!n->identified)

@@ -482,10 +482,13 @@ static void test_index_used_again_is_in_the_ready_queue_once(void)
 static void test_wait_reselect_ended_by_an_unexpected_disconnect_lets_the_next_program_start(void)
 {
 	struct fake_bus *b = fake_bus_create();
+	char many[35];
 
-	/* ABORT ends the connection, but the message behind it is answered first: REJECT. */
-	put_msg(b, "\xc0\x06\x50", 3);
-	FAKE_PROG(b, PROG, SEL_ATN, OUT(3), IN(1), 0x50000000u, 0x100);
+	/* More answers than the target keeps end the connection, but the last one is sent: REJECT. */
+	memset(many, 0x50, sizeof(many));
+	many[0] = (char)0xc0;
+	put_msg(b, many, sizeof(many));
+	FAKE_PROG(b, PROG, SEL_ATN, OUT(35), IN(1), 0x50000000u, 0x100);
 	fake_go(b, PROG);
 	T_EQ(b->mem[BYTES], 0x07);
 	T_EQ(fake_rd8(b, R(SIST0)), SIST0_UDC);

@@ -327,6 +327,20 @@ static void test_identify_for_another_unit_frees_the_bus(void)
 	fake_bus_destroy(b);
 }
 
+/* Each of them used to be obeyed: 16 MiB of resets took the polling core for minutes. */
+static void test_nothing_is_heard_behind_task_management(void)
+{
+	struct fake_bus *b = fake_bus_create();
+
+	put_msg(b, "\xc0\x06\x0c\x06\x17", 5);
+	FAKE_PROG(b, PROG, SEL_ATN, OUT(5), STOP(1));
+	fake_go(b, PROG);
+	T_EQ(fake_rd8(b, R(SIST0)), SIST0_UDC);
+	T_EQ(b->n_tms, 1);
+	T_EQ(b->tm[0].tm, MP_LSI_TM_ABORT_TASK_SET);
+	fake_bus_destroy(b);
+}
+
 static void test_second_identify_changes_the_disconnect_privilege(void)
 {
 	struct fake_bus *b = send("\xc5\x85", 2);
@@ -627,6 +641,7 @@ T_MAIN(T_TEST(test_messages_may_be_split_over_moves), T_TEST(test_wide_request_i
        T_TEST(test_extended_length_of_zero_is_256), T_TEST(test_tag_without_identify_cannot_open),
        T_TEST(test_first_message_that_names_no_unit_frees_the_bus),
        T_TEST(test_identify_for_another_unit_frees_the_bus),
+       T_TEST(test_nothing_is_heard_behind_task_management),
        T_TEST(test_second_identify_changes_the_disconnect_privilege),
        T_TEST(test_identify_reaches_all_64_units),
        T_TEST(test_each_tag_message_gives_its_attribute),
