@@ -165,6 +165,7 @@ static bool move_registers(struct mp_lsi *c)
 	uint32_t n = st->move.left < MP_LSI_REG_BYTES ? st->move.left : MP_LSI_REG_BYTES;
 	uint8_t b;
 
+	st->cost += n / 16;
 	/* A register write may have stopped or reset the chip: then no more. */
 	while (n-- && st->run == MP_LSI_RUNNING && st->move.started) {
 		if (!get_byte(c, st->move.addr, &b) || !put_byte(c, st->move.dst, b))

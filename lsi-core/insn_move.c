@@ -325,6 +325,7 @@ static bool move_msg_out(struct mp_lsi *c)
 	uint8_t buf[256];
 	uint32_t n = mp_lsi_min(st->move.left, sizeof(buf));
 
+	st->cost += n / 16;
 	if (!mp_lsi_move_pull(c, buf, n))
 		return false;
 	st->nexus.bad |= has_bad_parity(st);

@@ -392,6 +392,33 @@ static void test_doorbell_in_front_of_a_new_dsp_does_not_revive_the_old_wait(voi
 	fake_bus_destroy(b);
 }
 
+/* What one turn of 256 leaves of a move of 64 KiB. */
+static uint32_t left_after_a_turn(struct fake_bus *b)
+{
+	fake_wr32(b, R(DSP), PROG);
+	mp_lsi_run(&b->chip, 256);
+	return fake_rd32(b, R(DBC)) & 0xffffff;
+}
+
+/* A step used to cost one, with 256 messages or register accesses in it. */
+static void test_long_way_round_costs_a_turn_what_it_takes(void)
+{
+	struct fake_bus *b = fake_bus_create();
+
+	memset(b->mem + 0x10000, 0x08, 0x10000); /* NO OPERATION */
+	b->mem[0x10000] = 0xc0;
+	FAKE_PROG(b, PROG, 0x41000000, 0, 0x0e010000, 0x10000, STOP(1));
+	T_OK(left_after_a_turn(b) > 0xe000);
+	fake_bus_destroy(b);
+
+	b = fake_bus_create();
+	FAKE_PROG(b, PROG, 0xc0000100, FAKE_REGS, DATA, 0x80080000, PROG);
+	fake_wr32(b, R(DSP), PROG);
+	mp_lsi_run(&b->chip, 256);
+	T_OK(b->chip.counters.n_insns < 32);
+	fake_bus_destroy(b);
+}
+
 T_MAIN(T_TEST(test_memory_move_that_aborts_and_restarts_itself_just_stops),
        T_TEST(test_memory_move_onto_own_dsp_loops_within_its_budget),
        T_TEST(test_load_into_own_dsp_goes_on_there),
@@ -417,4 +444,5 @@ T_MAIN(T_TEST(test_memory_move_that_aborts_and_restarts_itself_just_stops),
        T_TEST(test_data_may_go_into_own_ram), T_TEST(test_data_into_own_registers_is_a_bus_fault),
        T_TEST(test_dsp_wraps_at_four_gigabytes), T_TEST(test_two_chips_share_nothing),
        T_TEST(test_new_dsp_of_a_parked_engine_runs_on_to_its_end),
-       T_TEST(test_doorbell_in_front_of_a_new_dsp_does_not_revive_the_old_wait))
+       T_TEST(test_doorbell_in_front_of_a_new_dsp_does_not_revive_the_old_wait),
+       T_TEST(test_long_way_round_costs_a_turn_what_it_takes))
