@@ -40,7 +40,7 @@ struct job {
 
 struct bench {
 	const struct job *job;
-	bool *failed; /* of the program */
+	struct program *program;
 };
 
 static bool kick_awake(struct bells *b)
@@ -118,7 +118,7 @@ static void run(struct gb_state *s, void *opaque)
 	bool ok;
 
 	if (b.fd < 0) {
-		*bench->failed = true;
+		bench->program->failed = true;
 		gb_fail(s, "no eventfd");
 		return;
 	}
@@ -130,7 +130,7 @@ static void run(struct gb_state *s, void *opaque)
 		ok &= bench->job->batch(&b);
 	close(b.fd);
 	if (!ok) {
-		*bench->failed = true;
+		bench->program->failed = true;
 		gb_fail(s, "a bell rang too often or not at all");
 	}
 }
@@ -139,17 +139,16 @@ int main(int argc, char **argv)
 {
 	struct bench benches[N_JOBS];
 	char name[64];
-	bool failed = false;
-	struct pin pin;
+	struct program program;
 	int r;
 
-	r = program_begin("bench_bell", &argc, argv, &pin);
+	r = program_begin("bench_bell", &argc, argv, &program);
 	if (r != 0)
 		return r;
 	for (size_t i = 0; i < N_JOBS; i++) {
-		benches[i] = (struct bench){&jobs[i], &failed};
+		benches[i] = (struct bench){&jobs[i], &program};
 		snprintf(name, sizeof(name), "bell/%s", jobs[i].name);
 		gb_register(name, run, &benches[i]);
 	}
-	return program_end("bench_bell", &failed);
+	return program_end(&program);
 }

@@ -30,7 +30,7 @@ struct job {
 
 struct bench {
 	struct job job;
-	bool *failed; /* of the program */
+	struct program *program;
 };
 
 struct run {
@@ -131,7 +131,7 @@ static void run(struct gb_state *s, void *opaque)
 		measure(s, &r);
 		medium_fini(&r.m);
 		if (!r.ok) {
-			*b->failed = true;
+			b->program->failed = true;
 			gb_fail(s, "a request failed or read another block");
 		}
 	}
@@ -142,18 +142,17 @@ int main(int argc, char **argv)
 {
 	struct bench benches[N_JOBS];
 	char name[64];
-	bool failed = false;
-	struct pin pin;
+	struct program program;
 	int r;
 
-	r = program_begin("bench_blk", &argc, argv, &pin);
+	r = program_begin("bench_blk", &argc, argv, &program);
 	if (r != 0)
 		return r;
 	for (size_t i = 0; i < N_JOBS; i++) {
-		benches[i] = (struct bench){jobs[i], &failed};
+		benches[i] = (struct bench){jobs[i], &program};
 		snprintf(name, sizeof(name), "blk/%s/%s/%u", medium_name(jobs[i].kind),
 			 jobs[i].op == MP_BLK_READ ? "read" : "write", jobs[i].depth);
 		gb_register(name, run, &benches[i]);
 	}
-	return program_end("bench_blk", &failed);
+	return program_end(&program);
 }

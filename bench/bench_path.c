@@ -33,8 +33,7 @@ struct job {
 
 struct bench {
 	const struct job *job;
-	int worker_cpu;
-	bool *failed; /* of the program */
+	struct program *program;
 };
 
 static bool read_shadow(struct rig *r)
@@ -109,7 +108,7 @@ static void measure(struct gb_state *s, const struct bench *b, struct rig *rig)
 	while (gb_keep_running(s, b->job->n_ops))
 		ok = ok && b->job->batch(rig);
 	if (!ok) {
-		*b->failed = true;
+		b->program->failed = true;
 		gb_fail(s, "an answer was wrong");
 	}
 }
@@ -123,10 +122,10 @@ static void run(struct gb_state *s, void *opaque)
 	snprintf(
 		options, sizeof(options),
 		"-poll busy -cpu %d -drive id=d0,driver=null-co -device scsi-hd,drive=d0,scsi-id=0",
-		b->worker_cpu);
+		b->program->pin.cpu[1]);
 	/* What the rig finds wrong it tells the way that a test does. */
 	if (setjmp(t_jump)) {
-		*b->failed = true;
+		b->program->failed = true;
 		gb_fail(s, "no worker, or it has gone");
 		return;
 	}
@@ -140,17 +139,16 @@ int main(int argc, char **argv)
 {
 	struct bench benches[N_JOBS];
 	char name[64];
-	bool failed = false;
-	struct pin pin;
+	struct program program;
 	int r;
 
-	r = program_begin("bench_path", &argc, argv, &pin);
+	r = program_begin("bench_path", &argc, argv, &program);
 	if (r != 0)
 		return r;
 	for (size_t i = 0; i < N_JOBS; i++) {
-		benches[i] = (struct bench){&jobs[i], pin.cpu[1], &failed};
+		benches[i] = (struct bench){&jobs[i], &program};
 		snprintf(name, sizeof(name), "path/%s", jobs[i].name);
 		gb_register(name, run, &benches[i]);
 	}
-	return program_end("bench_path", &failed);
+	return program_end(&program);
 }

@@ -21,7 +21,7 @@
 
 struct bench {
 	struct scripts_kind kind;
-	bool *failed; /* of the program */
+	struct program *program;
 };
 
 static const struct scripts_kind kinds[] = {
@@ -67,7 +67,7 @@ static void run(struct gb_state *s, void *opaque)
 	/* Every round takes the same way, or the time of one instruction means nothing. */
 	ok &= scripts_load_n_insns(&l) - before == n_rounds * insns;
 	if (!ok) {
-		*b->failed = true;
+		b->program->failed = true;
 		gb_fail(s, "a command went wrong");
 	}
 	gb_counter(s, "insns", (double)insns / b->kind.depth);
@@ -79,17 +79,16 @@ int main(int argc, char **argv)
 {
 	struct bench benches[N_KINDS];
 	char name[64];
-	bool failed = false;
-	struct pin pin;
+	struct program program;
 	int r;
 
-	r = program_begin("bench_scripts", &argc, argv, &pin);
+	r = program_begin("bench_scripts", &argc, argv, &program);
 	if (r != 0)
 		return r;
 	for (size_t i = 0; i < N_KINDS; i++) {
-		benches[i] = (struct bench){kinds[i], &failed};
+		benches[i] = (struct bench){kinds[i], &program};
 		snprintf(name, sizeof(name), "scripts/%s", kinds[i].name);
 		gb_register(name, run, &benches[i]);
 	}
-	return program_end("bench_scripts", &failed);
+	return program_end(&program);
 }

@@ -43,7 +43,7 @@ struct job {
 
 struct bench {
 	struct job job;
-	bool *failed; /* of the program */
+	struct program *program;
 };
 
 struct rig {
@@ -240,7 +240,7 @@ static void run(struct gb_state *s, void *opaque)
 	if (rig_init(&r, &b->job, error) < 0) {
 		gb_fail(s, error);
 	} else if (!measure(s, &r)) {
-		*b->failed = true;
+		b->program->failed = true;
 		gb_fail(s, "a command failed or read another block");
 	}
 	rig_fini(&r);
@@ -250,15 +250,14 @@ int main(int argc, char **argv)
 {
 	struct bench benches[N_JOBS];
 	char name[64];
-	bool failed = false;
-	struct pin pin;
+	struct program program;
 	int r;
 
-	r = program_begin("bench_turn", &argc, argv, &pin);
+	r = program_begin("bench_turn", &argc, argv, &program);
 	if (r != 0)
 		return r;
 	for (size_t i = 0; i < N_JOBS; i++) {
-		benches[i] = (struct bench){jobs[i], &failed};
+		benches[i] = (struct bench){jobs[i], &program};
 		if (jobs[i].depth)
 			snprintf(name, sizeof(name), "turn/%s/%u", medium_name(jobs[i].kind),
 				 jobs[i].depth);
@@ -266,5 +265,5 @@ int main(int argc, char **argv)
 			snprintf(name, sizeof(name), "turn/idle");
 		gb_register(name, run, &benches[i]);
 	}
-	return program_end("bench_turn", &failed);
+	return program_end(&program);
 }

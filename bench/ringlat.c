@@ -29,20 +29,26 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "bench/pin.h"
+#include "bench/program.h"
 #include "bench/rivals/rival.h"
 #include "bench/shim/gbench.h"
 
-#define CALL_BATCH  1000u
-#define POST_BATCH  16384u
-#define FLOOR_CALLS 5000u
-
 enum job { CALL, POST };
+
+/* Operations; where two processes share one core, each may cost a time slice. */
+struct amount {
+	uint32_t batch[2]; /* by job */
+	uint32_t floor_calls;
+};
+
+static const struct amount in_full = {{1000, 16384}, 5000};
+static const struct amount at_least = {{20, 2048}, 50}; /* posts: more than there are slots */
 
 struct bench {
 	const struct rival *rival;
 	enum job job;
-	const struct pin *pin;
-	bool *failed; /* of the program */
+	const struct amount *amount;
+	struct program *program;
 };
 
 /* A run: the floor's transport before and after, the measured one between. */
@@ -100,31 +106,31 @@ static int pair_init(struct pair *p, const struct bench *b)
 	if (p->child < 0)
 		return mp_err_origin(-errno);
 	if (p->child == 0)
-		partner(p, b->pin->cpu[1], self);
+		partner(p, b->program->pin.cpu[1], self);
 	r = rival_pingpong.join(p->floor, RIVAL_CLIENT, p->child);
 	if (r < 0)
 		return mp_err_trace(r);
 	return mp_err_trace(b->rival->join(p->t, RIVAL_CLIENT, p->child));
 }
 
-/* Nanoseconds of one bare round trip; @first differs from what the lines hold. */
-static double measure_floor(struct pair *p, uint64_t first)
+/* Nanoseconds of one bare round trip of @n; @first differs from what the lines hold. */
+static double measure_floor(struct pair *p, uint64_t first, uint32_t n)
 {
 	uint64_t start_ns;
 
-	rival_pingpong.call(p->floor, first, FLOOR_CALLS / 5); /* warm up */
+	rival_pingpong.call(p->floor, first, n / 5); /* warm up */
 	start_ns = mp_clock_ns();
-	rival_pingpong.call(p->floor, first + FLOOR_CALLS, FLOOR_CALLS);
+	rival_pingpong.call(p->floor, first + n, n);
 	start_ns = mp_clock_ns() - start_ns;
 	rival_pingpong.stop(p->floor);
-	return (double)start_ns / FLOOR_CALLS;
+	return (double)start_ns / n;
 }
 
 /* The measured loop; returns nanoseconds an operation, negative for wrong results. */
 static double measure(struct gb_state *s, const struct bench *b, struct pair *p)
 {
 	bool (*work)(void *, uint64_t, uint32_t) = b->job == CALL ? b->rival->call : b->rival->post;
-	uint32_t batch = b->job == CALL ? CALL_BATCH : POST_BATCH;
+	uint32_t batch = b->amount->batch[b->job];
 	uint64_t next = 0, start_ns;
 	bool ok;
 
@@ -151,15 +157,15 @@ static void run(struct gb_state *s, void *opaque)
 	if (r < 0) {
 		if (p.child > 0)
 			kill(p.child, SIGKILL);
-		*b->failed = true;
+		b->program->failed = true;
 		gb_fail(s, strerror(-r));
 		return;
 	}
-	floor_ns = measure_floor(&p, 0);
+	floor_ns = measure_floor(&p, 0, b->amount->floor_calls);
 	ns = measure(s, b, &p);
-	floor_ns = (floor_ns + measure_floor(&p, 1ull << 32)) / 2;
+	floor_ns = (floor_ns + measure_floor(&p, 1ull << 32, b->amount->floor_calls)) / 2;
 	if (ns < 0) {
-		*b->failed = true;
+		b->program->failed = true;
 		gb_fail(s, "an answer was wrong");
 		return;
 	}
@@ -169,8 +175,9 @@ static void run(struct gb_state *s, void *opaque)
 	}
 }
 
-static void register_all(struct bench benches[2][N_RIVALS], const struct pin *pin, bool *failed)
+static void register_all(struct bench benches[2][N_RIVALS], struct program *program)
 {
+	const struct amount *amount = program->smoke ? &at_least : &in_full;
 	char name[64];
 	size_t i;
 	int job;
@@ -179,7 +186,7 @@ static void register_all(struct bench benches[2][N_RIVALS], const struct pin *pi
 		for (i = 0; i < N_RIVALS; i++) {
 			if (job == POST && !rivals[i]->post)
 				continue;
-			benches[job][i] = (struct bench){rivals[i], (enum job)job, pin, failed};
+			benches[job][i] = (struct bench){rivals[i], (enum job)job, amount, program};
 			snprintf(name, sizeof(name), "%s/%s", job == CALL ? "call" : "post",
 				 rivals[i]->name);
 			gb_register(name, run, &benches[job][i]);
@@ -187,43 +194,16 @@ static void register_all(struct bench benches[2][N_RIVALS], const struct pin *pi
 	}
 }
 
-/* Our one flag: every benchmark for an instant; the rest is google-benchmark's. */
-static void take_smoke(int argc, char **argv, char *instant)
-{
-	int i;
-
-	for (i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--smoke") == 0)
-			argv[i] = instant;
-	}
-}
-
 int main(int argc, char **argv)
 {
-	char instant[] = "--benchmark_min_time=0.001";
 	struct bench benches[2][N_RIVALS];
-	bool failed = false;
-	struct pin pin;
+	struct program program;
 	int r;
 
-	take_smoke(argc, argv, instant);
-	if (!gb_init(&argc, argv)) {
-		fprintf(stderr, "ringlat: takes --smoke and google-benchmark's flags (--help)\n");
-		return 2;
-	}
-	r = pin_choose(&pin);
-	if (r == 0)
-		r = pin_self(pin.cpu[0]);
-	if (r < 0) {
-		fprintf(stderr, "ringlat: can't choose cores: %s\n", strerror(-r));
-		return 1;
-	}
-	gb_context("cores", pin.text);
+	r = program_begin("ringlat", &argc, argv, &program);
+	if (r != 0)
+		return r;
 	gb_context("slots", "16 bytes; requests 1024, replies 4096");
-	register_all(benches, &pin, &failed);
-	if (gb_run() == 0) {
-		fprintf(stderr, "ringlat: no benchmark matches the filter\n");
-		return 1;
-	}
-	return failed ? 1 : 0;
+	register_all(benches, &program);
+	return program_end(&program);
 }
