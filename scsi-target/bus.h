@@ -21,8 +21,8 @@
 #include <stdint.h>
 
 #include "scsi-target/buffer.h"
-#include "scsi-target/log.h"
 #include "scsi-target/cdrom.h"
+#include "scsi-target/log.h"
 #include "scsi-target/scsi.h"
 #include "scsi-target/sense.h"
 
@@ -36,8 +36,8 @@ enum {
 	MP_OP_PAGE = 1 << 4, /* start() gets one page of buffer, zeroed */
 	MP_OP_SHARED = 1 << 5, /* beside any reservation of another initiator */
 	MP_OP_DISCARD = 1 << 6, /* only where blocks can be unmapped */
-	MP_OP_LOOKS = 1 << 8, /* beside any persistent reservation */
-	MP_OP_READS = 1 << 9, /* beside a Write Exclusive one */
+	MP_OP_LOOKS = 1 << 7, /* beside any persistent reservation */
+	MP_OP_READS = 1 << 8, /* beside a Write Exclusive one */
 };
 
 #define MP_CDB_USAGE_BYTES 16u

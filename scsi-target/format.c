@@ -30,10 +30,7 @@
 
 static void fail_param(struct mp_scsi_side *s, unsigned int byte, unsigned int bit)
 {
-	struct mp_scsi_sense sense = mp_sense_param_field(byte);
-
-	sense.field_flags |= (uint8_t)(MP_SENSE_BPV | bit);
-	mp_task_fail(s, sense);
+	mp_task_fail(s, mp_sense_param_bit(byte, bit));
 }
 
 /* From here on nobody else is at the medium. */

@@ -26,7 +26,6 @@
 #define MP_SCSI_MAX_LUNS    64u
 #define MP_SCSI_MAX_TASKS   256u
 #define MP_SCSI_CDB_MAX     32u
-#define MP_SCSI_SENSE_MAX   64u
 #define MP_SCSI_CHUNK_BYTES (64u * 1024u)
 
 enum mp_scsi_status {
@@ -35,7 +34,6 @@ enum mp_scsi_status {
 	MP_SCSI_CONDITION_MET = 0x04,
 	MP_SCSI_BUSY = 0x08,
 	MP_SCSI_RESERVATION_CONFLICT = 0x18,
-	MP_SCSI_TASK_SET_FULL = 0x28,
 	MP_SCSI_TASK_ABORTED = 0x40,
 };
 

@@ -15,7 +15,7 @@
 #define INFO_VALID 0x80u
 #define DESCRIPTOR 0x72u
 
-/* Key, additional sense code, qualifier; in order of the key. */
+/* Key, additional sense code, qualifier; in their order. */
 const struct mp_scsi_sense mp_sense_none = {0x0, 0x00, 0x00, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_stopped = {0x2, 0x04, 0x02, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_formatting = {0x2, 0x04, 0x04, 0, 0, false, 0};
@@ -29,25 +29,25 @@ const struct mp_scsi_sense mp_sense_read_error = {0x3, 0x11, 0x00, 0, 0, false, 
 const struct mp_scsi_sense mp_sense_format_corrupted = {0x3, 0x31, 0x00, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_format_failed = {0x3, 0x31, 0x01, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_sanitize_failed = {0x3, 0x31, 0x03, 0, 0, false, 0};
+const struct mp_scsi_sense mp_sense_selftest_failed = {0x4, 0x3e, 0x03, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_target_failure = {0x4, 0x44, 0x00, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_list_length = {0x5, 0x1a, 0x00, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_invalid_opcode = {0x5, 0x20, 0x00, 0, 0, false, 0};
-const struct mp_scsi_sense mp_sense_selftest_failed = {0x4, 0x3e, 0x03, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_lba_range = {0x5, 0x21, 0x00, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_invalid_field_cdb = {0x5, 0x24, 0x00, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_no_lun = {0x5, 0x25, 0x00, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_invalid_field_param = {0x5, 0x26, 0x00, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_invalid_release = {0x5, 0x26, 0x04, 0, 0, false, 0};
-const struct mp_scsi_sense mp_sense_incompatible_medium = {0x5, 0x30, 0x02, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_sequence = {0x5, 0x2c, 0x00, 0, 0, false, 0};
+const struct mp_scsi_sense mp_sense_incompatible_medium = {0x5, 0x30, 0x02, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_saving_unsupported = {0x5, 0x39, 0x00, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_removal_prevented = {0x5, 0x53, 0x02, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_wrong_track_mode = {0x5, 0x64, 0x00, 0, 0, false, 0};
+const struct mp_scsi_sense mp_sense_medium_changed = {0x6, 0x28, 0x00, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_reset = {0x6, 0x29, 0x00, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_power_on = {0x6, 0x29, 0x01, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_bus_reset = {0x6, 0x29, 0x02, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_target_reset = {0x6, 0x29, 0x03, 0, 0, false, 0};
-const struct mp_scsi_sense mp_sense_medium_changed = {0x6, 0x28, 0x00, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_mode_changed = {0x6, 0x2a, 0x01, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_log_changed = {0x6, 0x2a, 0x02, 0, 0, false, 0};
 const struct mp_scsi_sense mp_sense_reservations_preempted = {0x6, 0x2a, 0x03, 0, 0, false, 0};
@@ -79,11 +79,6 @@ struct mp_scsi_sense mp_sense_cdb_field(unsigned int byte, unsigned int bit)
 	return s;
 }
 
-struct mp_scsi_sense mp_sense_overlapped_tag(uint8_t tag)
-{
-	return (struct mp_scsi_sense){.key = 0xb, .asc = 0x4d, .ascq = tag};
-}
-
 struct mp_scsi_sense mp_sense_param_field(unsigned int byte)
 {
 	struct mp_scsi_sense s = mp_sense_invalid_field_param;
@@ -99,6 +94,11 @@ struct mp_scsi_sense mp_sense_param_bit(unsigned int byte, unsigned int bit)
 
 	s.field_flags |= (uint8_t)(MP_SENSE_BPV | bit);
 	return s;
+}
+
+struct mp_scsi_sense mp_sense_overlapped_tag(uint8_t tag)
+{
+	return (struct mp_scsi_sense){.key = 0xb, .asc = 0x4d, .ascq = tag};
 }
 
 unsigned int mp_sense_put_fixed(const struct mp_scsi_sense *s, uint8_t *out)
