@@ -507,12 +507,17 @@ void mp_cmd_get_lba_status(struct mp_scsi_side *s);
 /* disk.c, for the other files about the medium */
 /** mp_disk_parse() - LBA and length from the CDB into the task */
 void mp_disk_parse(struct mp_scsi_task *t);
-/** mp_disk_range() - the same, checked, and no protection information; false: the task has failed */
+/** mp_disk_range() - the same, checked; false: the task has failed */
 bool mp_disk_range(struct mp_scsi_side *s);
+/** mp_disk_out_of_range() - end the task, and name the first block of its range that isn't there */
+void mp_disk_out_of_range(struct mp_scsi_side *s);
 bool mp_disk_range_ok(const struct mp_scsi_lun *lun, uint64_t lba, uint64_t n_blocks);
 /** mp_disk_chunk() - how many blocks come next: what is left, at most a chunk */
 uint32_t mp_disk_chunk(const struct mp_scsi_side *s);
+/** mp_disk_advance() - the blocks of the last request are done */
 void mp_disk_advance(struct mp_scsi_side *s);
+/** mp_disk_go_on() - the same; then @next if more are left and the initiator sends on, else the end */
+void mp_disk_go_on(struct mp_scsi_side *s, void (*next)(struct mp_scsi_side *));
 /** mp_disk_take_fua() - remember the CDB's FUA bit for mp_disk_fua() */
 void mp_disk_take_fua(struct mp_scsi_side *s);
 /** mp_disk_write_through() - as if the CDB had FUA */

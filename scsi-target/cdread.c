@@ -86,22 +86,11 @@ void mp_cmd_cd_verify(struct mp_scsi_side *s)
 		begin(s);
 }
 
-static void out_of_range(struct mp_scsi_side *s, uint64_t lba)
-{
-	struct mp_scsi_sense sense = mp_sense_lba_range;
-
-	sense.has_info = true;
-	sense.info = lba;
-	mp_task_fail(s, sense);
-}
-
 static bool in_range(struct mp_scsi_side *s)
 {
-	uint64_t lba = s->t->lba, end = s->lun->n_blocks;
-
-	if (mp_disk_range_ok(s->lun, lba, s->t->n_blocks))
+	if (mp_disk_range_ok(s->lun, s->t->lba, s->t->n_blocks))
 		return true;
-	out_of_range(s, lba < end ? end : lba);
+	mp_disk_out_of_range(s);
 	return false;
 }
 
@@ -111,7 +100,7 @@ void mp_cmd_cd_seek(struct mp_scsi_side *s)
 	if (s->t->lba < s->lun->n_blocks)
 		mp_task_good(s);
 	else
-		out_of_range(s, s->t->lba);
+		mp_disk_out_of_range(s);
 }
 
 /* What READ CD may ask for: user data of mode 1. Return: false: the task has failed. */

@@ -121,13 +121,7 @@ static void or_written(struct mp_scsi_side *s)
 {
 	s->bus->counters.n_write_bytes += s->req.len;
 	mp_range_drop(s);
-	mp_disk_advance(s);
-	if (s->t->n_blocks == 0)
-		mp_task_good(s);
-	else if (s->cut_short)
-		mp_task_fail(s, mp_sense_data_phase);
-	else
-		or_ask(s);
+	mp_disk_go_on(s, or_ask);
 }
 
 static void or_read(struct mp_scsi_side *s)

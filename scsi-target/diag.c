@@ -158,7 +158,7 @@ static void put_address(const struct mp_scsi_lun *lun, unsigned int format, uint
 
 static bool is_format(unsigned int format)
 {
-	return format == SHORT_BLOCK || format >= LONG_BLOCK;
+	return format == SHORT_BLOCK || (format >= LONG_BLOCK && format <= PHYSICAL_SECTOR);
 }
 
 static void take_translation(struct mp_scsi_side *s, const uint8_t *in, unsigned int len)
@@ -169,9 +169,9 @@ static void take_translation(struct mp_scsi_side *s, const uint8_t *in, unsigned
 
 	if (len != 14 || mp_get_be16(in + 2) != 10) {
 		mp_task_fail(s, mp_sense_list_length);
-	} else if (!is_format(from) || from > PHYSICAL_SECTOR) {
+	} else if (!is_format(from)) {
 		mp_task_fail(s, mp_sense_param_field(4));
-	} else if (!is_format(to) || to > PHYSICAL_SECTOR) {
+	} else if (!is_format(to)) {
 		mp_task_fail(s, mp_sense_param_field(5));
 	} else if (!parse_address(s->lun, from, in + 6, &lba) || lba >= s->lun->n_blocks) {
 		mp_task_fail(s, mp_sense_param_field(6));

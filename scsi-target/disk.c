@@ -55,32 +55,21 @@ bool mp_disk_range_ok(const struct mp_scsi_lun *lun, uint64_t lba, uint64_t n_bl
 	return n_blocks <= lun->n_blocks && lba <= lun->n_blocks - n_blocks;
 }
 
-/*
- * Bits 7:5 of byte 1 ask for protection information, which we don't have. But
- * in SCSI-2 they are the LUN, and initiators of that age set them.
- */
-static bool protection_ok(struct mp_scsi_side *s)
+void mp_disk_out_of_range(struct mp_scsi_side *s)
 {
-	unsigned int bits = s->t->cdb[1] >> 5;
+	struct mp_scsi_sense sense = mp_sense_lba_range;
 
-	if (s->t->cdb[0] >> 5 == 0 || bits == 0 || bits == s->t->lun)
-		return true;
-	mp_task_bad_field(s, 1, 7);
-	return false;
+	sense.has_info = true;
+	sense.info = s->t->lba < s->lun->n_blocks ? s->lun->n_blocks : s->t->lba;
+	mp_task_fail(s, sense);
 }
 
 bool mp_disk_range(struct mp_scsi_side *s)
 {
-	struct mp_scsi_sense sense = mp_sense_lba_range;
-
-	if (!protection_ok(s))
-		return false;
 	mp_disk_parse(s->t);
 	if (mp_likely(mp_disk_range_ok(s->lun, s->t->lba, s->t->n_blocks)))
 		return true;
-	sense.has_info = true;
-	sense.info = s->t->lba < s->lun->n_blocks ? s->lun->n_blocks : s->t->lba;
-	mp_task_fail(s, sense);
+	mp_disk_out_of_range(s);
 	return false;
 }
 
@@ -97,6 +86,17 @@ void mp_disk_advance(struct mp_scsi_side *s)
 
 	s->t->lba += n;
 	s->t->n_blocks -= n;
+}
+
+void mp_disk_go_on(struct mp_scsi_side *s, void (*next)(struct mp_scsi_side *))
+{
+	mp_disk_advance(s);
+	if (s->t->n_blocks == 0)
+		mp_task_good(s);
+	else if (s->cut_short)
+		mp_task_fail(s, mp_sense_data_phase);
+	else
+		next(s);
 }
 
 void mp_disk_write_through(struct mp_scsi_side *s)
@@ -174,13 +174,7 @@ static void write_collected(struct mp_scsi_side *s)
 static void write_done(struct mp_scsi_side *s)
 {
 	s->bus->counters.n_write_bytes += s->req.len;
-	mp_disk_advance(s);
-	if (s->t->n_blocks == 0)
-		mp_task_good(s);
-	else if (s->cut_short)
-		mp_task_fail(s, mp_sense_data_phase);
-	else
-		write_chunk(s);
+	mp_disk_go_on(s, write_chunk);
 }
 
 void mp_cmd_write(struct mp_scsi_side *s)
@@ -261,11 +255,7 @@ void mp_cmd_start_stop(struct mp_scsi_side *s)
 {
 	const uint8_t *cdb = s->t->cdb;
 
-	if (cdb[4] & 0xf0) {
-		mp_task_bad_field(s, 4, 7); /* no power conditions */
-	} else if (cdb[4] & 0x02) {
-		mp_task_bad_field(s, 4, 1); /* the medium can't be loaded or ejected */
-	} else if (cdb[4] & 0x01) {
+	if (cdb[4] & 0x01) {
 		s->lun->stopped = false;
 		mp_task_good(s);
 	} else if (cdb[4] & 0x04) {

@@ -24,6 +24,10 @@
 #define UNMAP_HEADER_BYTES 8u
 #define UNMAP_DESC_BYTES   16u
 
+/* Byte 1 of WRITE SAME. */
+#define SAME_UNMAP 0x08u
+#define SAME_NDOB  0x01u /* no data comes: zeros */
+
 static unsigned int n_descriptors(const struct mp_scsi_side *s)
 {
 	return mp_get_be16(mp_task_buf(s) + 2) / UNMAP_DESC_BYTES;
@@ -90,9 +94,7 @@ void mp_cmd_unmap(struct mp_scsi_side *s)
 {
 	uint32_t len = mp_get_be16(s->t->cdb + 7);
 
-	if (s->t->cdb[1] & 0x01) {
-		mp_task_bad_field(s, 1, 0); /* ANCHOR */
-	} else if (len == 0) {
+	if (len == 0) {
 		mp_task_good(s);
 	} else if (len < UNMAP_HEADER_BYTES) {
 		mp_task_fail(s, mp_sense_list_length);
@@ -106,7 +108,7 @@ void mp_cmd_unmap(struct mp_scsi_side *s)
 
 static void same_zeroes(struct mp_scsi_side *s)
 {
-	uint32_t unmap = s->t->cdb[1] & 0x08 ? MP_BLK_UNMAP : 0;
+	uint32_t unmap = s->t->cdb[1] & SAME_UNMAP ? MP_BLK_UNMAP : 0;
 
 	mp_task_range_io(s, MP_BLK_WRITE_ZEROES, unmap | mp_disk_fua(s), mp_task_good);
 }
@@ -155,28 +157,10 @@ static void same_ask(struct mp_scsi_side *s)
 	mp_task_xfer(s, MP_SCSI_DATA_OUT, s->lun->logical_bytes, same_block_here);
 }
 
-/* Byte 1: WRPROTECT 7:5, ANCHOR 4, UNMAP 3, PBDATA 2, LBDATA 1, NDOB 0 (16 only). */
-static int same_bad_bit(const struct mp_scsi_side *s)
-{
-	const uint8_t *cdb = s->t->cdb;
-
-	if (cdb[1] >> 5 && cdb[1] >> 5 != s->t->lun)
-		return 7;
-	if (cdb[1] & 0x10)
-		return 4;
-	if ((cdb[1] & 0x08) && !mp_blk_can_discard(s->lun->blk))
-		return 3;
-	if (cdb[1] & 0x06)
-		return cdb[1] & 0x04 ? 2 : 1;
-	return cdb[0] == 0x41 && (cdb[1] & 0x01) ? 0 : -1;
-}
-
 void mp_cmd_write_same(struct mp_scsi_side *s)
 {
-	int bad = same_bad_bit(s);
-
-	if (bad >= 0) {
-		mp_task_bad_field(s, 1, (unsigned int)bad);
+	if ((s->t->cdb[1] & SAME_UNMAP) && !mp_blk_can_discard(s->lun->blk)) {
+		mp_task_bad_field(s, 1, 3);
 		return;
 	}
 	if (!mp_disk_range(s))
@@ -184,7 +168,7 @@ void mp_cmd_write_same(struct mp_scsi_side *s)
 	/* No "to the end of the medium": VPD page B0 says so (WSNZ), and how long it may be. */
 	if (s->t->n_blocks == 0 || s->t->n_blocks > MP_DISK_MAX_SAME_BYTES / s->lun->logical_bytes)
 		mp_task_bad_field(s, s->t->cdb[0] == 0x41 ? 7 : 10, 8);
-	else if (s->t->cdb[1] & 0x01)
+	else if (s->t->cdb[1] & SAME_NDOB)
 		same_zeroes(s);
 	else
 		mp_task_buffer(s, s->t->n_blocks * s->lun->logical_bytes, same_ask);
@@ -251,13 +235,9 @@ static void status_next(struct mp_scsi_side *s)
 
 void mp_cmd_get_lba_status(struct mp_scsi_side *s)
 {
-	struct mp_scsi_sense sense = mp_sense_lba_range;
-
 	s->t->lba = mp_get_be64(s->t->cdb + 2);
 	if (s->t->lba >= s->lun->n_blocks) {
-		sense.has_info = true;
-		sense.info = s->t->lba;
-		mp_task_fail(s, sense);
+		mp_disk_out_of_range(s);
 		return;
 	}
 	s->t->n_blocks = s->lun->n_blocks - s->t->lba;

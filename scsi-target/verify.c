@@ -106,23 +106,21 @@ static size_t compare(const struct mp_scsi_side *s)
 	return n;
 }
 
+static void check_chunk(struct mp_scsi_side *s, void (*next)(struct mp_scsi_side *))
+{
+	size_t same = compare(s);
+
+	if (same < s->req.len)
+		mp_verify_differs(s, same);
+	else
+		mp_disk_go_on(s, next);
+}
+
 static void verify_next(struct mp_scsi_side *s);
 
 static void medium_read(struct mp_scsi_side *s)
 {
-	size_t same = compare(s);
-
-	if (same < s->req.len) {
-		mp_verify_differs(s, same);
-		return;
-	}
-	mp_disk_advance(s);
-	if (s->t->n_blocks == 0)
-		mp_task_good(s);
-	else if (s->cut_short && check_kind(s) == CHECK_EACH)
-		mp_task_fail(s, mp_sense_data_phase);
-	else
-		verify_next(s);
+	check_chunk(s, verify_next);
 }
 
 static void read_medium(struct mp_scsi_side *s)
@@ -185,19 +183,7 @@ static void write_next(struct mp_scsi_side *s);
 
 static void write_read_back(struct mp_scsi_side *s)
 {
-	size_t same = compare(s);
-
-	if (same < s->req.len) {
-		mp_verify_differs(s, same);
-		return;
-	}
-	mp_disk_advance(s);
-	if (s->t->n_blocks == 0)
-		mp_task_good(s);
-	else if (s->cut_short)
-		mp_task_fail(s, mp_sense_data_phase);
-	else
-		write_next(s);
+	check_chunk(s, write_next);
 }
 
 static void written(struct mp_scsi_side *s)
@@ -225,10 +211,6 @@ static void write_next(struct mp_scsi_side *s)
 void mp_cmd_write_verify(struct mp_scsi_side *s)
 {
 	mp_disk_write_through(s);
-	if (check_kind(s) >= CHECK_RESERVED) {
-		mp_task_bad_field(s, 1, 2);
-		return;
-	}
 	if (!mp_disk_range(s))
 		return;
 	s->t->xfer_len = s->t->n_blocks * s->lun->logical_bytes;
