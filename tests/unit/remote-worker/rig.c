@@ -16,7 +16,6 @@
 #include "tests/lib/t.h"
 
 #define BAR        MP_LSI_BAR_MMIO
-#define WAIT_NS    (5 * MP_NS_PER_SEC)
 #define N_ARGS     64
 #define LINE_BYTES 4096
 
@@ -161,8 +160,8 @@ void rig_link(struct rig *r, uint32_t features)
 {
 	struct mp_link_cfg cfg = {.ops = &ops,
 				  .features = features,
-				  .connect_timeout_ns = WAIT_NS,
-				  .reply_timeout_ns = WAIT_NS,
+				  .connect_timeout_ns = RIG_WAIT_NS,
+				  .reply_timeout_ns = RIG_WAIT_NS,
 				  .spin_ns = 2000};
 	const char *why;
 
@@ -272,7 +271,7 @@ void rig_begin(struct rig *r, const struct rig_io *io)
 
 int rig_finish(struct rig *r, unsigned int dev)
 {
-	uint64_t end_ns = mp_clock_ns() + WAIT_NS;
+	uint64_t end_ns = mp_clock_ns() + RIG_WAIT_NS;
 	const uint8_t *mine = r->ram + 0x10000 * dev;
 	uint8_t dstat, sist0, sist1;
 
@@ -322,5 +321,5 @@ bool rig_worker_hung_up(struct rig *r, unsigned int dev)
 {
 	struct pollfd pfd = {.fd = mp_link_sock_fd(&r->dev[dev].link), .events = POLLIN};
 
-	return poll(&pfd, 1, 5000) == 1;
+	return poll(&pfd, 1, RIG_WAIT_MS) == 1;
 }

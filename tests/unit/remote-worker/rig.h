@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/clock.h"
 #include "proxy/link.h"
 #include "remote-worker/cmdline.h"
 #include "remote-worker/worker.h"
@@ -18,6 +19,9 @@
 #define RIG_MAX_DEVICES 4u
 #define RIG_RAM_BYTES   (4u << 20)
 #define RIG_RAM_GPA     0x100000u
+/* For what must not hang: no measure, so no busy machine comes near it. */
+#define RIG_WAIT_NS (60 * MP_NS_PER_SEC)
+#define RIG_WAIT_MS 60000
 
 /* Registers that the driver uses. */
 #define LSI_ISTAT0      0x14u

@@ -74,7 +74,7 @@ static unsigned int wait_for_stop(void)
 {
 	struct pollfd pfd = {.fd = mp_link_stop_fd(&rig.dev[0].link), .events = POLLIN};
 
-	T_EQ(poll(&pfd, 1, 5000), 1);
+	T_EQ(poll(&pfd, 1, RIG_WAIT_MS), 1);
 	mp_link_stop_ready(&rig.dev[0].link);
 	return rig.dev[0].n_io_stops;
 }
@@ -90,7 +90,7 @@ static uint8_t byte_of_disk(void)
 static void test_paused_device_runs_no_scripts(void)
 {
 	const uint32_t words[] = {0x98080000, 0xcafe}; /* INT 0xcafe */
-	uint64_t end_ns = mp_clock_ns() + 5 * MP_NS_PER_SEC;
+	uint64_t end_ns = mp_clock_ns() + RIG_WAIT_NS;
 
 	start("werror=report", BOTH);
 	T_EQ(mp_link_pause(&rig.dev[0].link), 0);

@@ -48,7 +48,7 @@ static void fill(uint8_t *to, size_t len, uint64_t seed)
 /* Reads ISTAT0, which comes from the shadow page, until it shows a DMA interrupt. */
 static bool wait_dip(unsigned int dev)
 {
-	uint64_t end_ns = mp_clock_ns() + 5 * MP_NS_PER_SEC;
+	uint64_t end_ns = mp_clock_ns() + RIG_WAIT_NS;
 
 	while (mp_clock_ns() < end_ns)
 		if (rig_read8(&rig, dev, LSI_ISTAT0) & 1)
@@ -321,7 +321,7 @@ static void test_scripts_ram_takes_every_size(void)
 static bool wait_irq(int level)
 {
 	struct pollfd pfd = {.fd = mp_link_irq_fd(&rig.dev[0].link), .events = POLLIN};
-	uint64_t end_ns = mp_clock_ns() + 5 * MP_NS_PER_SEC;
+	uint64_t end_ns = mp_clock_ns() + RIG_WAIT_NS;
 
 	while (rig.dev[0].irq_level != level && mp_clock_ns() < end_ns)
 		if (poll(&pfd, 1, 1000) == 1)
@@ -462,7 +462,7 @@ static void test_dma_outside_the_table_is_a_bus_fault(void)
 static bool wait_full(void)
 {
 	struct mp_ring_cons last = rig.dev[0].link.s.cons;
-	uint64_t end_ns = mp_clock_ns() + 5 * MP_NS_PER_SEC;
+	uint64_t end_ns = mp_clock_ns() + RIG_WAIT_NS;
 	const void *slot;
 
 	mp_ring_cons_rebind(&last);
@@ -496,7 +496,7 @@ static void test_full_reply_ring_stalls_the_device_and_loses_nothing(void)
 	for (unsigned int i = 0; i < 20; i++) {
 		struct pollfd pfd = {.fd = mp_link_irq_fd(&rig.dev[0].link), .events = POLLIN};
 
-		T_EQ(poll(&pfd, 1, 5000), 1);
+		T_EQ(poll(&pfd, 1, RIG_WAIT_MS), 1);
 		mp_link_irq_ready(&rig.dev[0].link);
 	}
 	seen = rig.dev[0].n_reports;
