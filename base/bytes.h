@@ -2,12 +2,14 @@
 /*
  * bytes - little-endian (chip, PCI) and big-endian (SCSI) numbers in byte
  * arrays, at any alignment. No casts, so no alignment or aliasing traps; the
- * compiler turns each into one load or store.
+ * compiler turns each into one load or store. And: are these bytes zeros?
  */
 #ifndef MP_BASE_BYTES_H
 #define MP_BASE_BYTES_H
 
 #include <endian.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -48,6 +50,14 @@ static inline void mp_put_be24(void *p, uint32_t v)
 	b[0] = (uint8_t)(v >> 16);
 	b[1] = (uint8_t)(v >> 8);
 	b[2] = (uint8_t)v;
+}
+
+/* Of at least one byte. Nearly always one look at the first decides. */
+static inline bool mp_is_zero(const void *p, size_t len)
+{
+	const uint8_t *b = p;
+
+	return b[0] == 0 && memcmp(b, b + 1, len - 1) == 0;
 }
 
 #endif

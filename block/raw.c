@@ -34,6 +34,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/err.h"
 
@@ -217,16 +218,10 @@ static void status_submit(struct mp_blk *b, struct mp_blk_req *req)
 		mp_blk_end_later(req, 0);
 }
 
-/* One look at the first bytes, nearly always. */
-static bool is_zero(const uint8_t *p, uint64_t len)
-{
-	return p[0] == 0 && memcmp(p, p + 1, len - 1) == 0;
-}
-
 static void write_submit(struct mp_blk *b, struct mp_blk_req *req)
 {
 	req->phase = PHASE_IO;
-	if (mp_unlikely(b->detect_zeroes) && is_zero(req->buf, req->len)) {
+	if (mp_unlikely(b->detect_zeroes) && mp_is_zero(req->buf, req->len)) {
 		if (b->detect_zeroes == MP_BLK_DETECT_UNMAP)
 			req->flags |= MP_BLK_UNMAP;
 		req->phase = zero_phase(b, req->flags);

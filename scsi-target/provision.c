@@ -129,11 +129,6 @@ static void same_written(struct mp_scsi_side *s)
 		same_chunk(s);
 }
 
-static bool is_zero(const uint8_t *p, size_t len)
-{
-	return p[0] == 0 && memcmp(p, p + 1, len - 1) == 0;
-}
-
 static void same_block_here(struct mp_scsi_side *s)
 {
 	uint32_t block = s->lun->logical_bytes;
@@ -142,7 +137,7 @@ static void same_block_here(struct mp_scsi_side *s)
 
 	if (s->n_moved < s->t->buf_len) {
 		mp_task_fail(s, mp_sense_data_phase);
-	} else if (is_zero(buf, block)) {
+	} else if (mp_is_zero(buf, block)) {
 		same_zeroes(s);
 	} else {
 		for (size_t i = 1; i < n; i++)
