@@ -94,6 +94,11 @@ struct mp_lsi_ops {
 	void (*tm)(void *opaque, enum mp_lsi_tm tm, unsigned int target, unsigned int lun,
 		   unsigned int task);
 	/*
+	 * The initiator has taken back the privilege to disconnect: @task keeps
+	 * the bus until it ends, and must not wait for what needs it. May be NULL.
+	 */
+	void (*keeps_bus)(void *opaque, unsigned int task);
+	/*
 	 * Is @task, free for the chip, still taken on the other side (an I/O
 	 * that was aborted and isn't back yet)? No command gets such an index.
 	 * May be NULL: never.

@@ -84,6 +84,18 @@ static void turn_deaf(struct mp_lsi_nexus *n)
 	n->pos_in = n->n_in;
 }
 
+/* Once given to a task it can be taken back, but not be given again. */
+static void take_privilege(struct mp_lsi *c)
+{
+	unsigned int i = c->st->nexus.task;
+
+	if (i >= MP_LSI_FULL_TASK || !c->st->task[i].can_disconnect)
+		return;
+	c->st->task[i].can_disconnect = 0;
+	if (c->ops->keeps_bus)
+		c->ops->keeps_bus(c->opaque, i);
+}
+
 /* Again during a connection it may change the privilege to disconnect, not the unit. */
 static void take_identify(struct mp_lsi *c, uint8_t b)
 {
@@ -97,8 +109,8 @@ static void take_identify(struct mp_lsi *c, uint8_t b)
 	n->lun = lun;
 	n->can_disconnect = b >> 6 & 1;
 	n->identified = 1;
-	if (n->task < MP_LSI_FULL_TASK)
-		c->st->task[n->task].can_disconnect = n->can_disconnect;
+	if (!n->can_disconnect)
+		take_privilege(c);
 }
 
 static void take_tag(struct mp_lsi_nexus *n, const uint8_t *msg)
@@ -126,8 +138,7 @@ static void take_reject(struct mp_lsi *c)
 		return;
 	n->after = MP_LSI_GO_ON;
 	n->pos_in = n->n_in;
-	if (n->task != MP_LSI_NO_TASK)
-		c->st->task[n->task].can_disconnect = 0;
+	take_privilege(c);
 }
 
 static void take_disconnect(struct mp_lsi *c)

@@ -96,6 +96,13 @@ static void task_done(void *opaque, unsigned int task)
 	mp_scsi_free(d->bus, task);
 }
 
+static void keeps_bus(void *opaque, unsigned int task)
+{
+	struct mp_device *d = opaque;
+
+	mp_scsi_keeps_bus(d->bus, task);
+}
+
 static bool task_busy(void *opaque, unsigned int task)
 {
 	const struct mp_device *d = opaque;
@@ -178,6 +185,7 @@ const struct mp_lsi_ops mp_glue_lsi_ops = {
 	.data_moved = data_moved,
 	.task_done = task_done,
 	.tm = tm,
+	.keeps_bus = keeps_bus,
 	.task_busy = task_busy,
 	.sense = sense,
 };

@@ -297,6 +297,8 @@ void mp_taskset_drop_tag(struct mp_scsi_side *s);
 /** mp_taskset_enter() - Return: true: it is active now; false: it is dormant */
 bool mp_taskset_enter(struct mp_scsi_side *s);
 void mp_taskset_leave(struct mp_scsi_side *s);
+/** mp_taskset_hurry() - @s is fast now: if it is dormant it goes first */
+void mp_taskset_hurry(struct mp_scsi_side *s);
 /** mp_taskset_next() - a dormant task whose turn has come, made active; NULL none */
 struct mp_scsi_side *mp_taskset_next(struct mp_scsi_lun *lun);
 

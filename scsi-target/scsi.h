@@ -56,7 +56,7 @@ struct mp_scsi_task {
 	uint8_t initiator;
 	uint16_t tag; /* meaningless when UNTAGGED */
 	uint8_t cdb_len;
-	uint8_t fast; /* the adapter can't disconnect: hint only */
+	uint8_t fast; /* the adapter can't disconnect; later see mp_scsi_keeps_bus() */
 	uint8_t cdb[MP_SCSI_CDB_MAX];
 
 	/* The bus's. */
@@ -202,6 +202,14 @@ void mp_scsi_submit(struct mp_scsi_bus *bus, unsigned int task);
  * @more:     false: the initiator will move no more (it left the data phase)
  */
 void mp_scsi_moved(struct mp_scsi_bus *bus, unsigned int task, uint32_t n_bytes, bool more);
+
+/**
+ * mp_scsi_keeps_bus() - the adapter can't disconnect any more, until the task ends
+ *
+ * As if it had been fast from the start: it waits for nothing that could need
+ * the bus, such as the buffers or the turn of tasks that were disconnected.
+ */
+void mp_scsi_keeps_bus(struct mp_scsi_bus *bus, unsigned int task);
 
 /** mp_scsi_free() - the adapter has delivered the status */
 void mp_scsi_free(struct mp_scsi_bus *bus, unsigned int task);

@@ -231,6 +231,21 @@ void mp_scsi_submit(struct mp_scsi_bus *bus, unsigned int task)
 		mp_bus_pump(bus);
 }
 
+void mp_scsi_keeps_bus(struct mp_scsi_bus *bus, unsigned int task)
+{
+	struct mp_scsi_side *s = side_of(bus, task);
+
+	if (s->t->state == MP_SCSI_FREE || s->t->state == MP_SCSI_ABORTING)
+		return;
+	s->t->fast = true;
+	mp_taskset_hurry(s);
+	if (s->queue == &bus->wait) {
+		mp_queue_remove(s);
+		mp_queue_push(&bus->wait_fast, s);
+	}
+	mp_bus_pump(bus);
+}
+
 void mp_scsi_free(struct mp_scsi_bus *bus, unsigned int task)
 {
 	struct mp_scsi_side *s = side_of(bus, task);

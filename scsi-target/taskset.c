@@ -153,6 +153,14 @@ void mp_taskset_leave(struct mp_scsi_side *s)
 		activate(s, -1);
 }
 
+void mp_taskset_hurry(struct mp_scsi_side *s)
+{
+	if (!s->dormant)
+		return;
+	wake(s);
+	fall_asleep(s, true);
+}
+
 struct mp_scsi_side *mp_taskset_next(struct mp_scsi_lun *lun)
 {
 	for (uint32_t sets = lun->waiting; sets; sets &= sets - 1) {

@@ -155,6 +155,15 @@ static void bus_tm(void *opaque, enum mp_lsi_tm tm, unsigned int target, unsigne
 			b->task[i].live = false;
 }
 
+static void bus_keeps_bus(void *opaque, unsigned int task)
+{
+	struct fake_bus *b = opaque;
+
+	mp_assert(b->trusting || b->task[task].live);
+	b->n_keepers++;
+	b->keeper = task;
+}
+
 static bool bus_task_busy(void *opaque, unsigned int task)
 {
 	struct fake_bus *b = opaque;
@@ -182,6 +191,7 @@ static const struct mp_lsi_ops bus_ops = {
 	.data_moved = bus_data_moved,
 	.task_done = bus_task_done,
 	.tm = bus_tm,
+	.keeps_bus = bus_keeps_bus,
 	.task_busy = bus_task_busy,
 	.sense = bus_sense,
 };

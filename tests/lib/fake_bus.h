@@ -56,6 +56,7 @@ struct fake_bus {
 	unsigned int last_task; /* of the last command */
 	unsigned int n_commands, n_done, n_tms, n_moved;
 	struct fake_tm tm[FAKE_MAX_TMS];
+	unsigned int n_keepers, keeper; /* keeps_bus(): calls, last task */
 	unsigned int sense, sense_target, sense_lun; /* last sense(): key << 8 | asc */
 	uint64_t written_addr; /* last dma_written */
 	uint32_t written_len;

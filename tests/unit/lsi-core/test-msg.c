@@ -468,6 +468,23 @@ static void test_privilege_taken_back_keeps_the_target_on_the_bus(void)
 	fake_run(b);
 	T_EQ(b->chip.counters.n_disconnects, 0);
 	T_EQ(b->st->nexus.phase, MP_LSI_NO_PHASE);
+	T_EQ(b->n_keepers, 1);
+	T_EQ(b->keeper, b->last_task);
+	fake_bus_destroy(b);
+}
+
+/* The task has hurried already: it may not hold what it got for that without the bus. */
+static void test_privilege_given_late_is_for_the_next_command(void)
+{
+	struct fake_bus *b = command("\x80");
+
+	put_msg(b, "\xc0", 1);
+	FAKE_PROG(b, PROG, SET_ATN, OUT(1), 0x830b0000, PROG, STOP(2));
+	go_on(b);
+	fake_wr8(b, R(ISTAT0), ISTAT0_SIGP);
+	fake_run(b);
+	T_EQ(b->chip.counters.n_disconnects, 0);
+	T_EQ(b->n_keepers, 0);
 	fake_bus_destroy(b);
 }
 
@@ -650,6 +667,7 @@ T_MAIN(T_TEST(test_messages_may_be_split_over_moves), T_TEST(test_wide_request_i
        T_TEST(test_parity_error_too_late_repeats_nothing),
        T_TEST(test_initiator_asks_for_a_disconnection_in_the_data),
        T_TEST(test_privilege_taken_back_keeps_the_target_on_the_bus),
+       T_TEST(test_privilege_given_late_is_for_the_next_command),
        T_TEST(test_disconnection_without_the_privilege_is_rejected),
        T_TEST(test_initiator_error_ends_the_command_with_sense),
        T_TEST(test_initiator_error_behind_the_status_repeats_it),

@@ -396,6 +396,35 @@ static void test_full_pool_still_serves_the_task_that_holds_the_bus(void)
 	hba_fini(&h);
 }
 
+/* It used to wait for the buffer of a task that waited for the bus. */
+static void test_task_that_keeps_the_bus_from_now_on_gets_its_buffer(void)
+{
+	setup(128 << 10);
+	h.hold_xfers = true;
+	start(1, MP_SCSI_SIMPLE, read128, 10);
+	fake_blk_finish(&h.blk, 0, 0);
+	start(2, MP_SCSI_SIMPLE, read128, 10);
+	start(3, MP_SCSI_SIMPLE, read128, 10);
+	mp_scsi_keeps_bus(h.bus, 3);
+	T_EQ(h.tasks[2].state, MP_SCSI_WAITING);
+	T_EQ(h.tasks[3].state, MP_SCSI_MEDIUM);
+	hba_fini(&h);
+}
+
+static void test_task_that_keeps_the_bus_from_now_on_gets_its_turn(void)
+{
+	setup(1 << 20);
+	h.hold_xfers = true;
+	start(1, MP_SCSI_ORDERED, read1, 10);
+	fake_blk_finish(&h.blk, 0, 0);
+	start(2, MP_SCSI_SIMPLE, read1, 10);
+	start(4, MP_SCSI_SIMPLE, read1, 10);
+	mp_scsi_keeps_bus(h.bus, 4);
+	T_EQ(h.tasks[2].state, MP_SCSI_WAITING);
+	T_EQ(h.tasks[4].state, MP_SCSI_MEDIUM);
+	hba_fini(&h);
+}
+
 static void test_abort_while_it_waits_for_a_buffer(void)
 {
 	setup(128 << 10);
@@ -459,6 +488,8 @@ T_MAIN(T_TEST(test_each_reset_has_its_unit_attention),
        T_TEST(test_tasks_without_room_wait_in_order),
        T_TEST(test_small_task_does_not_overtake_a_large_one_that_waits),
        T_TEST(test_full_pool_still_serves_the_task_that_holds_the_bus),
+       T_TEST(test_task_that_keeps_the_bus_from_now_on_gets_its_buffer),
+       T_TEST(test_task_that_keeps_the_bus_from_now_on_gets_its_turn),
        T_TEST(test_abort_while_it_waits_for_a_buffer),
        T_TEST(test_smallest_pool_serves_commands_of_any_size),
        T_TEST(test_more_tasks_than_room_all_end))
