@@ -106,7 +106,8 @@ void mp_raw_step(const struct mp_blk_req *req, struct mp_blk_step *ret_step)
 }
 
 /*
- * Runs in a thread that takes no signals, so nothing is interrupted.
+ * Runs in a thread that takes no signals, so nothing is interrupted; a file
+ * system in user space that says so all the same isn't asked again.
  * A hole has no end where no data follows (ENXIO). A file system or a device
  * that can't tell (EINVAL) has no holes.
  */
@@ -119,6 +120,8 @@ int mp_raw_seek(int fd, const struct mp_blk_step *step)
 
 	if (next == at)
 		next = lseek(fd, at, SEEK_HOLE);
+	if (next < 0 && (errno == EINTR || errno == EAGAIN))
+		return -EIO;
 	if (next < 0 && errno != ENXIO && errno != EINVAL && errno != EOPNOTSUPP)
 		return -errno;
 	if (next <= at || next > end)
