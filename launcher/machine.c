@@ -32,6 +32,7 @@
 #define MAX_FDS         1024
 #define QMP_START_NS    (60 * MP_NS_PER_SEC)
 #define QEMU_GRACE_NS   (3 * MP_NS_PER_SEC)
+#define QEMU_LINGER_NS  MP_NS_PER_SEC
 #define WORKER_GRACE_NS (MP_NS_PER_SEC / 2)
 
 static int take_signals(struct mp_machine *m)
@@ -206,14 +207,22 @@ int mp_machine_start(struct mp_machine *m, struct mp_plan *p)
 	return mp_err_trace(r);
 }
 
+/*
+ * A worker ends with status 0 when its proxies have closed. A QEMU that ends closes them a moment
+ * before it can be reaped, so such a worker is a dead one only if QEMU is still there later.
+ */
 static void check_worker(struct mp_machine *m, struct mp_child *c)
 {
+	bool clean, alone;
 	char how[64];
 
 	if (c->pidfd < 0 || !mp_child_reap(c, 0))
 		return;
-	m->n_dead_workers++;
-	if (m->qemu.pidfd < 0 || mp_child_reap(&m->qemu, 0))
+	clean = WIFEXITED(c->status) && WEXITSTATUS(c->status) == 0;
+	alone = mp_child_reap(&m->qemu, clean ? mp_clock_ns() + QEMU_LINGER_NS : 0);
+	if (!alone || !clean)
+		m->n_dead_workers++;
+	if (alone)
 		return; /* QEMU went first: workers follow */
 	mp_child_describe_end(c, how, sizeof(how));
 	mp_error("%s (pid %d) ended: %s%s", c->what, (int)c->pid, how,

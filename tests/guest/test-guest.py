@@ -334,6 +334,24 @@ class Qmp:
         self.sock.close()
 
 
+def case_run_ends_well_when_qemu_does():
+    """Used to take a worker that saw QEMU end for a dead one, in one run of three."""
+    with tempfile.TemporaryDirectory() as folder:
+        disks = [os.path.join(folder, name) for name in ('disk0', 'disk1')]
+        for disk in disks:
+            with open(disk, 'wb') as f:
+                f.truncate(16 << 20)
+        for n in range(12):
+            path = os.path.join(folder, 'qmp%d' % n)
+            with Launcher('run', '--disk', disks[0], '--disk', disks[1], '--', '-m', '64M', '-nodefaults', '-display', 'none',
+                          '-qmp', 'unix:%s,server=on,wait=off' % path) as run:
+                qmp = Qmp(run, path)
+                qmp.run('quit')
+                qmp.close()
+                assert run.wait(30) == 0 and not run.text, run.text
+                run.check_nothing_left()
+
+
 STOP_JOB = """[global]
 ioengine=libaio
 direct=1
