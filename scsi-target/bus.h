@@ -179,7 +179,7 @@ struct mp_scsi_lun {
 	uint8_t physical_exponent;
 	uint64_t n_blocks;
 	char vendor[8], product[16], revision[4]; /* padded with spaces, no NUL */
-	char serial[37];
+	char serial[37], device_id[64];
 	uint64_t wwn;
 	bool removable;
 	uint8_t rerror, werror; /* enum mp_scsi_on_error */

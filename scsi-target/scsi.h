@@ -120,6 +120,7 @@ struct mp_scsi_disk_cfg {
 	uint32_t physical_bytes; /* >= logical; 0: logical */
 	char vendor[9], product[17], revision[5]; /* "" : "mpring", "mpring HARDDISK", version */
 	char serial[37]; /* "" : none */
+	char device_id[64]; /* vendor specific name in VPD page 83; "" : none */
 	uint64_t wwn; /* NAA; 0: none */
 	bool removable;
 	enum mp_scsi_on_error rerror; /* of reads of the medium */
@@ -134,6 +135,7 @@ struct mp_scsi_cd_cfg {
 	struct mp_blk *blk; /* borrowed; NULL: an empty drive, its tray closed */
 	char vendor[9], product[17], revision[5]; /* "" : "mpring", "mpring CD-ROM", version */
 	char serial[37]; /* "" : none */
+	char device_id[64]; /* vendor specific name in VPD page 83; "" : none */
 	uint64_t wwn; /* NAA; 0: none */
 	enum mp_scsi_on_error rerror; /* of reads of the disc; not ENOSPC */
 };

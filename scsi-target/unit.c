@@ -81,6 +81,7 @@ static void fill_lun(struct mp_scsi_lun *lun, const struct mp_scsi_disk_cfg *cfg
 	mp_lun_pad(lun->product, sizeof(lun->product), cfg->product, "mpring HARDDISK");
 	mp_lun_pad(lun->revision, sizeof(lun->revision), cfg->revision, "0.1");
 	memcpy(lun->serial, cfg->serial, sizeof(lun->serial) - 1);
+	memcpy(lun->device_id, cfg->device_id, sizeof(lun->device_id) - 1);
 	lun->wwn = cfg->wwn;
 	lun->removable = cfg->removable;
 	lun->rerror = (uint8_t)cfg->rerror;

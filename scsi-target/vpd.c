@@ -20,7 +20,8 @@ static unsigned int put_serial(const struct mp_scsi_lun *lun, uint8_t *out)
 #define BINARY        0x01u
 #define ASCII         0x02u
 #define PARALLEL_SCSI 0x10u /* protocol identifier */
-#define T10_VENDOR_ID 0x01u /* of the logical unit, as the next one */
+#define VENDOR_NAME   0x00u /* of the logical unit, as the next two */
+#define T10_VENDOR_ID 0x01u
 #define NAA           0x03u
 #define RELATIVE_PORT 0x94u /* of the target port; the protocol identifier is valid */
 
@@ -32,18 +33,37 @@ static unsigned int put_designator(uint8_t *out, uint8_t code_set, uint8_t kind,
 	return 4 + len;
 }
 
-/*
- * A T10 vendor id designator always, an NAA one if there is a world wide name;
- * and the port, which is the target's only one.
- */
-static unsigned int put_identification(const struct mp_scsi_lun *lun, uint8_t *out)
+static unsigned int put_t10_id(const struct mp_scsi_lun *lun, uint8_t *out)
 {
-	unsigned int n = 8 + 16 + (unsigned int)strlen(lun->serial), len;
+	unsigned int serial_len = (unsigned int)strlen(lun->serial);
 
 	memcpy(out + 4, lun->vendor, 8);
 	memcpy(out + 12, lun->product, 16);
-	memcpy(out + 28, lun->serial, n - 24);
-	len = put_designator(out, ASCII, T10_VENDOR_ID, n);
+	memcpy(out + 28, lun->serial, serial_len);
+	return put_designator(out, ASCII, T10_VENDOR_ID, 8 + 16 + serial_len);
+}
+
+static unsigned int put_vendor_name(const struct mp_scsi_lun *lun, uint8_t *out)
+{
+	unsigned int len = (unsigned int)strlen(lun->device_id);
+
+	memcpy(out + 4, lun->device_id, len);
+	return put_designator(out, ASCII, VENDOR_NAME, len);
+}
+
+/*
+ * Multipath takes units with the same designators for one. A T10 vendor id without a serial
+ * number is the same for all, so it stands in only where nothing else is; an NAA one is there if
+ * there is a world wide name; and the port, which is the target's only one.
+ */
+static unsigned int put_identification(const struct mp_scsi_lun *lun, uint8_t *out)
+{
+	unsigned int len = 0;
+
+	if (lun->serial[0] || !lun->device_id[0])
+		len += put_t10_id(lun, out);
+	if (lun->device_id[0])
+		len += put_vendor_name(lun, out + len);
 	if (lun->wwn) {
 		mp_put_be64(out + len + 4, lun->wwn);
 		len += put_designator(out + len, BINARY, NAA, 8);

@@ -266,6 +266,23 @@ static void test_disk_without_a_name_or_discard_shows_neither(void)
 	hba_fini(&h);
 }
 
+static void test_disk_without_a_serial_number_is_told_apart_by_its_device_id(void)
+{
+	static const char golden[] = "\x00\x83\x00\x0e"
+				     "\x02\x00\x00\x02"
+				     "d1"
+				     "\x11\x94\x00\x04\x00\x00\x00\x01";
+	struct mp_scsi_disk_cfg disk = {.logical_bytes = 512, .device_id = "d1"};
+
+	setup();
+	disk.blk = &h.blk;
+	rebuild(&disk, 1);
+	T_EQ(RUN(255, 0x12, 1, 0x83, 0, 255, 0), MP_SCSI_GOOD);
+	T_EQ(h.slots[0].n_moved, sizeof(golden) - 1);
+	T_MEM_EQ(data, golden, sizeof(golden) - 1);
+	hba_fini(&h);
+}
+
 static void test_bad_disks_are_refused(void)
 {
 	struct mp_scsi_disk_cfg disk = {.logical_bytes = 512};
@@ -415,6 +432,7 @@ T_MAIN(T_TEST(test_inquiry_of_36_bytes), T_TEST(test_inquiry_has_96_bytes_and_sa
        T_TEST(test_report_luns_lists_the_targets_units_only), T_TEST(test_bad_disks_are_refused),
        T_TEST(test_report_luns_knows_no_other_kind_of_unit),
        T_TEST(test_absent_unit_has_no_name_and_one_page),
+       T_TEST(test_disk_without_a_serial_number_is_told_apart_by_its_device_id),
        T_TEST(test_disk_without_a_name_or_discard_shows_neither),
        T_TEST(test_sense_is_delivered_once), T_TEST(test_next_command_clears_sense),
        T_TEST(test_stopped_disk_says_so_as_often_as_asked),
