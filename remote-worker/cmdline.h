@@ -49,7 +49,7 @@ struct mp_opt_drive {
 /* -device scsi-hd, -device scsi-cd */
 struct mp_opt_disk {
 	const char *form; /* for messages: "-device scsi-hd" */
-	const char *id, *drive, *bus, *serial, *vendor, *product, *version;
+	const char *id, *drive, *bus, *serial, *device_id, *vendor, *product, *version;
 	const char *rerror, *werror; /* "auto": the drive's */
 	const char *write_cache;
 	uint64_t wwn;

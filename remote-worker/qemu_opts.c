@@ -49,6 +49,8 @@ const struct mp_prop mp_props_hba[] = {
 	{"channel", MP_PROP_UINT, DISK(channel), 0, 0, NULL, "0"},                                 \
 	{"lun", MP_PROP_UINT, DISK(lun), 0, 63, NULL, "logical unit, 0 to 63; default 0"},         \
 	{"serial", MP_PROP_STRING, DISK(serial), 0, 36, NULL, "serial number; default none"},      \
+	{"device_id", MP_PROP_STRING, DISK(device_id), 0, 63, NULL,                                \
+	 "name in VPD page 83; default drive, if there is no serial"},                             \
 	{"vendor", MP_PROP_STRING, DISK(vendor), 0, 8, NULL, "default mpring"},                    \
 	{"product", MP_PROP_STRING, DISK(product), 0, 16, NULL, "default " product_help},          \
 	{"ver", MP_PROP_STRING, DISK(version), 0, 4, NULL, "revision; default our version"},       \
@@ -61,7 +63,6 @@ const struct mp_prop mp_props_hba[] = {
 	 "on; a guest may switch it off"},                                                         \
 	IGNORED("account-failed"), IGNORED("account-invalid"), IGNORED("backend_defaults"),        \
 	{"bootindex", MP_PROP_IGNORED, 0, 0, 0, NULL, "ignored: firmware asks QEMU"},              \
-	{"device_id", MP_PROP_IGNORED, 0, 0, 0, NULL, "ignored: see serial and wwn"},              \
 	IGNORED("discard_granularity"), IGNORED("max_io_size"), IGNORED("min_io_size"),            \
 	IGNORED("opt_io_size"), IGNORED("port_index"), IGNORED("port_wwn"),                        \
 	IGNORED("scsi_version"),                                                                   \
@@ -226,6 +227,7 @@ static int parse_unit(struct mp_parser *p, const struct mp_keyval *kv, bool is_c
 	*disk = (struct mp_opt_disk){.form = form->name,
 				     .id = "",
 				     .serial = "",
+				     .device_id = "",
 				     .vendor = "",
 				     .product = "",
 				     .version = "",

@@ -19,6 +19,14 @@ static void copy_text(char *to, size_t len, const char *from)
 	snprintf(to, len, "%s", from);
 }
 
+/* As QEMU does it: a unit without a serial number is told from others by its drive. */
+static const char *name_of(const struct mp_opt_disk *disk)
+{
+	if (disk->device_id[0] || disk->serial[0] || !disk->drive)
+		return disk->device_id;
+	return disk->drive;
+}
+
 static enum mp_scsi_on_error on_error(const char *word)
 {
 	switch (word[0]) {
@@ -86,6 +94,7 @@ static int add_disk(const struct mp_unit_place *place, const struct mp_opt_disk 
 	copy_text(cfg.product, sizeof(cfg.product), disk->product);
 	copy_text(cfg.revision, sizeof(cfg.revision), disk->version);
 	copy_text(cfg.serial, sizeof(cfg.serial), disk->serial);
+	copy_text(cfg.device_id, sizeof(cfg.device_id), name_of(disk));
 	r = mp_scsi_disk_add(place->bus, &cfg);
 	return r < 0 ? fail(place, r, disk->drive,
 			    "the file doesn't fit the disk's block sizes: it needs whole "
@@ -107,6 +116,7 @@ static int add_cd(const struct mp_unit_place *place, const struct mp_opt_disk *d
 	copy_text(cfg.product, sizeof(cfg.product), disk->product);
 	copy_text(cfg.revision, sizeof(cfg.revision), disk->version);
 	copy_text(cfg.serial, sizeof(cfg.serial), disk->serial);
+	copy_text(cfg.device_id, sizeof(cfg.device_id), name_of(disk));
 	r = mp_scsi_cd_add(place->bus, &cfg);
 	return r < 0 ? fail(place, r, blk ? disk->drive : disk->form,
 			    r == -EINVAL ? "the file is no disc: it needs at least one block of "

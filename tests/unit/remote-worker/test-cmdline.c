@@ -127,13 +127,15 @@ static void test_null_drive_has_a_size(void)
 
 static void test_disk_properties(void)
 {
-	T_EQ(parse(HBA "-drive id=d0,file=F -device scsi-hd,id=x,drive=d0,bus=lsi0.0,scsi-id=3,"
-		       "lun=2,serial=S1,vendor=V,product=P,ver=1.0,wwn=0x5000c50012345678,"
-		       "logical_block_size=4096,physical_block_size=8192,removable=on,bootindex=1"),
+	T_EQ(parse(HBA
+		   "-drive id=d0,file=F -device scsi-hd,id=x,drive=d0,bus=lsi0.0,scsi-id=3,"
+		   "lun=2,serial=S1,device_id=N1,vendor=V,product=P,ver=1.0,wwn=0x5000c50012345678,"
+		   "logical_block_size=4096,physical_block_size=8192,removable=on,bootindex=1"),
 	     0);
 	T_EQ(cmd.disk[0].scsi_id, 3);
 	T_EQ(cmd.disk[0].lun, 2);
 	T_STR_EQ(cmd.disk[0].serial, "S1");
+	T_STR_EQ(cmd.disk[0].device_id, "N1");
 	T_EQ(cmd.disk[0].wwn, 0x5000c50012345678ull);
 	T_EQ(cmd.disk[0].logical_bytes, 4096);
 	T_EQ(cmd.disk[0].physical_bytes, 8192);

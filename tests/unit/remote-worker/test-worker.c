@@ -243,6 +243,35 @@ static void check_serial(unsigned int dev, unsigned int target, unsigned int lun
 	T_MEM_EQ(rig.ram + DATA_OFF + 4, want, 2);
 }
 
+/* VPD page 83's first designator: vendor specific, of the unit. */
+static void check_name(unsigned int target, const char *want)
+{
+	uint8_t len = (uint8_t)strlen(want);
+	const uint8_t head[4] = {0x02, 0x00, 0, len};
+	struct rig_io io = {.target = target,
+			    .cdb = {0x12, 1, 0x83, 0, 8 + len},
+			    .in = true,
+			    .data_off = DATA_OFF,
+			    .len = 8 + len};
+
+	T_EQ(rig_command(&rig, &io), 0);
+	T_MEM_EQ(rig.ram + DATA_OFF + 4, head, 4);
+	T_MEM_EQ(rig.ram + DATA_OFF + 8, want, len);
+}
+
+static void test_units_without_serial_numbers_have_the_names_of_their_drives(void)
+{
+	rig_start(&rig, 1,
+		  "-drive id=one,driver=null-co -device scsi-hd,drive=one "
+		  "-drive id=second,driver=null-co -device scsi-hd,drive=second "
+		  "-drive id=c,driver=null-co -device scsi-cd,drive=c,device_id=mine");
+	rig_link(&rig, 0);
+	check_name(0, "one");
+	check_name(1, "second");
+	check_name(2, "mine");
+	T_EQ(rig_stop(&rig), 0);
+}
+
 static void test_each_unit_of_each_bus_is_itself(void)
 {
 	rig_start(
@@ -706,6 +735,7 @@ T_MAIN(T_TEST(test_inquiry_reaches_guest_memory), T_TEST(test_selection_of_an_em
        T_TEST(test_cd_without_a_drive_is_empty), T_TEST(test_threads_do_what_io_uring_does),
        T_TEST(test_every_poll_mode_works), T_TEST(test_devices_of_one_worker_are_separate),
        T_TEST(test_each_unit_of_each_bus_is_itself),
+       T_TEST(test_units_without_serial_numbers_have_the_names_of_their_drives),
        T_TEST(test_shadow_has_reset_values_before_the_first_message),
        T_TEST(test_posted_write_is_seen_by_the_next_read),
        T_TEST(test_posted_writes_alone_get_their_credit_back),
