@@ -14,6 +14,7 @@
  * reach its COMMAND COMPLETE in bounded time.
  */
 #include "tests/fuzz/lsi-core/input.h"
+#include "tests/fuzz/lsi-core/steps.h"
 #include "tests/lib/chip_check.h"
 
 #include <string.h>
@@ -145,18 +146,6 @@ static void do_register(struct world *w, struct input *in)
 
 /* ---- what the others do ---------------------------------------------- */
 
-static void speak(struct world *w, unsigned int task, unsigned int what, uint32_t len)
-{
-	struct fake_bus *b = w->b;
-
-	if (!b->task[task].live || b->st->task[task].state != MP_LSI_TASK_RUNNING)
-		return;
-	if (what % 3 == 0)
-		fake_status(b, task, (uint8_t)what);
-	else
-		fake_data(b, task, what % 3 == 1 ? MP_LSI_DATA_IN : MP_LSI_DATA_OUT, len);
-}
-
 static void configure(struct world *w, struct input *in)
 {
 	unsigned int bits = take8(in);
@@ -220,7 +209,7 @@ static void follow(struct world *w)
 	else
 		execute(w, 0x830b0000, ALTERNATE); /* the target thinks: wait for any phase */
 	for (unsigned int i = 0; i < MP_LSI_MAX_TASKS; i++)
-		speak(w, i, 0, 0);
+		act(w->b, i, 0, 0);
 	w->now += TURN_NS;
 	mp_lsi_tick(&b->chip, w->now);
 }
@@ -287,7 +276,7 @@ static void record(struct world *w, struct input *in)
 		break;
 	case 9:
 		task = take8(in);
-		speak(w, task, op >> 4, 1 + take8(in) * 3u);
+		act(w->b, task, op >> 4, 1 + take8(in) * 3u);
 		break;
 	case 10:
 		if (op & 0x80)

@@ -15,6 +15,7 @@
  *	tick	leaves no deadline in the past
  */
 #include "tests/fuzz/lsi-core/input.h"
+#include "tests/fuzz/lsi-core/steps.h"
 #include "tests/lib/chip_check.h"
 
 #include <string.h>
@@ -97,42 +98,11 @@ static void access_ram(struct fake_bus *b, struct input *in, unsigned int size)
 	mp_assert(mp_lsi_ram_read(&b->chip, off, size) == (v & mask));
 }
 
-static void put_words(struct fake_bus *b, struct input *in)
-{
-	unsigned int where = take8(in), n = take8(in) % 12;
-	uint32_t base = where & 0x80 ? FAKE_RAM : PROG;
-
-	for (unsigned int i = 0; i < n; i++)
-		fake_put32(b, base + (where & 0x7f) * 8 + i * 4, take32(in));
-}
-
-static void run(struct fake_bus *b, unsigned int budget)
-{
-	unsigned int n = mp_lsi_run(&b->chip, budget);
-
-	/* A step is at most 64 KiB of data in 4 KiB units, and itself. */
-	mp_assert(n <= budget + 17);
-	mp_assert(n || !mp_lsi_runnable(&b->chip) || !budget);
-}
-
 static void tick(struct fake_bus *b, uint64_t by, uint64_t *now)
 {
 	*now += by;
 	mp_lsi_tick(&b->chip, *now);
 	mp_assert(mp_lsi_deadline_ns(&b->chip) > *now);
-}
-
-static void speak(struct fake_bus *b, struct input *in)
-{
-	unsigned int task = take8(in), what = take8(in);
-	uint32_t len = 1 + (take8(in) | take8(in) << 8) % FAKE_CHUNK_BYTES;
-
-	if (!b->task[task].live || b->st->task[task].state != MP_LSI_TASK_RUNNING)
-		return;
-	if (what % 3 == 0)
-		fake_status(b, task, (uint8_t)what);
-	else
-		fake_data(b, task, what % 3 == 1 ? MP_LSI_DATA_IN : MP_LSI_DATA_OUT, len);
 }
 
 static void set_bar(struct fake_bus *b, struct input *in)
@@ -177,7 +147,7 @@ static void record(struct fake_bus *b, struct input *in, uint64_t *now)
 		access_ram(b, in, op & 0x10 ? 8 : size);
 		break;
 	case 7 ... 8:
-		put_words(b, in);
+		put_words(b, in, PROG, 12);
 		break;
 	case 9:
 		fake_wr32(b, MP_LSI_R_DSP, (op & 0x40 ? FAKE_RAM : PROG) + take8(in) * 8);

@@ -11,6 +11,7 @@
  * as a broken predecessor would: attach refuses it, or it is safe to run.
  */
 #include "tests/fuzz/lsi-core/input.h"
+#include "tests/fuzz/lsi-core/steps.h"
 #include "tests/lib/fake_bus.h"
 
 #include <string.h>
@@ -19,16 +20,6 @@
 #define PROG        0x1000u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* Words into memory or RAM, so that addresses hit often. */
-static void put_words(struct fake_bus *b, struct input *in)
-{
-	unsigned int where = take8(in), n = take8(in) % 16;
-	uint32_t base = where & 0x80 ? FAKE_RAM : PROG;
-
-	for (unsigned int i = 0; i < n; i++)
-		fake_put32(b, base + (where & 0x7f) * 8 + i * 4, take32(in));
-}
 
 static void check_state(struct fake_bus *b)
 {
@@ -48,29 +39,6 @@ static bool damage(struct fake_bus *b, struct input *in)
 	b->trusting = true;
 	((uint8_t *)b->st)[at] = take8(in);
 	return mp_lsi_attach(&b->chip, b->st, b->chip.ops, b) >= 0;
-}
-
-static void run(struct fake_bus *b, unsigned int budget)
-{
-	unsigned int n = mp_lsi_run(&b->chip, budget);
-
-	/* A step is at most 64 KiB of data in 4 KiB units, and itself. */
-	mp_assert(n <= budget + 17);
-	mp_assert(n || !mp_lsi_runnable(&b->chip) || !budget);
-}
-
-/* A target that has a task does something with it. */
-static void speak(struct fake_bus *b, struct input *in)
-{
-	unsigned int task = take8(in), what = take8(in);
-	uint32_t len = 1 + (take8(in) | take8(in) << 8) % FAKE_CHUNK_BYTES;
-
-	if (!b->task[task].live || b->st->task[task].state != MP_LSI_TASK_RUNNING)
-		return;
-	if (what % 3 == 0)
-		fake_status(b, task, (uint8_t)what);
-	else
-		fake_data(b, task, what % 3 == 1 ? MP_LSI_DATA_IN : MP_LSI_DATA_OUT, len);
 }
 
 static void configure(struct fake_bus *b, struct input *in)
@@ -106,7 +74,7 @@ static bool record(struct fake_bus *b, struct input *in, uint64_t *now)
 		break;
 	case 3:
 	case 4:
-		put_words(b, in);
+		put_words(b, in, PROG, 16);
 		break;
 	case 5:
 		fake_wr32(b, MP_LSI_R_DSP, (op & 0x40 ? FAKE_RAM : PROG) + take8(in) * 8);
