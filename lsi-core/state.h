@@ -56,6 +56,7 @@ enum mp_lsi_action {
 #define SCNTL0_ARB     0xc0u
 #define SCNTL0_START   0x20u
 #define SCNTL0_WATN    0x10u
+#define SCNTL0_TRG     0x01u
 #define SCNTL1_ADB     0x40u
 #define SCNTL1_CON     0x10u
 #define SCNTL1_RST     0x08u
@@ -69,7 +70,6 @@ enum mp_lsi_action {
 #define SCNTL2_WSR     0x01u
 #define SCNTL3_EWS     0x08u
 #define SCID_RRE       0x40u
-#define SCNTL0_TRG     0x01u
 #define DSTAT_DFE      0x80u
 #define DSTAT_BF       0x20u
 #define DSTAT_ABRT     0x10u

@@ -27,6 +27,18 @@ static const char *name_of(const struct mp_opt_disk *disk)
 	return disk->drive;
 }
 
+static struct mp_scsi_identity identity_of(const struct mp_opt_disk *disk)
+{
+	struct mp_scsi_identity id = {.wwn = disk->wwn};
+
+	copy_text(id.vendor, sizeof(id.vendor), disk->vendor);
+	copy_text(id.product, sizeof(id.product), disk->product);
+	copy_text(id.revision, sizeof(id.revision), disk->version);
+	copy_text(id.serial, sizeof(id.serial), disk->serial);
+	copy_text(id.device_id, sizeof(id.device_id), name_of(disk));
+	return id;
+}
+
 static enum mp_scsi_on_error on_error(const char *word)
 {
 	switch (word[0]) {
@@ -84,18 +96,12 @@ static int add_disk(const struct mp_unit_place *place, const struct mp_opt_disk 
 				       .blk = blk,
 				       .logical_bytes = disk->logical_bytes,
 				       .physical_bytes = disk->physical_bytes,
-				       .wwn = disk->wwn,
+				       .identity = identity_of(disk),
 				       .removable = disk->removable,
 				       .rerror = on_error(disk->rerror),
 				       .werror = on_error(disk->werror)};
-	int r;
+	int r = mp_scsi_disk_add(place->bus, &cfg);
 
-	copy_text(cfg.vendor, sizeof(cfg.vendor), disk->vendor);
-	copy_text(cfg.product, sizeof(cfg.product), disk->product);
-	copy_text(cfg.revision, sizeof(cfg.revision), disk->version);
-	copy_text(cfg.serial, sizeof(cfg.serial), disk->serial);
-	copy_text(cfg.device_id, sizeof(cfg.device_id), name_of(disk));
-	r = mp_scsi_disk_add(place->bus, &cfg);
 	return r < 0 ? fail(place, r, disk->drive,
 			    "the file doesn't fit the disk's block sizes: it needs whole "
 			    "blocks, and at least one")
@@ -108,16 +114,10 @@ static int add_cd(const struct mp_unit_place *place, const struct mp_opt_disk *d
 	struct mp_scsi_cd_cfg cfg = {.target = disk->scsi_id,
 				     .lun = disk->lun,
 				     .blk = blk,
-				     .wwn = disk->wwn,
+				     .identity = identity_of(disk),
 				     .rerror = on_error(disk->rerror)};
-	int r;
+	int r = mp_scsi_cd_add(place->bus, &cfg);
 
-	copy_text(cfg.vendor, sizeof(cfg.vendor), disk->vendor);
-	copy_text(cfg.product, sizeof(cfg.product), disk->product);
-	copy_text(cfg.revision, sizeof(cfg.revision), disk->version);
-	copy_text(cfg.serial, sizeof(cfg.serial), disk->serial);
-	copy_text(cfg.device_id, sizeof(cfg.device_id), name_of(disk));
-	r = mp_scsi_cd_add(place->bus, &cfg);
 	return r < 0 ? fail(place, r, blk ? disk->drive : disk->form,
 			    r == -EINVAL ? "the file is no disc: it needs at least one block of "
 					   "2048 bytes"

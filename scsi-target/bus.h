@@ -393,8 +393,9 @@ uint16_t mp_manage_sharers(const struct mp_scsi_lun *lun, unsigned int initiator
 /* unit.c */
 /** mp_lun_add() - make @lun, allocated and filled in, part of the bus */
 void mp_lun_add(struct mp_scsi_bus *bus, struct mp_scsi_lun *lun);
-/** mp_lun_pad() - @text, or @otherwise if it is empty, padded with spaces */
-void mp_lun_pad(char *out, size_t len, const char *text, const char *otherwise);
+/** mp_lun_identify() - as @id says; @product: where that leaves it open */
+void mp_lun_identify(struct mp_scsi_lun *lun, const struct mp_scsi_identity *id,
+		     const char *product);
 /** mp_lun_reset() - what a reset of the unit does to what commands have changed */
 void mp_lun_reset(struct mp_scsi_lun *lun);
 

@@ -11,7 +11,6 @@
 /* How minutes, seconds and frames are counted. */
 void mp_cd_put_parameters(const struct mp_scsi_lun *lun, uint8_t *out)
 {
-	(void)lun;
 	out[3] = 0x0d; /* inactive after 16 minutes: nothing that could be seen */
 	mp_put_be16(out + 4, 60);
 	mp_put_be16(out + 6, MP_CD_FRAMES);
@@ -20,7 +19,6 @@ void mp_cd_put_parameters(const struct mp_scsi_lun *lun, uint8_t *out)
 /* Nothing is played here; players set the volume all the same. */
 void mp_cd_put_audio(const struct mp_scsi_lun *lun, uint8_t *out)
 {
-	(void)lun;
 	out[2] = 0x04; /* a command to play ends at once */
 	out[8] = 0x01; /* left channel */
 	out[9] = 0xff; /* loud */
@@ -31,7 +29,6 @@ void mp_cd_put_audio(const struct mp_scsi_lun *lun, uint8_t *out)
 /* In seconds: commands that are quick, and others. */
 void mp_cd_put_timeouts(const struct mp_scsi_lun *lun, uint8_t *out)
 {
-	(void)lun;
 	mp_put_be16(out + 6, 7);
 	mp_put_be16(out + 8, 120);
 }

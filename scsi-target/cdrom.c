@@ -26,7 +26,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/err.h"
 #include "scsi-target/bus.h"
@@ -109,12 +108,7 @@ static void fill_lun(struct mp_scsi_lun *lun, const struct mp_scsi_cd_cfg *cfg)
 	lun->logical_bytes = MP_CD_BLOCK_BYTES;
 	lun->cd.disc = cfg->blk;
 	find_medium(lun);
-	mp_lun_pad(lun->vendor, sizeof(lun->vendor), cfg->vendor, "mpring");
-	mp_lun_pad(lun->product, sizeof(lun->product), cfg->product, "mpring CD-ROM");
-	mp_lun_pad(lun->revision, sizeof(lun->revision), cfg->revision, "0.1");
-	memcpy(lun->serial, cfg->serial, sizeof(lun->serial) - 1);
-	memcpy(lun->device_id, cfg->device_id, sizeof(lun->device_id) - 1);
-	lun->wwn = cfg->wwn;
+	mp_lun_identify(lun, &cfg->identity, "mpring CD-ROM");
 	lun->rerror = (uint8_t)cfg->rerror;
 }
 

@@ -40,7 +40,6 @@ static unsigned int put_profiles(const struct mp_scsi_lun *lun, uint8_t *out)
 
 static unsigned int put_core(const struct mp_scsi_lun *lun, uint8_t *out)
 {
-	(void)lun;
 	mp_put_be32(out, 1); /* parallel SCSI */
 	out[4] = 0x01; /* device busy events */
 	return 8;
@@ -49,21 +48,16 @@ static unsigned int put_core(const struct mp_scsi_lun *lun, uint8_t *out)
 /* Neither asynchronous events nor requests of operational change. */
 static unsigned int put_zeros(const struct mp_scsi_lun *lun, uint8_t *out)
 {
-	(void)lun;
-	(void)out;
 	return 4;
 }
 
 static unsigned int put_nothing(const struct mp_scsi_lun *lun, uint8_t *out)
 {
-	(void)lun;
-	(void)out;
 	return 0;
 }
 
 static unsigned int put_removable(const struct mp_scsi_lun *lun, uint8_t *out)
 {
-	(void)lun;
 	out[0] = 0x39; /* tray; loads, ejects, locks; unlocked when the power comes on */
 	return 4;
 }

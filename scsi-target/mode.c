@@ -37,14 +37,11 @@ enum { PC_CURRENT, PC_CHANGEABLE, PC_DEFAULT, PC_SAVED };
 
 static void put_zeros(const struct mp_scsi_lun *lun, uint8_t *out)
 {
-	(void)lun;
-	(void)out;
 }
 
 /* AWRE, ARRE: bad blocks are replaced, by whoever keeps the medium. */
 static void put_recovery(const struct mp_scsi_lun *lun, uint8_t *out)
 {
-	(void)lun;
 	out[2] = 0xc0;
 }
 
@@ -70,7 +67,6 @@ static void put_geometry(const struct mp_scsi_lun *lun, uint8_t *out)
 
 static void put_caching(const struct mp_scsi_lun *lun, uint8_t *out)
 {
-	(void)lun;
 	out[2] = WCE;
 }
 
@@ -78,7 +74,6 @@ static void put_control(const struct mp_scsi_lun *lun, uint8_t *out)
 {
 	const struct mp_scsi_control *c = &mp_control_default;
 
-	(void)lun;
 	out[2] = (uint8_t)(c->tst << 5 | (c->d_sense ? 0x04 : 0) | (c->gltsd ? 0x02 : 0));
 	out[3] = (uint8_t)(c->qam << 4 | c->qerr << 1);
 	out[4] = c->swp ? 0x08 : 0;
@@ -90,14 +85,12 @@ static void put_control(const struct mp_scsi_lun *lun, uint8_t *out)
 /* Parallel SCSI. */
 static void put_protocol(const struct mp_scsi_lun *lun, uint8_t *out)
 {
-	(void)lun;
 	out[2] = 0x01;
 }
 
 /* Ultra2: what the chip that we sit behind can be asked for. */
 static void put_transfer(const struct mp_scsi_lun *lun, uint8_t *out)
 {
-	(void)lun;
 	out[5] = 0x01; /* parallel SCSI */
 	out[6] = 0x0a; /* period factor: 25 ns */
 	out[8] = 31; /* REQ/ACK offset */
@@ -106,7 +99,6 @@ static void put_transfer(const struct mp_scsi_lun *lun, uint8_t *out)
 
 static void put_exceptions(const struct mp_scsi_lun *lun, uint8_t *out)
 {
-	(void)lun;
 	out[3] = 0x06; /* MRIE: reported on request only */
 }
 

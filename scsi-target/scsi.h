@@ -113,15 +113,20 @@ enum mp_scsi_on_error {
 	MP_SCSI_ON_ERROR_ENOSPC, /* STOP if there is no space left, else REPORT; not for reads */
 };
 
+/* Who a unit says that it is. */
+struct mp_scsi_identity {
+	char vendor[9], product[17], revision[5]; /* "" : "mpring", what it is, our version */
+	char serial[37]; /* "" : none */
+	char device_id[64]; /* vendor specific name in VPD page 83; "" : none */
+	uint64_t wwn; /* NAA; 0: none */
+};
+
 struct mp_scsi_disk_cfg {
 	unsigned int target, lun;
 	struct mp_blk *blk; /* borrowed; outlives the bus */
 	uint32_t logical_bytes; /* 512 or 4096 */
 	uint32_t physical_bytes; /* >= logical; 0: logical */
-	char vendor[9], product[17], revision[5]; /* "" : "mpring", "mpring HARDDISK", version */
-	char serial[37]; /* "" : none */
-	char device_id[64]; /* vendor specific name in VPD page 83; "" : none */
-	uint64_t wwn; /* NAA; 0: none */
+	struct mp_scsi_identity identity; /* product "" : "mpring HARDDISK" */
 	bool removable;
 	enum mp_scsi_on_error rerror; /* of reads of the medium */
 	enum mp_scsi_on_error werror; /* of all else: writes, flushes, discards */
@@ -133,10 +138,7 @@ int mp_scsi_disk_add(struct mp_scsi_bus *bus, const struct mp_scsi_disk_cfg *cfg
 struct mp_scsi_cd_cfg {
 	unsigned int target, lun;
 	struct mp_blk *blk; /* borrowed; NULL: an empty drive, its tray closed */
-	char vendor[9], product[17], revision[5]; /* "" : "mpring", "mpring CD-ROM", version */
-	char serial[37]; /* "" : none */
-	char device_id[64]; /* vendor specific name in VPD page 83; "" : none */
-	uint64_t wwn; /* NAA; 0: none */
+	struct mp_scsi_identity identity; /* product "" : "mpring CD-ROM" */
 	enum mp_scsi_on_error rerror; /* of reads of the disc; not ENOSPC */
 };
 

@@ -41,13 +41,25 @@ void mp_lun_add(struct mp_scsi_bus *bus, struct mp_scsi_lun *lun)
 	bus->by_id[lun->target][lun->lun] = lun;
 }
 
-void mp_lun_pad(char *out, size_t len, const char *text, const char *otherwise)
+/* As SCSI has it: filled up with spaces, no NUL. */
+static void pad(char *out, size_t len, const char *text, const char *otherwise)
 {
 	const char *from = text[0] ? text : otherwise;
 	size_t n = strnlen(from, len);
 
 	memset(out, ' ', len);
 	memcpy(out, from, n);
+}
+
+void mp_lun_identify(struct mp_scsi_lun *lun, const struct mp_scsi_identity *id,
+		     const char *product)
+{
+	pad(lun->vendor, sizeof(lun->vendor), id->vendor, "mpring");
+	pad(lun->product, sizeof(lun->product), id->product, product);
+	pad(lun->revision, sizeof(lun->revision), id->revision, "0.1");
+	memcpy(lun->serial, id->serial, sizeof(lun->serial) - 1);
+	memcpy(lun->device_id, id->device_id, sizeof(lun->device_id) - 1);
+	lun->wwn = id->wwn;
 }
 
 static int check_disk(const struct mp_scsi_bus *bus, const struct mp_scsi_disk_cfg *cfg)
@@ -77,12 +89,7 @@ static void fill_lun(struct mp_scsi_lun *lun, const struct mp_scsi_disk_cfg *cfg
 	lun->logical_bytes = cfg->logical_bytes;
 	lun->physical_exponent = (uint8_t)__builtin_ctz(physical / cfg->logical_bytes);
 	lun->n_blocks = mp_blk_size_bytes(cfg->blk) / cfg->logical_bytes;
-	mp_lun_pad(lun->vendor, sizeof(lun->vendor), cfg->vendor, "mpring");
-	mp_lun_pad(lun->product, sizeof(lun->product), cfg->product, "mpring HARDDISK");
-	mp_lun_pad(lun->revision, sizeof(lun->revision), cfg->revision, "0.1");
-	memcpy(lun->serial, cfg->serial, sizeof(lun->serial) - 1);
-	memcpy(lun->device_id, cfg->device_id, sizeof(lun->device_id) - 1);
-	lun->wwn = cfg->wwn;
+	mp_lun_identify(lun, &cfg->identity, "mpring HARDDISK");
 	lun->removable = cfg->removable;
 	lun->rerror = (uint8_t)cfg->rerror;
 	lun->werror = (uint8_t)cfg->werror;

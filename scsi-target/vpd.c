@@ -84,7 +84,6 @@ static unsigned int put_extended(const struct mp_scsi_lun *lun, uint8_t *out)
 /* All initiators share all pages, and each unit has its own. */
 static unsigned int put_mode_policy(const struct mp_scsi_lun *lun, uint8_t *out)
 {
-	(void)lun;
 	out[0] = 0x3f;
 	out[1] = 0xff;
 	return 4;
@@ -115,7 +114,6 @@ static unsigned int put_limits(const struct mp_scsi_lun *lun, uint8_t *out)
 
 static unsigned int put_characteristics(const struct mp_scsi_lun *lun, uint8_t *out)
 {
-	(void)lun;
 	mp_put_be16(out, 1); /* no rotation: seeks cost nothing that the guest could save */
 	out[4] = 0x01; /* VBULS: VERIFY compares unmapped blocks too, as zeros */
 	return 60;

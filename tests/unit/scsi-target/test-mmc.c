@@ -333,7 +333,7 @@ static void test_configuration_passes_a_unit_attention_by(void)
 
 static void test_serial_number_is_a_feature(void)
 {
-	struct mp_scsi_cd_cfg cfg = {.target = 4, .serial = "CD123"};
+	struct mp_scsi_cd_cfg cfg = {.target = 4, .identity.serial = "CD123"};
 	static const uint8_t golden[12] = {1, 8, 3, 8, 'C', 'D', '1', '2', '3', ' ', ' ', ' '};
 	uint8_t data[255];
 

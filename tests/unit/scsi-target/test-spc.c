@@ -104,10 +104,10 @@ static void test_vpd_pages_of_a_disk_with_serial_and_wwn(void)
 				    "\x01\x03\x00\x08\x50\x01\x23\x45\x67\x89\xab\xcd"
 				    "\x11\x94\x00\x04\x00\x00\x00\x01";
 	struct mp_scsi_disk_cfg disk = {.logical_bytes = 512,
-					.vendor = "VENDOR",
-					.product = "PRODUCT",
-					.serial = "SN1",
-					.wwn = 0x500123456789abcdull};
+					.identity.vendor = "VENDOR",
+					.identity.product = "PRODUCT",
+					.identity.serial = "SN1",
+					.identity.wwn = 0x500123456789abcdull};
 
 	setup();
 	disk.blk = &h.blk;
@@ -272,7 +272,7 @@ static void test_disk_without_a_serial_number_is_told_apart_by_its_device_id(voi
 				     "\x02\x00\x00\x02"
 				     "d1"
 				     "\x11\x94\x00\x04\x00\x00\x00\x01";
-	struct mp_scsi_disk_cfg disk = {.logical_bytes = 512, .device_id = "d1"};
+	struct mp_scsi_disk_cfg disk = {.logical_bytes = 512, .identity.device_id = "d1"};
 
 	setup();
 	disk.blk = &h.blk;
