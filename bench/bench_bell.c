@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/err.h"
 #include "bench/program.h"
 #include "bench/shim/gbench.h"
 #include "doorbell/bell.h"

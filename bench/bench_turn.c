@@ -14,7 +14,6 @@
  * fake_driver drives a fake_bus. Here that is a shell around the device: its
  * chip is a second handle of the device's state, its memory the guest's.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

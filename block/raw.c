@@ -35,7 +35,6 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
-#include "base/cleanup.h"
 #include "base/err.h"
 
 /* The kernel moves at most 2 GiB less a page in one call. */

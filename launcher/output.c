@@ -6,7 +6,6 @@
  */
 #include "launcher/output.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* `mpring run`: the user's guest has the terminal; we wait for it to end. */
 #include <poll.h>
-#include <stdio.h>
 #include <sys/wait.h>
 
 #include "base/log.h"

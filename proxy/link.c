@@ -30,7 +30,6 @@
 #include <endian.h>
 #include <errno.h>
 #include <poll.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 

@@ -9,7 +9,6 @@
  */
 #include "remote-worker/parser.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "base/err.h"

@@ -19,7 +19,6 @@
  * request, which an abort doesn't cut. What is left of it when the host's power
  * fails is up to the file system and disk below us, which promise no more.
  */
-#include "base/bytes.h"
 #include "scsi-target/bus.h"
 
 static uint32_t range_bytes(const struct mp_scsi_side *s)

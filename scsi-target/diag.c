@@ -13,7 +13,6 @@
  * blocks and the geometry of the mode pages. What it asked for stays until
  * RECEIVE DIAGNOSTIC RESULTS fetches the answer.
  */
-#include <string.h>
 
 #include "base/bytes.h"
 #include "scsi-target/bus.h"

@@ -24,7 +24,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/err.h"
 #include "scsi-target/bus.h"
 
 static struct mp_scsi_sense error_sense(const struct mp_scsi_side *s)

@@ -12,7 +12,6 @@
  * promises of old data holds for the file or device below, not for copies that
  * the host's file system may have made.
  */
-#include <string.h>
 
 #include "base/bytes.h"
 #include "scsi-target/bus.h"

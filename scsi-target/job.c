@@ -25,9 +25,7 @@
  * A pattern lies in pages of the pool that belong to the job. They are few, and
  * never those in reserve (buffer.c): a job is long.
  */
-#include <string.h>
 
-#include "base/err.h"
 #include "scsi-target/bus.h"
 
 #define ZEROES_PIECE_BYTES    (256ull << 20)

@@ -17,7 +17,6 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "base/err.h"
 #include "scsi-target/bus.h"
 
 #define HEADER_BYTES       4u

@@ -24,7 +24,6 @@
  * Nearly always nobody holds anything: then the price is one look at n_holds
  * for each request.
  */
-#include "base/err.h"
 #include "scsi-target/bus.h"
 
 struct range {

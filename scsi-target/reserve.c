@@ -25,7 +25,6 @@
  * has one port.
  */
 #include "base/bytes.h"
-#include "base/err.h"
 #include "scsi-target/bus.h"
 
 #define LIST_BYTES        24u

@@ -21,7 +21,6 @@
  */
 #include <string.h>
 
-#include "base/bytes.h"
 #include "scsi-target/bus.h"
 
 enum { CHECK_NOTHING, CHECK_EACH, CHECK_RESERVED, CHECK_SAME };

@@ -6,8 +6,6 @@
  */
 #include "wire/msg.h"
 
-#include "base/err.h"
-
 static const uint64_t data_mask[] = {0xff, 0xffff, 0xffffffff, UINT64_MAX};
 
 void mp_wire_put_req(void *slot, const struct mp_wire_req *req)

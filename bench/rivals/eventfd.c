@@ -5,7 +5,6 @@
  * counts add up, so there are no posts.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 

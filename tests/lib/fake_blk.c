@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "tests/lib/fake_blk.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "tests/lib/fault.h"
 #include "tests/lib/t.h"

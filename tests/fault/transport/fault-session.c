@@ -9,7 +9,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
 #include "stats/stats.h"
 #include "tests/lib/fault.h"
 #include "tests/lib/session_pair.h"

@@ -14,8 +14,6 @@
 #include "tests/fuzz/lsi-core/steps.h"
 #include "tests/lib/fake_bus.h"
 
-#include <string.h>
-
 #define MAX_RECORDS 200u
 #define PROG        0x1000u
 

@@ -11,7 +11,6 @@
  * call ends.
  */
 #include <errno.h>
-#include <string.h>
 
 #include "base/bytes.h"
 #include "base/err.h"

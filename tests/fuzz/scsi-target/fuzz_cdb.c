@@ -7,7 +7,6 @@
  * targets assert that no request leaves them; in the end every task that wasn't
  * aborted must have a status, and no page may be lent any more.
  */
-#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>

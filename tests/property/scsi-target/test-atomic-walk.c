@@ -19,7 +19,6 @@
  * of it or nothing.
  */
 #include <errno.h>
-#include <stdlib.h>
 
 #include "base/bytes.h"
 #include "tests/lib/fake_hba.h"

@@ -13,7 +13,6 @@
  * is a failure too.
  */
 #include <errno.h>
-#include <stdlib.h>
 
 #include "base/bytes.h"
 #include "scsi-target/bus.h"

@@ -7,7 +7,6 @@
  * PERSISTENT RESERVE IN tells them, what each initiator may read and write, and
  * which unit attentions each has got.
  */
-#include <stdlib.h>
 
 #include "base/bytes.h"
 #include "tests/lib/fake_hba.h"

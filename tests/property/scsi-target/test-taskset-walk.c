@@ -14,7 +14,6 @@
  * The control page changes only while nothing is there.
  */
 #include <errno.h>
-#include <stdlib.h>
 
 #include "scsi-target/bus.h"
 #include "tests/lib/fake_hba.h"

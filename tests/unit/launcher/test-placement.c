@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
 #include <sched.h>
-#include <string.h>
 
 #include "launcher/placement.h"
 #include "tests/lib/t.h"

@@ -9,8 +9,6 @@
 #include "tests/lib/fake_bus.h"
 #include "tests/lib/t.h"
 
-#include <stdlib.h>
-
 #define R(name) MP_LSI_R_##name
 #define JUMP(a) 0x80080000u, (a)
 #define INT(v)  0x98080000u, (v)

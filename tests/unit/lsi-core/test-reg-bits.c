@@ -4,8 +4,6 @@
 #include "tests/lib/reg_table.h"
 #include "tests/lib/t.h"
 
-#include <stdlib.h>
-
 #define R(name) MP_LSI_R_##name
 
 static void expect(const struct reg_row *row, unsigned int off, unsigned int wrote,

@@ -3,8 +3,6 @@
 #include "tests/lib/fake_bus.h"
 #include "tests/lib/t.h"
 
-#include <stdlib.h>
-
 #define R(name)   MP_LSI_R_##name
 #define PROG      0x1000u
 #define NEXT      0x2000u

@@ -3,8 +3,6 @@
 #include "tests/lib/fake_bus.h"
 #include "tests/lib/t.h"
 
-#include <stdlib.h>
-
 #define PROG    0x8000u
 #define MSG_OUT 0x9000u
 #define CDB     0x9010u

@@ -4,7 +4,6 @@
 #include "tests/lib/t.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 #define R(name)      MP_LSI_R_##name
 #define FBL3         0x40u

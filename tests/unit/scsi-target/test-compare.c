@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* COMPARE AND WRITE, ORWRITE, WRITE ATOMIC, and the ranges of blocks that they hold. */
 #include <errno.h>
-#include <stdlib.h>
 
 #include "base/bytes.h"
 #include "tests/lib/fake_hba.h"

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Commands about the medium: data, ranges, errors, the cache. */
 #include <errno.h>
-#include <stdlib.h>
 
 #include "base/bytes.h"
 #include "tests/lib/fake_hba.h"

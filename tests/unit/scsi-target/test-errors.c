@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Failing media: sense by errno, the error policies, pause and continue. */
 #include <errno.h>
-#include <stdlib.h>
 
 #include "base/bytes.h"
 #include "base/err.h"

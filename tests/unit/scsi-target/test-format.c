@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* FORMAT UNIT and SANITIZE: the work, what is told of it meanwhile, and its failures. */
 #include <errno.h>
-#include <stdlib.h>
 
 #include "base/bytes.h"
 #include "tests/lib/fake_hba.h"

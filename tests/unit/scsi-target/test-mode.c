@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* MODE SENSE, MODE SELECT and what the write cache bit does. */
-#include <stdlib.h>
 
 #include "base/bytes.h"
 #include "scsi-target/bus.h"

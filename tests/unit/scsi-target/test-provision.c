@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* UNMAP, WRITE SAME, GET LBA STATUS. */
-#include <stdlib.h>
 
 #include "base/bytes.h"
 #include "tests/lib/fake_hba.h"

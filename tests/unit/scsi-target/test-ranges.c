@@ -4,7 +4,6 @@
  * for each the last block, the first behind it, an address that would wrap
  * around, and no blocks at all.
  */
-#include <stdlib.h>
 
 #include "base/bytes.h"
 #include "tests/lib/fake_hba.h"

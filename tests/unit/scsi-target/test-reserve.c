@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* RESERVE and RELEASE, PERSISTENT RESERVE IN and OUT, and who may do what beside them. */
-#include <errno.h>
 
 #include "base/bytes.h"
 #include "base/err.h"

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* INQUIRY and its pages, REQUEST SENSE, REPORT LUNS, opcodes: golden bytes. */
-#include <stdlib.h>
 
 #include "base/bytes.h"
 #include "tests/lib/fake_hba.h"

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The task set: order, tags, abort in each state, resets, a full pool. */
 #include <errno.h>
-#include <stdlib.h>
 
 #include "tests/lib/fake_hba.h"
 #include "tests/lib/t.h"

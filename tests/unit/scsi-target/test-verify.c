@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* VERIFY and WRITE AND VERIFY: what is read, what is compared, what is refused. */
 #include <errno.h>
-#include <stdlib.h>
 
 #include "base/bytes.h"
 #include "tests/lib/fake_hba.h"

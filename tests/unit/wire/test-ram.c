@@ -2,7 +2,6 @@
 /* The table of guest memory, over a socketpair; sent by us, or by hand. */
 #include <errno.h>
 #include <pthread.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
