@@ -20,6 +20,7 @@
 set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+. "$here/../../scripts/private-apt.sh"
 format=1	# of the folder; raise it when its contents change
 
 usage()
@@ -79,30 +80,6 @@ done
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 trap 'exit 1' HUP INT TERM
-
-# The machine's sources, as deb-src. "-c" is read last, so it wins over
-# apt.conf.d, whose other settings (proxies, keys) stay in force.
-private_apt()
-{
-	mkdir -p "$tmp/parts" "$tmp/lists/partial" "$tmp/cache/archives/partial"
-	for f in /etc/apt/sources.list.d/*.sources; do
-		[ ! -f "$f" ] || sed 's/^Types:.*/Types: deb-src/' "$f" >"$tmp/parts/${f##*/}"
-	done
-	for f in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
-		[ ! -f "$f" ] || sed -nE 's/^[[:space:]]*deb(-src)?[[:space:]]/deb-src /p' "$f" |
-			sort -u >"$tmp/parts/${f##*/}.list"
-	done
-	cat >"$tmp/apt.conf" <<-END
-	Dir::Etc::sourcelist "/dev/null";
-	Dir::Etc::sourceparts "$tmp/parts";
-	Dir::State::lists "$tmp/lists";
-	Dir::Cache "$tmp/cache";
-	APT::Sandbox::User "root";
-	Debug::NoLocking "true";
-	#clear APT::Update::Post-Invoke;
-	#clear APT::Update::Post-Invoke-Success;
-	END
-}
 
 # The wanted version, or else the newest of the same upstream version.
 choose_version()
@@ -179,7 +156,7 @@ make_headers()
 }
 
 [ "$(uname -m)" = x86_64 ] || fail "only x86_64 hosts are supported so far"
-private_apt
+private_apt "$tmp"
 unpack_source
 make_headers
 mkdir -p "$(dirname -- "$dest")"

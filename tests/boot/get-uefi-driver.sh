@@ -17,6 +17,7 @@
 set -euo pipefail
 export LC_ALL=C.UTF-8
 here=$(cd "$(dirname "$0")" && pwd)
+. "$here/../../scripts/private-apt.sh"
 dest=${1:-$here/../../.cache/uefi}
 mkdir -p "$dest"
 dest=$(cd "$dest" && pwd)
@@ -37,31 +38,8 @@ quietly() {
 	"$@" >"$work/log" 2>&1 </dev/null || { tail -n 30 "$work/log" >&2; die "'$*' failed"; }
 }
 
-# The machine's own sources, as source packages, with private lists.
-private_apt() {
-	local file
-	mkdir -p "$work"/{parts,lists/partial,cache/archives/partial}
-	for file in /etc/apt/sources.list.d/*.sources; do
-		[ ! -f "$file" ] || sed 's/^Types:.*/Types: deb-src/' "$file" >"$work/parts/${file##*/}"
-	done
-	for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
-		[ ! -f "$file" ] || sed -nE 's/^[[:space:]]*deb(-src)?[[:space:]]/deb-src /p' "$file" |
-			sort -u >"$work/parts/${file##*/}.list"
-	done
-	cat >"$work/apt.conf" <<-END
-	Dir::Etc::sourcelist "/dev/null";
-	Dir::Etc::sourceparts "$work/parts";
-	Dir::State::lists "$work/lists";
-	Dir::Cache "$work/cache";
-	APT::Sandbox::User "root";
-	Debug::NoLocking "true";
-	#clear APT::Update::Post-Invoke;
-	#clear APT::Update::Post-Invoke-Success;
-	END
-}
-
 get_source() { # the wanted version, or what the archive has
-	private_apt
+	private_apt "$work"
 	apt-get -c "$work/apt.conf" -qq update >"$work/log" 2>&1 || cat "$work/log" >&2
 	cd "$work"
 	apt-get -c "$work/apt.conf" -qq source --download-only "edk2=$wanted" >"$work/log" 2>&1 ||
