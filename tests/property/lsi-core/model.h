@@ -50,6 +50,11 @@ struct model {
 	struct mp_lsi_command last;
 };
 
+static inline void model_set_bit(struct model *m, unsigned int r, uint8_t bit, bool on)
+{
+	m->reg[r] = (uint8_t)(on ? m->reg[r] | bit : m->reg[r] & ~bit);
+}
+
 /* model_cpu.c */
 uint8_t *model_byte(struct model *m, uint32_t addr);
 uint32_t model_word(const struct model *m, unsigned int r);

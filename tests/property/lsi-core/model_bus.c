@@ -5,11 +5,6 @@
 
 enum { DATA_OUT, DATA_IN, COMMAND, STATUS, MSG_OUT = 6, MSG_IN = 7 };
 
-static void set_bit(struct model *m, unsigned int r, uint8_t bit, bool on)
-{
-	m->reg[r] = (uint8_t)(on ? m->reg[r] | bit : m->reg[r] & ~bit);
-}
-
 void model_bus_show(struct model *m)
 {
 	const struct model_bus *n = &m->bus;
@@ -27,16 +22,16 @@ void model_bus_show(struct model *m)
 
 static void show_connection(struct model *m, bool on)
 {
-	set_bit(m, R(SCNTL1), 0x10, on);
-	set_bit(m, R(ISTAT0), 8, on);
-	set_bit(m, R(SSTAT2), 2, !on);
+	model_set_bit(m, R(SCNTL1), 0x10, on);
+	model_set_bit(m, R(ISTAT0), 8, on);
+	model_set_bit(m, R(SSTAT2), 2, !on);
 }
 
 static void bus_free(struct model *m)
 {
 	m->bus = (struct model_bus){.phase = NO_PHASE};
 	show_connection(m, false);
-	set_bit(m, R(SSTAT0), 4, false);
+	model_set_bit(m, R(SSTAT0), 4, false);
 	model_bus_show(m);
 }
 
@@ -435,8 +430,8 @@ void model_move(struct model *m, uint32_t at, uint32_t w, uint32_t operand)
 	}
 	if (model_take_sto(m) || !load_move(m, w, operand, &v))
 		return;
-	set_bit(m, R(SCNTL2), 0x40, !(w >> 27 & 1));
-	set_bit(m, R(CTEST2), 0x80, w >> 24 & 1);
+	model_set_bit(m, R(SCNTL2), 0x40, !(w >> 27 & 1));
+	model_set_bit(m, R(CTEST2), 0x80, w >> 24 & 1);
 	if (coded == MSG_IN)
 		model_set_clear(m, 0x40, false);
 	while (ok) {

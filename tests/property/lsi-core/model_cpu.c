@@ -59,11 +59,6 @@ static bool any_scsi(const struct model *m)
 	       m->reg[R(SIST1)] & (m->reg[R(SIEN1)] | 0xfc);
 }
 
-static void set_bit(struct model *m, unsigned int r, uint8_t bit, bool on)
-{
-	m->reg[r] = (uint8_t)(on ? m->reg[r] | bit : m->reg[r] & ~bit);
-}
-
 void model_settle(struct model *m)
 {
 	bool cause;
@@ -77,8 +72,8 @@ void model_settle(struct model *m)
 		m->reg[R(SIST1)] |= m->next[2];
 		m->next[1] = m->next[2] = 0;
 	}
-	set_bit(m, R(ISTAT0), 1, any_dma(m));
-	set_bit(m, R(ISTAT0), 2, any_scsi(m));
+	model_set_bit(m, R(ISTAT0), 1, any_dma(m));
+	model_set_bit(m, R(ISTAT0), 2, any_scsi(m));
 	cause = m->reg[R(ISTAT0)] & 4 || m->reg[R(DSTAT)] & m->reg[R(DIEN)] & 0x7d ||
 		m->reg[R(SIST0)] & m->reg[R(SIEN0)] || m->reg[R(SIST1)] & m->reg[R(SIEN1)];
 	m->level = cause;
@@ -89,7 +84,7 @@ static void halt(struct model *m)
 	m->running = false;
 	m->parked = false;
 	m->fatal = true;
-	set_bit(m, R(ISTAT1), 2, false);
+	model_set_bit(m, R(ISTAT1), 2, false);
 	(void)model_take_sto(m);
 }
 
@@ -180,7 +175,7 @@ void model_start(struct model *m, uint32_t dsp)
 	m->running = true;
 	m->parked = false;
 	m->fatal = false;
-	set_bit(m, R(ISTAT1), 2, true);
+	model_set_bit(m, R(ISTAT1), 2, true);
 }
 
 /* ---- instructions ---------------------------------------------------- */
