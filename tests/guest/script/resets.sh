@@ -100,13 +100,14 @@ check_a_command_that_hangs_is_aborted_and_tried_again() {
 }
 
 # Linux aborts the first command by its tag, then takes its own word for it that this ended all the others;
-# it can't abort what it no longer knows, and so resets the device and in the end the bus.
+# it can't abort what it no longer knows, and so resets the device and in the end the bus. On a busy machine
+# the disk may be let go before the first abort is sent: then that one fails, too.
 check_a_queue_that_hangs_is_reset_and_tried_again() {
-	expect_log 'ABORT operation complete'
-	allow_log 'ABORT operation (started|failed)'
+	expect_log 'ABORT operation started'
+	allow_log 'ABORT operation (complete|failed)'
 	expect_log 'DEVICE RESET operation complete'
 	allow_log '(DEVICE|BUS) RESET operation|bad reselection'
-	stall_under_load 3
+	stall_under_load 5
 }
 
 check_a_disk_that_hung_is_as_good_as_before() {
