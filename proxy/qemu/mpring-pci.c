@@ -494,7 +494,8 @@ COMPAT_PROPERTY properties[] = {
     DEFINE_PROP_STRING("socket", MpringPci, socket_path),
     DEFINE_PROP_STRING("stats-fd", MpringPci, stats_fd_text),
     /* milliseconds; the bound of every wait for the worker */
-    DEFINE_PROP_UINT32("reply-timeout", MpringPci, reply_timeout_ms, 5000),
+    DEFINE_PROP_UINT32("reply-timeout", MpringPci, reply_timeout_ms,
+                       MP_LINK_DEFAULT_REPLY_TIMEOUT_NS / 1000000),
     /* microseconds before a wait blocks; -1: 50, or 0 on a single CPU */
     DEFINE_PROP_INT32("spin", MpringPci, spin_us, -1),
     DEFINE_PROP_ON_OFF_AUTO("dma-report", MpringPci, dma_report,
