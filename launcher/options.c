@@ -46,7 +46,8 @@ enum {
 };
 
 #define DISK_HELP                                                                                  \
-	"disk of the next device; properties: format=raw, readonly=on|off. Modes that write "      \
+	"disk of the next device; properties: format=raw, readonly=on|off, and of mpring-worker "  \
+	"discard, detect-zeroes, serial, wwn and others, see mpring(1). Modes that write "         \
 	"overwrite it. perf without it: sparse temporary files in $TMPDIR (/var/tmp), unlinked, "  \
 	"in the page cache"
 
@@ -160,6 +161,29 @@ static const char *one_of(struct argp_state *st, const char *name, const char *t
 	return NULL;
 }
 
+/* What QEMU and the worker know by the same name goes on to them as it is. */
+static const char *const drive_props[] = {"detect-zeroes", "discard", "rerror", "werror", NULL};
+static const char *const device_props[] = {"device_id",
+					   "logical_block_size",
+					   "physical_block_size",
+					   "product",
+					   "removable",
+					   "serial",
+					   "vendor",
+					   "ver",
+					   "wwn",
+					   NULL};
+
+static bool pass_on(const char *const *names, const char *prop, char *to, size_t size)
+{
+	size_t used = strlen(to), len = strcspn(prop, "=");
+
+	for (; *names; names++)
+		if (prop[len] && strlen(*names) == len && strncmp(*names, prop, len) == 0)
+			return snprintf(to + used, size - used, ",%s", prop) < (int)(size - used);
+	return false;
+}
+
 static void disk_property(struct argp_state *st, struct mp_opt_disk *d, const char *prop)
 {
 	if (strncmp(prop, "format=", 7) == 0)
@@ -169,11 +193,14 @@ static void disk_property(struct argp_state *st, struct mp_opt_disk *d, const ch
 		d->readonly = true;
 	else if (strcmp(prop, "readonly=off") == 0)
 		d->readonly = false;
-	else
-		argp_error(
-			st,
-			"--disk: unknown property '%s'; valid: format=raw, readonly=on, readonly=off",
-			prop);
+	else if (!pass_on(drive_props, prop, d->drive, sizeof(d->drive)) &&
+		 !pass_on(device_props, prop, d->device, sizeof(d->device)))
+		argp_error(st,
+			   "--disk: unknown property '%s'; valid: format=raw, readonly=on, "
+			   "readonly=off, and with a value detect-zeroes, discard, rerror, werror, "
+			   "device_id, logical_block_size, physical_block_size, product, "
+			   "removable, serial, vendor, ver, wwn",
+			   prop);
 }
 
 /* FILE[,property...]; a comma in FILE is written twice, as QEMU has it. */

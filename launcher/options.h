@@ -17,6 +17,8 @@ struct mp_opt_disk {
 	char *file;
 	char format[16];
 	bool readonly;
+	char drive[128],
+		device[256]; /* ",NAME=VALUE"... for -drive and -device, as they were given */
 };
 
 struct mp_options {

@@ -21,8 +21,8 @@ static void drive_source(const struct mp_plan *p, const struct mp_plan_dev *d, c
 
 	if (d->disk) {
 		file = mp_args_escape(d->disk->file);
-		r = asprintf(ret, "file=%s,format=%s%s%s%s", file, d->disk->format, perf,
-			     d->disk->readonly ? ",readonly=on" : "",
+		r = asprintf(ret, "file=%s,format=%s%s%s%s%s", file, d->disk->format, perf,
+			     d->disk->readonly ? ",readonly=on" : "", d->disk->drive,
 			     /* Both controllers have it open, and never work at the same time. */
 			     p->opt->compare && d->kind == MP_DEV_REMOTE ? ",locking=off"
 			     : p->opt->compare                           ? ",file.locking=off"
@@ -36,13 +36,19 @@ static void drive_source(const struct mp_plan *p, const struct mp_plan_dev *d, c
 	mp_assert(r >= 0);
 }
 
+static void add_scsi_hd(const struct mp_plan_dev *d, struct mp_args *a)
+{
+	mp_args_add2(a, "-device", "scsi-hd,drive=disk-%s,bus=%s.0,scsi-id=0%s", d->id, d->id,
+		     d->disk ? d->disk->device : "");
+}
+
 static void worker_disk(const struct mp_plan *p, const struct mp_plan_dev *d, struct mp_args *a)
 {
 	MP_CLEANUP_FREE char *source = NULL;
 
 	drive_source(p, d, &source);
 	mp_args_add2(a, "-drive", "id=disk-%s,if=none,%s", d->id, source);
-	mp_args_add2(a, "-device", "scsi-hd,drive=disk-%s,bus=%s.0,scsi-id=0", d->id, d->id);
+	add_scsi_hd(d, a);
 }
 
 /* On the ids that the disk leaves free. */
@@ -107,7 +113,7 @@ static void stock_device(const struct mp_plan *p, const struct mp_plan_dev *d, c
 	/* The worker's own choice of I/O engine, so that the transport is what differs. */
 	mp_args_add2(a, "-drive", "id=disk-%s,if=none,%s%s%s", d->id, source,
 		     file ? ",cache=writeback" : "", file && p->uring ? ",aio=io_uring" : "");
-	mp_args_add2(a, "-device", "scsi-hd,drive=disk-%s,bus=%s.0,scsi-id=0", d->id, d->id);
+	add_scsi_hd(d, a);
 }
 
 static void qemu_devices(const struct mp_plan *p, struct mp_args *a)

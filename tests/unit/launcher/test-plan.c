@@ -174,11 +174,17 @@ static void test_comma_in_a_file_name_is_doubled(void)
 	struct mp_plan p;
 
 	o.n_disks = 1;
-	o.disk[0] = (struct mp_opt_disk){.file = name, .format = "raw", .readonly = true};
+	o.disk[0] = (struct mp_opt_disk){.file = name,
+					 .format = "raw",
+					 .readonly = true,
+					 .drive = ",detect-zeroes=on",
+					 .device = ",serial=S"};
 	make_plan(&p, &o);
 	MP_CLEANUP_FREE char *text = joined(fill_worker0, &p);
 
-	check_has(text, "file=/d/a,,b.img,format=raw,discard=unmap,werror=report,readonly=on ");
+	check_has(text, "file=/d/a,,b.img,format=raw,discard=unmap,werror=report,readonly=on,"
+			"detect-zeroes=on ");
+	check_has(text, "scsi-id=0,serial=S ");
 }
 
 static void test_qemu_has_no_disk_of_a_remote_device(void)
