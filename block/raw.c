@@ -287,10 +287,19 @@ static int complain(const struct complaint *c, int r, const char *hint)
 	return mp_err_trace(r);
 }
 
-static const char *open_hint(int r, bool read_only)
+/* "nbd:host:port": QEMU's name for a file elsewhere. */
+static bool names_protocol(const char *filename)
+{
+	return filename[strcspn(filename, ":/")] == ':';
+}
+
+static const char *open_hint(const char *filename, int r, bool read_only)
 {
 	switch (r) {
 	case -ENOENT:
+		if (names_protocol(filename))
+			return "only files and block devices can be; qemu-nbd makes a block device "
+			       "of what QEMU can open";
 		return "check the path, or create it with qemu-img create -f raw FILE SIZE";
 	case -EACCES:
 	case -EPERM:
@@ -389,7 +398,7 @@ int mp_raw_open(struct mp_blk *b, const struct mp_blk_open *how, char *ret_error
 	b->fd = open(how->filename, flags);
 	if (b->fd < 0) {
 		r = mp_err_origin(-errno);
-		return complain(&c, r, open_hint(r, how->read_only));
+		return complain(&c, r, open_hint(how->filename, r, how->read_only));
 	}
 	r = measure(b, how, &c);
 	if (r >= 0 && !how->no_lock)

@@ -214,7 +214,8 @@ static void explain_value(const struct mp_prop *p, const char *value, char *erro
 			 (unsigned long long)p->min, (unsigned long long)p->max, value);
 		break;
 	case MP_PROP_CHOICE:
-		snprintf(error, len, "%s takes one of %s, not '%s'", p->name, p->choices, value);
+		snprintf(error, len, "%s takes one of %s, not '%s' (%s)", p->name, p->choices,
+			 value, p->help);
 		break;
 	default:
 		snprintf(error, len, "%s takes %s, not '%s'", p->name, wanted[p->type], value);

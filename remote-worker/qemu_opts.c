@@ -299,6 +299,9 @@ int mp_parse_drive(struct mp_parser *p, const char *arg)
 	if (!drive->id)
 		return mp_parser_fail(p, "-drive %s: id=NAME is missing", arg);
 	drive->is_null = means_null(drive);
+	if (drive->size && !drive->is_null)
+		return mp_parser_fail(
+			p, "-drive id=%s: size is of null-co only; a file's is its own", drive->id);
 	if (strcmp(drive->media, "cdrom") == 0)
 		drive->read_only = true;
 	if (drive->is_null && drive->size == 0)

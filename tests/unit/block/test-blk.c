@@ -591,6 +591,9 @@ static void test_open_errors_are_sentences(void)
 	refuse((struct mp_blk_open){.driver = "raw", .filename = "/nonexistent/disk"}, -ENOENT,
 	       "cannot open /nonexistent/disk: No such file or directory; check the path, or "
 	       "create it with qemu-img create -f raw FILE SIZE");
+	refuse((struct mp_blk_open){.driver = "raw", .filename = "nbd:host:10809"}, -ENOENT,
+	       "cannot open nbd:host:10809: No such file or directory; only files and block "
+	       "devices can be; qemu-nbd makes a block device of what QEMU can open");
 	refuse((struct mp_blk_open){.driver = "raw", .filename = "/tmp", .read_only = true},
 	       -EINVAL, "cannot open /tmp: Invalid argument; give a file or a block device");
 	refuse((struct mp_blk_open){.driver = "raw"}, -EINVAL, "a raw disk needs a file name");

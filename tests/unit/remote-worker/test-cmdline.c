@@ -258,6 +258,8 @@ static void test_wrong_values_name_the_right_ones(void)
 	T_REFUSED("--pool-bytes 1000", "multiple of 4096");
 	T_REFUSED("-drive id=a,file=b,cache=writethrough", "none|writeback|unsafe");
 	T_REFUSED("-drive id=a,file=b,format=qcow2", "raw|null-co");
+	T_REFUSED("-drive id=a,file=b,format=qcow2", "qemu-img convert");
+	T_REFUSED("-drive id=a,file=b,size=1G", "null-co only");
 	T_REFUSED("-drive id=a,file=b,readonly=maybe", "on or off");
 	T_REFUSED(HBA "-device scsi-hd,drive=a,scsi-id=16", "from 0 to 15");
 	T_REFUSED(HBA "-device scsi-hd,drive=a,scsi-id=7", "the adapter itself");
