@@ -368,7 +368,7 @@ static int lock(const struct mp_blk *b, const struct complaint *c)
 
 	if (r == -EAGAIN)
 		snprintf(c->text, c->len,
-			 "%s is in use by another process (image lock); close it or use "
+			 "%s is in use by another disk or process (image lock); close it or use "
 			 "locking=off",
 			 c->filename);
 	else if (r < 0)

@@ -53,8 +53,10 @@ static void test_second_writer_is_refused_with_a_way_out(void)
 	setup();
 	T_EQ(open_disk(false, false, &a), 0);
 	T_EQ(open_disk(false, false, &b), -EAGAIN);
-	snprintf(expected, sizeof(expected),
-		 "%s is in use by another process (image lock); close it or use locking=off", path);
+	snprintf(
+		expected, sizeof(expected),
+		"%s is in use by another disk or process (image lock); close it or use locking=off",
+		path);
 	T_STR_EQ(error, expected);
 	T_OK(!b);
 	mp_blk_close(a);
