@@ -182,14 +182,16 @@ static void swap_shadows(struct mp_lsi_state *st)
 	}
 }
 
-/* All timers at once, and soon. */
+/* TTM: all timers at once, and soon; without it they have their own periods, or none. */
 static void write_stest3(struct mp_lsi_state *st, uint8_t was, uint8_t v)
 {
 	if (v & STEST3_CSF)
 		clear_words(st);
-	if (v & STEST3_TTM && !(was & STEST3_TTM)) {
-		mp_lsi_timer_arm(st, MP_LSI_TIMER_GEN, true);
-		mp_lsi_timer_arm(st, MP_LSI_TIMER_HTH, true);
+	if ((v ^ was) & STEST3_TTM) {
+		mp_lsi_timer_arm(st, MP_LSI_TIMER_GEN,
+				 v & STEST3_TTM || st->reg[MP_LSI_R_STIME1] & 0xf);
+		mp_lsi_timer_arm(st, MP_LSI_TIMER_HTH,
+				 v & STEST3_TTM || st->reg[MP_LSI_R_STIME0] >> 4);
 	}
 }
 

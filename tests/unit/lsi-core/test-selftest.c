@@ -215,6 +215,21 @@ static void test_timer_test_mode_expires_both_timers_soon(void)
 	fake_bus_destroy(b);
 }
 
+/* Used to go off at the next tick, with a period of none. */
+static void test_timers_without_a_period_end_with_their_test_mode(void)
+{
+	struct fake_bus *b = fake_bus_create();
+
+	fake_wr8(b, R(STIME0), 0x10);
+	fake_wr8(b, R(STEST3), STEST3_TTM);
+	fake_wr8(b, R(STEST3), 0);
+	T_OK(mp_lsi_deadline_ns(&b->chip) == UINT64_MAX);
+	mp_lsi_tick(&b->chip, 1000000);
+	mp_lsi_tick(&b->chip, 1002000);
+	T_EQ(fake_rd8(b, R(SIST1)), 0);
+	fake_bus_destroy(b);
+}
+
 static void test_clock_multiplier_sequence_of_the_drivers_finds_a_lock(void)
 {
 	struct fake_bus *b = fake_bus_create();
@@ -368,6 +383,7 @@ T_MAIN(T_TEST(test_dma_fifo_gives_back_each_lane_in_order),
        T_TEST(test_counters_clock_by_a_dword_and_clear_their_bits),
        T_TEST(test_byte_counter_stops_at_zero), T_TEST(test_srtm_shows_the_shadows_of_dsa_and_temp),
        T_TEST(test_timer_test_mode_expires_both_timers_soon),
+       T_TEST(test_timers_without_a_period_end_with_their_test_mode),
        T_TEST(test_clock_multiplier_sequence_of_the_drivers_finds_a_lock),
        T_TEST(test_loopback_shows_each_signal_that_is_driven),
        T_TEST(test_loopback_ends_with_a_free_bus), T_TEST(test_connection_ends_what_loopback_shows),
