@@ -69,6 +69,17 @@ static struct rig_io far_write(void)
 	return io;
 }
 
+/* Returns a write that the limit of file sizes makes fail, to be begun. */
+static struct rig_io start_limited(const char *policy, uint32_t features)
+{
+	struct rig_io io;
+
+	start(policy, features);
+	io = far_write();
+	limit_files(LIMIT_BYTES);
+	return io;
+}
+
 /* The error has arrived at the proxy; how often it was told so far. */
 static unsigned int wait_for_stop(void)
 {
@@ -118,11 +129,8 @@ static void test_paused_device_answers_and_resets(void)
 
 static void test_write_error_stops_and_is_tried_again(void)
 {
-	struct rig_io io;
+	struct rig_io io = start_limited("werror=stop", BOTH);
 
-	start("werror=stop", BOTH);
-	io = far_write();
-	limit_files(LIMIT_BYTES);
 	rig_begin(&rig, &io);
 	T_EQ(wait_for_stop(), 1);
 	T_OK(!rig.dev[0].stop_reading && !rig.dev[0].stop_no_space); /* EFBIG */
@@ -141,11 +149,8 @@ static void test_write_error_stops_and_is_tried_again(void)
 
 static void test_default_is_to_report_what_is_not_a_full_disk(void)
 {
-	struct rig_io io;
+	struct rig_io io = start_limited("cache=writeback", BOTH);
 
-	start("cache=writeback", BOTH);
-	io = far_write();
-	limit_files(LIMIT_BYTES);
 	T_EQ(rig_command(&rig, &io), 2);
 	limit_files(RLIM_INFINITY);
 	stop();
@@ -153,11 +158,8 @@ static void test_default_is_to_report_what_is_not_a_full_disk(void)
 
 static void test_proxy_that_stops_no_machine_gets_the_error(void)
 {
-	struct rig_io io;
+	struct rig_io io = start_limited("werror=stop", MP_FEAT_PAUSE);
 
-	start("werror=stop", MP_FEAT_PAUSE);
-	io = far_write();
-	limit_files(LIMIT_BYTES);
 	T_EQ(rig_command(&rig, &io), 2);
 	limit_files(RLIM_INFINITY);
 	T_EQ(rig.dev[0].n_io_stops, 0);
@@ -166,11 +168,8 @@ static void test_proxy_that_stops_no_machine_gets_the_error(void)
 
 static void test_worker_ends_while_an_error_has_stopped_it(void)
 {
-	struct rig_io io;
+	struct rig_io io = start_limited("werror=stop", BOTH);
 
-	start("werror=stop", BOTH);
-	io = far_write();
-	limit_files(LIMIT_BYTES);
 	rig_begin(&rig, &io);
 	T_EQ(wait_for_stop(), 1);
 	stop();
