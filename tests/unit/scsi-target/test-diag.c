@@ -1,19 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* SEND DIAGNOSTIC with its self-tests, RECEIVE DIAGNOSTIC RESULTS, READ and WRITE BUFFER. */
 #include "base/bytes.h"
-#include "tests/lib/fake_hba.h"
 #include "tests/lib/t.h"
-
-static struct fake_hba h;
-static uint8_t data[4096];
-
-static void setup(void)
-{
-	hba_init(&h, 4 << 20, 1 << 20);
-	memset(data, 0xee, sizeof(data));
-}
-
-#define RUN(len, ...) HBA_RUN(&h, data, (len), __VA_ARGS__)
+#include "tests/unit/scsi-target/disk.h"
 
 /* CDB byte, or byte of the parameter list, that was refused. */
 static unsigned int pointer(void)

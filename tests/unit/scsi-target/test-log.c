@@ -1,19 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* LOG SENSE and LOG SELECT: what is counted, and how it is asked for. */
 #include "base/bytes.h"
-#include "tests/lib/fake_hba.h"
 #include "tests/lib/t.h"
-
-static struct fake_hba h;
-static uint8_t data[4096];
-
-static void setup(void)
-{
-	hba_init(&h, 4 << 20, 1 << 20);
-	memset(data, 0xee, sizeof(data));
-}
-
-#define RUN(len, ...) HBA_RUN(&h, data, (len), __VA_ARGS__)
+#include "tests/unit/scsi-target/disk.h"
 
 /* LOG SENSE with cumulative values, unless @page has other bits on top. */
 static int sense(uint8_t page, uint8_t subpage, uint8_t first)

@@ -3,19 +3,8 @@
 
 #include "base/bytes.h"
 #include "scsi-target/bus.h"
-#include "tests/lib/fake_hba.h"
 #include "tests/lib/t.h"
-
-static struct fake_hba h;
-static uint8_t data[512];
-
-static void setup(void)
-{
-	hba_init(&h, 4 << 20, 1 << 20);
-	memset(data, 0xee, sizeof(data));
-}
-
-#define RUN(len, ...) HBA_RUN(&h, data, (len), __VA_ARGS__)
+#include "tests/unit/scsi-target/disk.h"
 
 static void test_caching_page_with_block_descriptor(void)
 {

@@ -2,19 +2,8 @@
 /* INQUIRY and its pages, REQUEST SENSE, REPORT LUNS, opcodes: golden bytes. */
 
 #include "base/bytes.h"
-#include "tests/lib/fake_hba.h"
 #include "tests/lib/t.h"
-
-static struct fake_hba h;
-static uint8_t data[4096];
-
-static void setup(void)
-{
-	hba_init(&h, 4 << 20, 1 << 20);
-	memset(data, 0xee, sizeof(data));
-}
-
-#define RUN(len, ...) HBA_RUN(&h, data, (len), __VA_ARGS__)
+#include "tests/unit/scsi-target/disk.h"
 
 /* A second bus with units of the test's choice behind the same adapter. */
 static void rebuild(const struct mp_scsi_disk_cfg *disks, unsigned int n)
