@@ -86,6 +86,15 @@ make_guest_image() { # [which kernel]
 	fi
 }
 
+# Kernels that come from elsewhere than the machine's own packages. Without them their tests are skipped,
+# which say so.
+make_other_guest_images() {
+	local kernel
+	for kernel in backports i386; do
+		(make_guest_image "$kernel") || say "  no guest with the $kernel kernel: its tests are skipped"
+	done
+}
+
 # Without it one test is skipped, which says so.
 make_uefi_driver() {
 	"$root/tests/boot/get-uefi-driver.sh" 2>&1 | tee -a "$log" || say "  UEFI's driver could not be made"
