@@ -94,6 +94,7 @@ static void test_disk_names_file_and_properties(void)
 	T_STR_EQ(o.disk[1].file, "c");
 	T_OK(!o.disk[1].readonly);
 	T_STR_EQ(o.disk[1].drive, "");
+	mp_options_fini(&o);
 	parse(&o, MP_MODE_RUN, "mpring --disk a,serial=S,discard=unmap,wwn=0x5,werror=stop");
 	T_STR_EQ(o.disk[0].drive, ",discard=unmap,werror=stop");
 	T_STR_EQ(o.disk[0].device, ",serial=S,wwn=0x5");
