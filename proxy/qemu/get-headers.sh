@@ -15,13 +15,16 @@
 #     config-host.h is written by hand: only the switches that change
 #     structure layout or inline code.
 #
+# QEMU's own Python client of its monitor (python/qemu/qmp) comes from the same
+# package and is kept beside them: tests talk to workers with it.
+#
 # A second run with the same QEMU does nothing. Exit status: 0 headers are
 # there; 1 they are not, and why is said; 2 usage.
 set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 . "$here/../../scripts/private-apt.sh"
-format=1	# of the folder; raise it when its contents change
+format=2	# of the folder; raise it when its contents change
 
 usage()
 {
@@ -146,6 +149,10 @@ make_headers()
 	mkdir -p "$out/src" "$out/gen/linux-headers"
 	(cd "$tmp/src" && tar -cf - VERSION COPYING include linux-headers $(ls -d host/include tcg/i386 2>/dev/null)) |
 		tar -xf - -C "$out/src"
+	[ ! -d "$tmp/src/python/qemu/qmp" ] || {
+		mkdir -p "$out/python/qemu"
+		cp -R "$tmp/src/python/qemu/qmp" "$out/python/qemu/qmp"
+	}
 	say "generating the QAPI headers"
 	python3 -B "$tmp/src/scripts/qapi-gen.py" -o "$out/gen/qapi" -b "$tmp/src/qapi/qapi-schema.json"
 	find "$out/gen/qapi" -type f ! -name '*.h' -delete
