@@ -41,6 +41,7 @@ struct mp_blk_extent {
 
 struct mp_blk;
 struct mp_blk_engine;
+struct mp_blk_watch;
 
 /* Owned by the submitter; must stay where it is until done() was called. */
 struct mp_blk_req {
@@ -94,13 +95,34 @@ int mp_blk_engine_uring_errno(const struct mp_blk_engine *e);
 unsigned int mp_blk_engine_poll(struct mp_blk_engine *e);
 
 /**
- * mp_blk_engine_wait() - sleep until a completion, the wake_fd, or the deadline
+ * mp_blk_engine_wait() - sleep until a completion, the wake_fd, a watch, or the deadline
  * @timeout_ns:  relative; UINT64_MAX none
  *
  * One io_uring_enter (or one poll() with threads). Calls no done(): poll
  * afterwards. The wake_fd's count is taken. Return: 0; -ETIME; -EINTR is 0.
  */
 int mp_blk_engine_wait(struct mp_blk_engine *e, uint64_t timeout_ns);
+
+/**
+ * mp_blk_watch_open() - let @fd end a sleep too
+ * @fd:     what poll() takes; borrowed, open until mp_blk_watch_close()
+ * @ret_w:  heap; mp_blk_watch_close() releases
+ *
+ * Return: 0; -EMFILE, -ENOMEM, others. Context: polling core.
+ */
+int mp_blk_watch_open(struct mp_blk_engine *e, int fd, struct mp_blk_watch **ret_w);
+
+/**
+ * mp_blk_watch_arm() - the next mp_blk_engine_wait() also ends when the fd is ready
+ * @events:  POLLIN, POLLOUT; end of file and errors count as both
+ *
+ * Lasts until it fires, so the caller arms before each sleep; doing it twice is
+ * doing it once. Context: polling core; no system call.
+ */
+void mp_blk_watch_arm(struct mp_blk_watch *w, short events);
+
+/** mp_blk_watch_close() - forget the fd, which may be closed afterwards; NULL is fine; returns NULL */
+struct mp_blk_watch *mp_blk_watch_close(struct mp_blk_watch *w);
 
 /** mp_blk_engine_n_inflight() - requests submitted whose done() hasn't been called */
 unsigned int mp_blk_engine_n_inflight(const struct mp_blk_engine *e);

@@ -18,6 +18,8 @@
 
 /* Disks that an engine can have open at a time: size of the registered file table. */
 #define MP_BLK_MAX_DISKS 1024u
+/* The same for watches. */
+#define MP_BLK_MAX_WATCHES 1024u
 
 struct mp_blk_list {
 	struct mp_blk_req *head, *tail;
@@ -34,6 +36,18 @@ struct mp_blk_engine_ops {
 	void (*cancel)(struct mp_blk_engine *e, struct mp_blk_req *req);
 	unsigned int (*poll)(struct mp_blk_engine *e);
 	int (*wait)(struct mp_blk_engine *e, uint64_t timeout_ns);
+	/* A watch joins, leaves; both NULL: the list of watches is enough. */
+	int (*watch_open)(struct mp_blk_watch *w);
+	void (*watch_close)(struct mp_blk_watch *w);
+};
+
+/* An fd of somebody else that ends our sleep. */
+struct mp_blk_watch {
+	struct mp_blk_engine *engine;
+	struct mp_blk_watch *next;
+	int fd;
+	int slot; /* the engine's */
+	short wanted; /* POLLIN, POLLOUT: armed since the last sleep that they ended */
 };
 
 struct mp_blk_engine {
@@ -46,6 +60,8 @@ struct mp_blk_engine {
 	uint8_t *pool;
 	size_t pool_len;
 	int wake_fd;
+	struct mp_blk_watch *watches;
+	unsigned int n_watches;
 };
 
 struct mp_blk_driver {

@@ -188,20 +188,39 @@ static void drain_event(int fd)
 		eventfd_read(fd, &n);
 }
 
+/* What the sleep is to be ended by: ours first, then the watches. Return: how many. */
+static nfds_t collect_fds(const struct threads *t, struct pollfd *fds)
+{
+	nfds_t n = 2;
+
+	fds[0] = (struct pollfd){.fd = t->event_fd, .events = POLLIN};
+	/* poll() skips a negative fd. */
+	fds[1] = (struct pollfd){.fd = t->base.wake_fd, .events = POLLIN};
+	for (const struct mp_blk_watch *w = t->base.watches; w; w = w->next)
+		fds[n++] = (struct pollfd){.fd = w->wanted ? w->fd : -1, .events = w->wanted};
+	return n;
+}
+
+/* An end of file or an error has fired both directions. */
+static void take_watches(const struct threads *t, const struct pollfd *fds)
+{
+	for (struct mp_blk_watch *w = t->base.watches; w; w = w->next, fds++)
+		if (fds->revents)
+			w->wanted &= (short)~(fds->revents & (POLLIN | POLLOUT) ? fds->revents
+										: -1);
+}
+
 static int threads_wait(struct mp_blk_engine *e, uint64_t timeout_ns)
 {
 	struct threads *t = (struct threads *)e;
-	struct pollfd fds[2] = {
-		{.fd = t->event_fd, .events = POLLIN},
-		{.fd = e->wake_fd, .events = POLLIN}, /* poll() skips a negative fd */
-	};
+	struct pollfd fds[2 + MP_BLK_MAX_WATCHES];
 	struct timespec ts = {.tv_sec = (time_t)(timeout_ns / MP_NS_PER_SEC),
 			      .tv_nsec = (long)(timeout_ns % MP_NS_PER_SEC)};
 	int n;
 
 	flush_batch(t);
 	e->n_enters++;
-	n = ppoll(fds, 2, timeout_ns == UINT64_MAX ? NULL : &ts, NULL);
+	n = ppoll(fds, collect_fds(t, fds), timeout_ns == UINT64_MAX ? NULL : &ts, NULL);
 	if (n < 0)
 		return errno == EINTR ? 0 : mp_err_origin(-errno);
 	if (n == 0)
@@ -210,6 +229,7 @@ static int threads_wait(struct mp_blk_engine *e, uint64_t timeout_ns)
 		drain_event(t->event_fd);
 	if (fds[1].revents)
 		drain_event(e->wake_fd);
+	take_watches(t, fds + 2);
 	return 0;
 }
 

@@ -18,8 +18,7 @@
  * eventfd too, armed in the same way while it has something to do. It starts
  * with the first disk that may ask such a thing, before the sandbox closes.
  *
- * An entry's user_data is the address of its request; two small numbers mark
- * what isn't a request.
+ * Fds of others that end a sleep (watches) are uring_watch.c's.
  */
 #include "block/uring.h"
 
@@ -30,9 +29,6 @@
 #include "base/clock.h"
 #include "base/err.h"
 
-#define TAG_WAKE   1u
-#define TAG_IGNORE 2u
-#define TAG_HELPER 3u
 #define REAP_BATCH 64u
 
 static struct mp_uring *to_uring(struct mp_blk_engine *e)
@@ -147,7 +143,7 @@ static void uring_cancel(struct mp_blk_engine *e, struct mp_blk_req *req)
 	io_uring_prep_cancel(sqe, req, 0);
 	if (u->fixed_files)
 		sqe->flags |= IOSQE_FIXED_FILE; /* the ring's restriction asks for it */
-	io_uring_sqe_set_data64(sqe, TAG_IGNORE);
+	io_uring_sqe_set_data64(sqe, MP_URING_TAG_IGNORE);
 }
 
 static bool kernel_has_news(const struct mp_uring *u)
@@ -163,11 +159,13 @@ static void end_one(struct mp_uring *u, uint64_t tag, int res)
 {
 	struct mp_blk_req *req;
 
-	if (tag == TAG_WAKE)
+	if (tag == MP_URING_TAG_WAKE)
 		u->wake.armed = false;
-	if (tag == TAG_HELPER)
+	if (tag == MP_URING_TAG_HELPER)
 		u->helper_wake.armed = false;
-	if (tag <= TAG_HELPER)
+	if (tag >= MP_URING_TAG_WATCH && tag <= MP_URING_TAG_LAST)
+		mp_uring_watch_fired(u, tag);
+	if (tag <= MP_URING_TAG_LAST)
 		return;
 	req = (struct mp_blk_req *)(uintptr_t)tag;
 	if (mp_raw_advance(req, res))
@@ -232,7 +230,7 @@ static bool arm(struct mp_uring *u, struct mp_uring_alarm *alarm, struct bell be
 	poll_sqe = io_uring_get_sqe(&u->ring);
 	io_uring_prep_poll_add(poll_sqe, bell.fd, POLLIN);
 	poll_sqe->flags |= (uint8_t)(fixed | IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS);
-	io_uring_sqe_set_data64(poll_sqe, TAG_IGNORE);
+	io_uring_sqe_set_data64(poll_sqe, MP_URING_TAG_IGNORE);
 	read_sqe = io_uring_get_sqe(&u->ring);
 	io_uring_prep_read(read_sqe, bell.fd, &alarm->count, sizeof(alarm->count), 0);
 	read_sqe->flags |= (uint8_t)fixed;
@@ -243,8 +241,9 @@ static bool arm(struct mp_uring *u, struct mp_uring_alarm *alarm, struct bell be
 
 static bool arm_alarms(struct mp_uring *u)
 {
-	struct bell wake = {u->fixed_files ? MP_URING_WAKE_SLOT : u->base.wake_fd, TAG_WAKE};
-	struct bell help = {MP_URING_HELPER_SLOT, TAG_HELPER};
+	struct bell wake = {u->fixed_files ? MP_URING_WAKE_SLOT : u->base.wake_fd,
+			    MP_URING_TAG_WAKE};
+	struct bell help = {MP_URING_HELPER_SLOT, MP_URING_TAG_HELPER};
 
 	if (u->base.wake_fd >= 0 && !arm(u, &u->wake, wake))
 		return false;
@@ -264,7 +263,7 @@ static int uring_wait(struct mp_blk_engine *e, uint64_t timeout_ns)
 	int r;
 
 	start_overflow(u);
-	if (!arm_alarms(u) || io_uring_cq_ready(&u->ring) > 0)
+	if (!arm_alarms(u) || !mp_uring_watch_arm_all(u) || io_uring_cq_ready(&u->ring) > 0)
 		return 0;
 	e->n_enters++;
 	r = io_uring_submit_and_wait_timeout(&u->ring, &cqe, 1,
@@ -303,7 +302,7 @@ static int uring_attach(struct mp_blk_engine *e, struct mp_blk *b)
 		return mp_err_trace(r);
 	if (!u->fixed_files)
 		return 0;
-	for (int slot = MP_URING_HELPER_SLOT + 1; slot < (int)MP_URING_FILE_SLOTS; slot++) {
+	for (int slot = MP_URING_HELPER_SLOT + 1; slot < (int)MP_URING_WATCH_SLOT; slot++) {
 		if (u->slot_used[slot])
 			continue;
 		r = mp_uring_set_file(u, slot, b->fd);
@@ -343,6 +342,8 @@ static const struct mp_blk_engine_ops uring_ops = {
 	.cancel = uring_cancel,
 	.poll = uring_poll,
 	.wait = uring_wait,
+	.watch_open = mp_uring_watch_open,
+	.watch_close = mp_uring_watch_close,
 };
 
 int mp_uring_create(const struct mp_blk_engine_cfg *cfg, struct mp_blk_engine **ret_e)
