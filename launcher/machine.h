@@ -49,7 +49,4 @@ void mp_machine_stop(struct mp_machine *m);
 /** mp_machine_transport() - counters of device @i since it started */
 void mp_machine_transport(const struct mp_machine *m, unsigned int i, struct mp_transport *ret);
 
-/** mp_plan_show() - print both command lines and what the descriptors are (--dry-run) */
-void mp_plan_show(const struct mp_plan *p);
-
 #endif

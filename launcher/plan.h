@@ -86,4 +86,7 @@ unsigned int mp_plan_worker_fds(const struct mp_plan *p, unsigned int w, int *fd
 				unsigned int max);
 unsigned int mp_plan_qemu_fds(const struct mp_plan *p, int *fds, unsigned int max);
 
+/** mp_plan_show() - print both command lines and what the descriptors are (--dry-run) */
+void mp_plan_show(const struct mp_plan *p);
+
 #endif
