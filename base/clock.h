@@ -35,4 +35,16 @@ static inline uint64_t mp_clock_tsc(void)
  */
 uint64_t mp_clock_tsc_hz(void);
 
+/** mp_clock_tsc_mult() - for mp_clock_tsc_to_ns(): nanoseconds a tick, times 2^32; @hz of mp_clock_tsc_hz() */
+static inline uint64_t mp_clock_tsc_mult(uint64_t hz)
+{
+	return (MP_NS_PER_SEC << 32) / hz;
+}
+
+/** mp_clock_tsc_to_ns() - one multiplication; for any number of ticks that a machine lives to see */
+static inline uint64_t mp_clock_tsc_to_ns(uint64_t ticks, uint64_t mult)
+{
+	return (uint64_t)((unsigned __int128)ticks * mult >> 32);
+}
+
 #endif
