@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 
 void mp_blk_list_push(struct mp_blk_list *l, struct mp_blk_req *req)
@@ -63,6 +64,7 @@ bool mp_blk_list_remove(struct mp_blk_list *l, struct mp_blk_req *req)
 void mp_blk_end(struct mp_blk_req *req)
 {
 	mp_assert(req->busy);
+	mp_blk_count_ended(req);
 	req->busy = false;
 	req->blk->engine->n_inflight--;
 	req->done(req);
@@ -119,10 +121,12 @@ void mp_blk_submit(struct mp_blk *b, struct mp_blk_req *req)
 	req->result = 0;
 	req->moved = 0;
 	req->phase = 0;
+	req->begun_tsc = mp_clock_tsc();
 	b->engine->n_inflight++;
 	b->engine->n_requests++;
 
 	r = check(b, req);
+	req->refused = r < 0;
 	if (mp_unlikely(r < 0))
 		mp_blk_end_later(req, r);
 	else
@@ -174,6 +178,7 @@ int mp_blk_engine_create(const struct mp_blk_engine_cfg *cfg, struct mp_blk_engi
 	r = create_any(cfg, &e);
 	if (r < 0)
 		return mp_err_trace(r);
+	e->tsc_mult = mp_clock_tsc_mult(cfg->tsc_hz ? cfg->tsc_hz : mp_clock_tsc_hz());
 	e->pool = cfg->pool;
 	e->pool_len = cfg->pool_len;
 	*ret_e = e;

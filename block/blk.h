@@ -19,6 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "block/stats.h"
+
 enum mp_blk_op {
 	MP_BLK_READ,
 	MP_BLK_WRITE,
@@ -60,6 +62,8 @@ struct mp_blk_req {
 	uint64_t moved; /* bytes so far: short transfers are continued, never reported */
 	uint32_t phase;
 	bool busy;
+	bool refused; /* never given to the driver */
+	uint64_t begun_tsc, ended_tsc; /* submit, and just before done() */
 };
 
 enum mp_blk_aio { MP_BLK_AIO_AUTO, MP_BLK_AIO_URING, MP_BLK_AIO_THREADS };
@@ -71,6 +75,7 @@ struct mp_blk_engine_cfg {
 	size_t pool_len;
 	unsigned int n_threads; /* of the threads engine; 0: 4 */
 	int wake_fd; /* eventfd that also ends mp_blk_engine_wait(); borrowed; -1 none */
+	uint64_t tsc_hz; /* of mp_clock_tsc_hz(); 0: measured here, which takes a millisecond */
 };
 
 /**
@@ -181,6 +186,13 @@ bool mp_blk_has_cache(const struct mp_blk *b);
  * errno: -ENOMEDIUM nothing is left. Context: polling core; one system call.
  */
 int mp_blk_refresh_size(struct mp_blk *b);
+
+/** mp_blk_stats() - for as long as the disk is open; any thread may read */
+const struct mp_blk_stats *mp_blk_stats(const struct mp_blk *b);
+/** mp_blk_idle_ns() - since the last request ended; false: there was none. Any thread */
+bool mp_blk_idle_ns(const struct mp_blk *b, uint64_t *ret_ns);
+/** mp_blk_count_invalid() - a request wasn't even made, because it made no sense */
+void mp_blk_count_invalid(struct mp_blk *b, enum mp_blk_op op);
 
 /** mp_blk_submit() - queue @req; wrong offset, length or op completes with -EINVAL at the next poll */
 void mp_blk_submit(struct mp_blk *b, struct mp_blk_req *req);

@@ -55,6 +55,7 @@ struct mp_blk_engine {
 	struct mp_blk_list ready; /* ended; done() is called at the next poll */
 	unsigned int n_inflight; /* from submit to done() */
 	uint64_t n_enters, n_requests;
+	uint64_t tsc_mult; /* of mp_clock_tsc_to_ns() */
 	int uring_errno; /* AUTO: why it isn't io_uring */
 	bool is_threads;
 	uint8_t *pool;
@@ -81,6 +82,7 @@ struct mp_blk {
 	uint8_t detect_zeroes; /* enum mp_blk_detect */
 	/* Learned: the file system refused that way of zeroing or discarding. */
 	bool no_punch_hole, no_zero_range;
+	struct mp_blk_stats stats;
 };
 
 enum mp_blk_call {
@@ -119,6 +121,9 @@ void mp_blk_end_later(struct mp_blk_req *req, int result);
 
 /** mp_blk_end() - call done(); inside poll only */
 void mp_blk_end(struct mp_blk_req *req);
+
+/** mp_blk_count_ended() - into the statistics, before done() */
+void mp_blk_count_ended(struct mp_blk_req *req);
 
 void mp_blk_list_push(struct mp_blk_list *l, struct mp_blk_req *req);
 struct mp_blk_req *mp_blk_list_pop(struct mp_blk_list *l);

@@ -59,6 +59,7 @@ void mp_disk_out_of_range(struct mp_scsi_side *s)
 {
 	struct mp_scsi_sense sense = mp_sense_lba_range;
 
+	mp_blk_count_invalid(s->lun->blk, s->op->flags & MP_OP_WRITES ? MP_BLK_WRITE : MP_BLK_READ);
 	sense.has_info = true;
 	sense.info = s->t->lba < s->lun->n_blocks ? s->lun->n_blocks : s->t->lba;
 	mp_task_fail(s, sense);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 
 void fake_blk_init(struct mp_blk *b, uint64_t size_bytes)
@@ -63,6 +64,7 @@ void fake_blk_finish(struct mp_blk *b, unsigned int i, int result)
 	if (result == 0)
 		carry_out(b, req);
 	req->result = result;
+	req->ended_tsc = mp_clock_tsc();
 	req->busy = false;
 	req->done(req);
 }
@@ -117,6 +119,7 @@ void mp_blk_submit(struct mp_blk *b, struct mp_blk_req *req)
 	req->busy = true;
 	req->blk = b;
 	req->moved = 0;
+	req->begun_tsc = mp_clock_tsc();
 	b->reqs[b->n_reqs++] = req;
 	b->n_op[req->op]++;
 	b->n_fua += (req->flags & MP_BLK_FUA) != 0;
@@ -126,4 +129,9 @@ void mp_blk_submit(struct mp_blk *b, struct mp_blk_req *req)
 void mp_blk_cancel(struct mp_blk_req *req)
 {
 	req->blk->n_cancels++;
+}
+
+void mp_blk_count_invalid(struct mp_blk *b, enum mp_blk_op op)
+{
+	b->n_invalid[op]++;
 }
