@@ -98,6 +98,8 @@ static int open_disk(struct rig *r, char error[512])
 
 static int rig_init(struct rig *r, const struct job *job, char error[512])
 {
+	const struct mp_device_cfg how = {
+		.id = "bench", .pool_bytes = POOL_BYTES, .tsc_hz = mp_clock_tsc_hz()};
 	int ret;
 
 	*r = (struct rig){.job = job, .state = MP_STATE_NULL};
@@ -105,7 +107,7 @@ static int rig_init(struct rig *r, const struct job *job, char error[512])
 	mp_assert(r->shell);
 	ret = mp_state_create(1, POOL_BYTES, &r->state);
 	if (ret == 0)
-		ret = mp_device_init(&r->d, "bench", &r->state, 0, POOL_BYTES);
+		ret = mp_device_init(&r->d, &how, &r->state, 0);
 	if (ret < 0)
 		snprintf(error, 512, "no device: %s", strerror(-ret));
 	else

@@ -34,13 +34,13 @@
 #define CLASS_SCSI      0x010000u
 #define REGS_MMIO_BYTES 1024u
 
-int mp_device_init(struct mp_device *d, const char *id, const struct mp_state *state,
-		   unsigned int index, uint64_t pool_bytes)
+int mp_device_init(struct mp_device *d, const struct mp_device_cfg *how,
+		   const struct mp_state *state, unsigned int index)
 {
 	struct mp_scsi_bus_cfg cfg;
 	int r;
 
-	d->id = id;
+	d->id = how->id;
 	d->tasks = mp_state_tasks(state, index);
 	d->pool = mp_state_pool(state, index);
 	d->stats = MP_SHM_NULL;
@@ -50,7 +50,8 @@ int mp_device_init(struct mp_device *d, const char *id, const struct mp_state *s
 				       .tasks = d->tasks,
 				       .n_tasks = MP_SCSI_MAX_TASKS,
 				       .pool = d->pool,
-				       .pool_len = pool_bytes};
+				       .pool_len = how->pool_bytes,
+				       .tsc_hz = how->tsc_hz};
 	r = mp_scsi_bus_create(&cfg, &d->bus);
 	if (r < 0)
 		return mp_err_trace(r);

@@ -38,14 +38,20 @@ struct mp_device {
 	struct mp_shm stats; /* counters page, or MP_SHM_NULL */
 };
 
+struct mp_device_cfg {
+	const char *id;
+	uint64_t pool_bytes;
+	uint64_t tsc_hz; /* 0: no times are taken */
+};
+
 /**
  * mp_device_init() - power on: chip on its state, SCSI bus without disks
  * @d:      zeroed; mp_device_fini() releases, also after a failure
  *
  * Return: 0; -EPROTO the state isn't one; -ENOMEM.
  */
-int mp_device_init(struct mp_device *d, const char *id, const struct mp_state *state,
-		   unsigned int index, uint64_t pool_bytes);
+int mp_device_init(struct mp_device *d, const struct mp_device_cfg *how,
+		   const struct mp_state *state, unsigned int index);
 /** mp_device_fini() - no block I/O may be in flight */
 void mp_device_fini(struct mp_device *d);
 

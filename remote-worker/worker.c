@@ -70,6 +70,8 @@ struct mp_worker {
 	struct mp_idle idle;
 	bool stopping;
 	uint64_t n_turns, n_idle_turns, n_sleeps;
+	uint64_t tsc_hz, tsc_mult;
+	struct mp_hist turns; /* busy ones; read by any thread */
 	uint64_t cpu_ns, cpu_read_ns; /* CPU time, and when it was read */
 };
 
@@ -289,6 +291,7 @@ static unsigned int take_command(struct mp_worker *w)
 /* One turn follows requests down the stack and completions back up. */
 static unsigned int worker_turn(struct mp_worker *w)
 {
+	uint64_t begun_tsc = mp_clock_tsc();
 	unsigned int done = 0;
 
 	w->n_turns++;
@@ -298,8 +301,10 @@ static unsigned int worker_turn(struct mp_worker *w)
 	done += take_command(w);
 	if (done == 0 || (w->n_turns & (CLOCK_TURNS - 1)) == 0)
 		done += tick_all(w);
-	if (done)
+	if (done) {
 		publish_all(w);
+		mp_hist_add(&w->turns, mp_clock_tsc_to_ns(mp_clock_tsc() - begun_tsc, w->tsc_mult));
+	}
 	return done;
 }
 
@@ -417,7 +422,8 @@ static int pin(struct mp_worker *w)
 
 static int create_engine(struct mp_worker *w)
 {
-	struct mp_blk_engine_cfg cfg = {.aio = w->cmd->aio, .wake_fd = w->bell_fd};
+	struct mp_blk_engine_cfg cfg = {
+		.aio = w->cmd->aio, .wake_fd = w->bell_fd, .tsc_hz = w->tsc_hz};
 	int r;
 
 	cfg.pool = mp_state_pools(&w->state, &cfg.pool_len);
@@ -436,9 +442,11 @@ static int create_engine(struct mp_worker *w)
 static int create_device(struct mp_worker *w, unsigned int i)
 {
 	const struct mp_opt_hba *hba = &w->cmd->hba[i];
+	const struct mp_device_cfg how = {
+		.id = hba->id, .pool_bytes = w->cmd->pool_bytes, .tsc_hz = w->tsc_hz};
 	int r;
 
-	r = mp_device_init(&w->device[i], hba->id, &w->state, i, w->cmd->pool_bytes);
+	r = mp_device_init(&w->device[i], &how, &w->state, i);
 	if (r < 0)
 		return setup_error(w, r, hba->id, strerror(-r));
 	if (hba->stats_fd < 0)
@@ -464,13 +472,15 @@ static int setup(struct mp_worker *w)
 	int r;
 
 	r = pin(w);
+	w->tsc_hz = mp_clock_tsc_hz();
+	w->tsc_mult = mp_clock_tsc_mult(w->tsc_hz);
 	if (r == 0)
 		r = create_engine(w);
 	for (unsigned int i = 0; r == 0 && i < w->cmd->n_hbas; i++)
 		r = create_device(w, i);
 	for (unsigned int i = 0; r == 0 && i < w->cmd->n_disks; i++)
 		r = create_unit(w, i);
-	mp_idle_init(&w->idle, w->cmd->poll, (uint64_t)w->cmd->spin_us * 1000, mp_clock_tsc_hz());
+	mp_idle_init(&w->idle, w->cmd->poll, (uint64_t)w->cmd->spin_us * 1000, w->tsc_hz);
 	return r;
 }
 
@@ -635,6 +645,11 @@ bool mp_worker_take_stop(struct mp_worker *w, unsigned int device, struct mp_scs
 int mp_worker_uring_errno(const struct mp_worker *w)
 {
 	return w->uring_errno;
+}
+
+const struct mp_hist *mp_worker_turns(const struct mp_worker *w)
+{
+	return &w->turns;
 }
 
 void mp_worker_first_page(struct mp_worker *w, unsigned int device,

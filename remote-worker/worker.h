@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/hist.h"
 #include "remote-worker/cmdline.h"
 #include "remote-worker/guest_mem.h"
 #include "scsi-target/scsi.h"
@@ -49,6 +50,9 @@ bool mp_worker_take_stop(struct mp_worker *w, unsigned int device, struct mp_scs
 
 /** mp_worker_uring_errno() - 0, or the negative errno for which block I/O runs on threads */
 int mp_worker_uring_errno(const struct mp_worker *w);
+
+/** mp_worker_turns() - how long turns took in which there was something to do. Any thread */
+const struct mp_hist *mp_worker_turns(const struct mp_worker *w);
 
 /** mp_worker_first_page() - a device's first user page, for mp_session_cfg; before it is attached */
 void mp_worker_first_page(struct mp_worker *w, unsigned int device,

@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/clock.h"
 #include "scsi-target/buffer.h"
 #include "scsi-target/cdrom.h"
 #include "scsi-target/log.h"
@@ -253,6 +254,8 @@ struct mp_scsi_side {
 	uint8_t doom; /* enum mp_scsi_doom */
 	struct mp_scsi_taskset *set; /* while dormant or active */
 	bool dormant, active, ordered, holds_tag;
+	bool issued; /* has made a block request */
+	uint64_t accepted_tsc;
 	bool wants_range, has_range; /* from hold_lba on, hold_n blocks */
 	bool let_through; /* has waited for a range, and goes before who still waits */
 	uint64_t hold_lba, hold_n;
@@ -281,6 +284,8 @@ struct mp_scsi_bus {
 	uint64_t order;
 	bool pumping, again;
 	struct mp_scsi_counters counters;
+	uint64_t tsc_mult; /* of mp_clock_tsc_to_ns(); 0: no times are taken */
+	struct mp_scsi_stages stages;
 };
 
 /* queue.c */
@@ -369,6 +374,12 @@ void mp_task_end(struct mp_scsi_side *s, uint8_t status);
 void mp_task_refuse(struct mp_scsi_side *s, const struct mp_scsi_sense *sense);
 /** mp_task_perish() - end a doomed task whose time has come */
 void mp_task_perish(struct mp_scsi_side *s);
+
+/** mp_bus_took() - a stage of a command took @ticks */
+static inline void mp_bus_took(const struct mp_scsi_bus *bus, struct mp_hist *stage, uint64_t ticks)
+{
+	mp_hist_add(stage, mp_clock_tsc_to_ns(ticks, bus->tsc_mult));
+}
 
 /* errors.c */
 /** mp_error_happened() - the block request of @s has failed: report, keep or ignore that */

@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/hist.h"
 #include "block/blk.h"
 
 #define MP_SCSI_MAX_TARGETS 16u
@@ -96,6 +97,7 @@ struct mp_scsi_bus_cfg {
 	unsigned int n_tasks; /* <= MP_SCSI_MAX_TASKS */
 	uint8_t *pool; /* pages of 4096 bytes */
 	size_t pool_len; /* at least MP_SCSI_CHUNK_BYTES */
+	uint64_t tsc_hz; /* of mp_clock_tsc_hz(); 0: no times are taken */
 };
 
 struct mp_scsi_bus;
@@ -302,5 +304,14 @@ struct mp_scsi_counters {
 };
 /** mp_scsi_bus_counters() - kept current, for as long as the bus lives */
 const struct mp_scsi_counters *mp_scsi_bus_counters(const struct mp_scsi_bus *bus);
+
+/* Where the commands of a bus spend their time. */
+struct mp_scsi_stages {
+	struct mp_hist queue; /* accepted, until its first block request is made */
+	struct mp_hist block; /* each block request */
+	struct mp_hist command; /* accepted, until its status is known */
+};
+/** mp_scsi_bus_stages() - kept current, for as long as the bus lives; any thread may read */
+const struct mp_scsi_stages *mp_scsi_bus_stages(const struct mp_scsi_bus *bus);
 
 #endif

@@ -43,6 +43,7 @@ int mp_scsi_bus_create(const struct mp_scsi_bus_cfg *cfg, struct mp_scsi_bus **r
 	bus->tasks = cfg->tasks;
 	bus->n_tasks = cfg->n_tasks;
 	bus->pool = cfg->pool;
+	bus->tsc_mult = cfg->tsc_hz ? mp_clock_tsc_mult(cfg->tsc_hz) : 0;
 	for (unsigned int i = 0; i < MP_SCSI_N_TYPES; i++)
 		mp_cdb_index(bus->ops_of[i], (enum mp_scsi_type)i);
 	bus->absent.absent = true;
@@ -183,6 +184,9 @@ static void clear_private(struct mp_scsi_bus *bus, struct mp_scsi_side *s)
 	s->failed = NULL;
 	s->cut_short = false;
 	s->doom = MP_DOOM_NONE;
+	s->issued = false;
+	if (mp_likely(bus->tsc_mult))
+		s->accepted_tsc = mp_clock_tsc();
 }
 
 /* Initiator and unit disagree on what is queued: all that the initiator has here ends. */
@@ -268,4 +272,9 @@ unsigned int mp_scsi_bus_n_busy(const struct mp_scsi_bus *bus)
 const struct mp_scsi_counters *mp_scsi_bus_counters(const struct mp_scsi_bus *bus)
 {
 	return &bus->counters;
+}
+
+const struct mp_scsi_stages *mp_scsi_bus_stages(const struct mp_scsi_bus *bus)
+{
+	return &bus->stages;
 }

@@ -146,6 +146,8 @@ void mp_task_end(struct mp_scsi_side *s, uint8_t status)
 	struct mp_scsi_bus *bus = s->bus;
 
 	count_command(s);
+	if (mp_likely(bus->tsc_mult))
+		mp_bus_took(bus, &bus->stages.command, mp_clock_tsc() - s->accepted_tsc);
 	give_back(s);
 	s->t->status = status;
 	s->t->state = MP_SCSI_STATUS;
@@ -240,6 +242,8 @@ static void io_done(struct mp_blk_req *req)
 	struct mp_scsi_bus *bus = s->bus;
 
 	bus->n_busy--;
+	if (mp_likely(bus->tsc_mult))
+		mp_bus_took(bus, &bus->stages.block, req->ended_tsc - req->begun_tsc);
 	if (mp_likely(!bus->n_range_waits)) {
 		go_on(s);
 	} else {
@@ -264,6 +268,9 @@ void mp_task_issue(struct mp_scsi_side *s)
 	s->t->state = MP_SCSI_MEDIUM;
 	bus->n_busy++;
 	mp_blk_submit(s->lun->blk, &s->req);
+	if (mp_likely(bus->tsc_mult) && !s->issued)
+		mp_bus_took(bus, &bus->stages.queue, s->req.begun_tsc - s->accepted_tsc);
+	s->issued = true;
 }
 
 static void submit(struct mp_scsi_side *s, void (*next)(struct mp_scsi_side *))

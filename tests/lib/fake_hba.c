@@ -53,7 +53,8 @@ static void make_bus(struct fake_hba *h, const struct mp_scsi_ops *ops,
 				      .tasks = h->tasks,
 				      .n_tasks = HBA_TASKS,
 				      .pool = h->pool,
-				      .pool_len = h->pool_len};
+				      .pool_len = h->pool_len,
+				      .tsc_hz = 1000000000};
 
 	mp_assert(mp_scsi_bus_create(&cfg, &h->bus) == 0);
 	disk.blk = &h->blk;

@@ -100,6 +100,7 @@ static void set_table(struct world *w, unsigned int which)
 
 static void start(struct world *w)
 {
+	static const struct mp_device_cfg how = {.id = "fuzz", .pool_bytes = POOL_BYTES};
 	struct mp_scsi_disk_cfg disk = {.blk = &w->disk, .logical_bytes = 512};
 	struct mp_scsi_disk_cfg stops = {.target = 1,
 					 .blk = &w->disk,
@@ -119,7 +120,7 @@ static void start(struct world *w)
 	fake_blk_init(&w->disk, DISK_BYTES);
 	r = mp_state_create(1, POOL_BYTES, &w->state);
 	mp_assert(r == 0);
-	r = mp_device_init(&w->d, "fuzz", &w->state, 0, POOL_BYTES);
+	r = mp_device_init(&w->d, &how, &w->state, 0);
 	mp_assert(r == 0);
 	r = mp_scsi_disk_add(w->d.bus, &disk);
 	mp_assert(r == 0);
