@@ -24,7 +24,7 @@ doors='
 liburing\.h|^block/uring\.h$
 hwloc\.h|^(launcher/placement|bench/pin)\.c$
 seccomp\.h|^remote-worker/sandbox\.c$
-jansson\.h|^launcher/(output|qmp|results)\.h$
+jansson\.h|^(launcher/(output|qmp|results)\.h|remote-worker/.*\.[ch])$
 rte_.*\.h|^(remote-worker/control|bench/rivals/rte_ring)\.c$
 benchmark/benchmark\.h|^bench/shim/gbench\.cc$
 (qemu|qapi|hw|exec|qom|sysemu|system|migration|monitor|plugins)/.*\.h|^proxy/qemu/.*$
