@@ -13,10 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "remote-worker/parser.h"
-
-#define MAX_CPU 65535u
 
 int mp_parser_fail(struct mp_parser *p, const char *fmt, ...)
 {
@@ -28,14 +27,21 @@ int mp_parser_fail(struct mp_parser *p, const char *fmt, ...)
 	return mp_err_origin(-EINVAL);
 }
 
-/* The strings that the options point into live as long as the command line. */
-static int keep(struct mp_parser *p, struct mp_keyval *kv)
+int mp_parser_keep(struct mp_parser *p, char *text)
 {
-	if (p->c->n_texts == MP_CMDLINE_MAX_TEXTS) {
-		mp_keyval_fini(kv);
-		return mp_parser_fail(p, "more than %u options", MP_CMDLINE_MAX_TEXTS);
+	unsigned int room = p->c->texts_room ? 2 * p->c->texts_room : 32;
+	char **more = NULL;
+
+	if (p->c->n_texts == p->c->texts_room) {
+		more = text ? reallocarray(p->c->text, room, sizeof(*more)) : NULL;
+		if (!more) {
+			free(text);
+			return mp_err_origin(-ENOMEM);
+		}
+		p->c->text = more;
+		p->c->texts_room = room;
 	}
-	p->c->text[p->c->n_texts++] = kv->text;
+	p->c->text[p->c->n_texts++] = text;
 	return 0;
 }
 
@@ -49,190 +55,102 @@ int mp_parser_split(struct mp_parser *p, const char *opt, const char *text, cons
 	if (r < 0)
 		return mp_parser_fail(p, "-%s %s: %s", opt, text,
 				      r == -E2BIG ? "too many properties" : "a key is empty");
-	return keep(p, ret_kv);
+	return mp_err_trace(mp_parser_keep(p, ret_kv->text));
 }
 
-static int parse_poll(struct mp_parser *p, const char *arg)
-{
-	if (mp_idle_mode_parse(arg, &p->c->poll) < 0)
-		return mp_parser_fail(p, "--poll takes one of busy|adaptive|sleep, not '%s'", arg);
-	return 0;
-}
-
-static int parse_aio(struct mp_parser *p, const char *arg)
-{
-	if (strcmp(arg, "auto") == 0)
-		p->c->aio = MP_BLK_AIO_AUTO;
-	else if (strcmp(arg, "io_uring") == 0)
-		p->c->aio = MP_BLK_AIO_URING;
-	else if (strcmp(arg, "threads") == 0)
-		p->c->aio = MP_BLK_AIO_THREADS;
-	else
-		return mp_parser_fail(p, "--aio takes one of auto|io_uring|threads, not '%s'", arg);
-	return 0;
-}
-
-static int parse_number(struct mp_parser *p, const char *opt, const char *arg, uint64_t min,
-			uint64_t max)
-{
-	uint64_t v;
-
-	if (mp_parse_uint(arg, min, max, &v) < 0)
-		return mp_parser_fail(p, "--%s takes a number from %llu to %llu, not '%s'", opt,
-				      (unsigned long long)min, (unsigned long long)max, arg);
-	return (int)v;
-}
-
-static int parse_spin(struct mp_parser *p, const char *arg)
-{
-	int r = parse_number(p, "spin-us", arg, 0, 1000000);
-
-	if (r < 0)
-		return mp_err_trace(r);
-	p->c->spin_us = (uint32_t)r;
-	return 0;
-}
-
-static int parse_cpu(struct mp_parser *p, const char *arg)
-{
-	int r = parse_number(p, "cpu", arg, 0, MAX_CPU);
-
-	if (r < 0)
-		return mp_err_trace(r);
-	p->c->cpu = r;
-	return 0;
-}
-
-static int parse_request_budget(struct mp_parser *p, const char *arg)
-{
-	int r = parse_number(p, "requests-budget", arg, 1, 65536);
-
-	if (r < 0)
-		return mp_err_trace(r);
-	p->c->request_budget = (uint32_t)r;
-	return 0;
-}
-
-static int parse_insn_budget(struct mp_parser *p, const char *arg)
-{
-	int r = parse_number(p, "insn-budget", arg, 1, 1000000);
-
-	if (r < 0)
-		return mp_err_trace(r);
-	p->c->insn_budget = (uint32_t)r;
-	return 0;
-}
-
-static int parse_pool(struct mp_parser *p, const char *arg)
-{
-	uint64_t v;
-
-	if (mp_parse_size(arg, &v) < 0 || v < MP_CMDLINE_MIN_POOL || v > MP_CMDLINE_MAX_POOL ||
-	    v % 4096)
-		return mp_parser_fail(
-			p, "--pool-bytes takes a multiple of 4096 from 256k to 1G, not '%s'", arg);
-	p->c->pool_bytes = v;
-	return 0;
-}
-
-static int parse_stats(struct mp_parser *p, const char *arg)
-{
-	struct mp_parser_stats *s = &p->stats[p->n_stats];
-	struct mp_keyval kv = MP_KEYVAL_NULL;
-	uint64_t fd;
-	int r;
-
-	r = mp_parser_split(p, "-stats-fd", arg, NULL, &kv);
-	if (r < 0)
-		return mp_err_trace(r);
-	if (kv.n != 1 || mp_parse_uint(kv.item[0].value, 0, INT32_MAX, &fd) < 0)
-		return mp_parser_fail(p, "--stats-fd takes DEVICE=FD, not '%s'", arg);
-	if (p->n_stats == MP_CMDLINE_MAX_HBAS)
-		return mp_parser_fail(p, "more than %u --stats-fd", MP_CMDLINE_MAX_HBAS);
-	*s = (struct mp_parser_stats){.devid = kv.item[0].key, .fd = (uint32_t)fd};
-	p->n_stats++;
-	return 0;
-}
-
-static int parse_no_sandbox(struct mp_parser *p, const char *arg)
-{
-	p->c->no_sandbox = true;
-	return 0;
-}
-
-static int parse_verbose(struct mp_parser *p, const char *arg)
-{
-	p->c->verbose = true;
-	return 0;
-}
-
-static int parse_nothing(struct mp_parser *p, const char *arg)
+static int parse_nothing(struct mp_parser *p, const struct mp_option *o, const char *arg)
 {
 	return 0;
 }
 
-static int parse_help(struct mp_parser *p, const char *arg)
+static int parse_help(struct mp_parser *p, const struct mp_option *o, const char *arg)
 {
 	return MP_CMDLINE_HELP;
 }
 
-static int parse_version(struct mp_parser *p, const char *arg)
+static int parse_version(struct mp_parser *p, const struct mp_option *o, const char *arg)
 {
 	return MP_CMDLINE_VERSION;
 }
 
-struct option {
-	const char *name;
-	const char *arg; /* NULL: takes none */
-	int (*parse)(struct mp_parser *p, const char *arg);
-	const struct mp_prop *props; /* shown in the help */
-	const char *help;
-};
-
-static const struct option options[] = {
-	{"machine", "x-remote", mp_parse_machine, NULL, "accepted, as QEMU needs it"},
+#define AT(field) offsetof(struct mp_cmdline, field)
+static const struct mp_option options[] = {
+	{"machine", "x-remote", mp_parse_machine, NULL, "accepted, as QEMU needs it", 0, 0, 0},
 	{"device", "lsi53c895a,KEY=VALUE...", mp_parse_device, mp_props_hba,
-	 "a SCSI adapter; more than one may be given"},
-	{"device", "scsi-hd,KEY=VALUE...", mp_parse_device, mp_props_disk, "a disk on its bus"},
-	{"device", "scsi-cd,KEY=VALUE...", mp_parse_device, mp_props_cd, "a CD-ROM drive"},
-	{"drive", "KEY=VALUE...", mp_parse_drive, mp_props_drive, "what a disk stores its data in"},
+	 "a SCSI adapter; more than one may be given", 0, 0, 0},
+	{"device", "scsi-hd,KEY=VALUE...", mp_parse_device, mp_props_disk, "a disk on its bus", 0,
+	 0, 0},
+	{"device", "scsi-cd,KEY=VALUE...", mp_parse_device, mp_props_cd, "a CD-ROM drive", 0, 0, 0},
+	{"drive", "KEY=VALUE...", mp_parse_drive, mp_props_drive, "what a disk stores its data in",
+	 0, 0, 0},
 	{"object", "x-remote-object,KEY=VALUE...", mp_parse_object, mp_props_object,
-	 "connects an adapter with its proxy"},
-	{"nographic", NULL, parse_nothing, NULL, "accepted, no effect"},
-	{"nodefaults", NULL, parse_nothing, NULL, "accepted, no effect"},
-	{"no-user-config", NULL, parse_nothing, NULL, "accepted, no effect"},
-	{"display", "none", parse_nothing, NULL, "accepted, no effect"},
-	{"name", "TEXT", parse_nothing, NULL, "accepted, no effect"},
-	{"poll", "busy|adaptive|sleep", parse_poll, NULL,
+	 "connects an adapter with its proxy", 0, 0, 0},
+	{"nographic", NULL, parse_nothing, NULL, "accepted, no effect", 0, 0, 0},
+	{"nodefaults", NULL, parse_nothing, NULL, "accepted, no effect", 0, 0, 0},
+	{"no-user-config", NULL, parse_nothing, NULL, "accepted, no effect", 0, 0, 0},
+	{"display", "none", parse_nothing, NULL, "accepted, no effect", 0, 0, 0},
+	{"name", "TEXT", parse_nothing, NULL, "accepted, no effect", 0, 0, 0},
+	{"poll", "busy|adaptive|sleep", mp_parse_poll, NULL,
 	 "how the polling thread idles: never sleep, spin then sleep, sleep at\n"
-	 "      once; default adaptive"},
-	{"spin-us", "N", parse_spin, NULL,
-	 "microseconds of spinning after the last work, in adaptive mode; default 50"},
-	{"cpu", "N", parse_cpu, NULL, "pin the polling thread to this CPU; default not pinned"},
-	{"aio", "auto|io_uring|threads", parse_aio, NULL,
+	 "      once; default adaptive",
+	 0, 0, 0},
+	{"spin-us", "N", mp_parse_u32, NULL,
+	 "microseconds of spinning after the last work, in adaptive mode; default 50", AT(spin_us),
+	 0, 1000000},
+	{"cpu", "N", mp_parse_u32, NULL, "pin the polling thread to this CPU; default not pinned",
+	 AT(cpu), 0, 65535},
+	{"aio", "auto|io_uring|threads", mp_parse_aio, NULL,
 	 "how disks are read and written; auto takes threads where the kernel\n"
-	 "      refuses io_uring, and says so; default auto"},
-	{"requests-budget", "N", parse_request_budget, NULL,
-	 "most register accesses of one device in one turn; default 64"},
-	{"insn-budget", "N", parse_insn_budget, NULL,
-	 "most SCRIPTS instructions of one device in one turn; default 256"},
-	{"pool-bytes", "SIZE", parse_pool, NULL,
+	 "      refuses io_uring, and says so; default auto",
+	 0, 0, 0},
+	{"requests-budget", "N", mp_parse_u32, NULL,
+	 "most register accesses of one device in one turn; default 64", AT(request_budget), 1,
+	 65536},
+	{"insn-budget", "N", mp_parse_u32, NULL,
+	 "most SCRIPTS instructions of one device in one turn; default 256", AT(insn_budget), 1,
+	 1000000},
+	{"pool-bytes", "SIZE", mp_parse_pool, NULL,
 	 "buffer memory of each device, a multiple of 4096 bytes, at least 256k;\n"
-	 "      default 2M"},
-	{"stats-fd", "DEVICE=FD", parse_stats, NULL,
-	 "counters page of a device, see mpring-stat(1); default none"},
-	{"no-sandbox", NULL, parse_no_sandbox, NULL,
-	 "don't restrict system calls after set-up; default restricted"},
-	{"verbose", NULL, parse_verbose, NULL, "say more on standard error"},
-	{"help", NULL, parse_help, NULL, "this text"},
-	{"version", NULL, parse_version, NULL, "version"},
+	 "      default 2M",
+	 0, 0, 0},
+	{"rpc-timeout", "SECONDS", mp_parse_seconds, NULL,
+	 "longest wait of a monitor's command for the polling thread; 0 is none;\n"
+	 "      default 10",
+	 AT(rpc_timeout_ns), 0, 86400},
+	{"storage-daemon", "FILE", mp_parse_text, NULL,
+	 "program that serves what isn't raw; default qemu-storage-daemon", AT(storage_daemon), 0,
+	 0},
+	{"storage-daemon-start", "SECONDS", mp_parse_seconds, NULL,
+	 "longest wait until a storage daemon is ready; 0 is none; default 30",
+	 AT(storage_daemon_start_ns), 0, 86400},
+	{"nbd-connections", "N", mp_parse_u32, NULL,
+	 "connections to one server, if it takes several; default 4", AT(nbd_connections), 1, 16},
+	{"reconnect-delay", "SECONDS", mp_parse_seconds, NULL,
+	 "how long requests wait for a server that is gone, before they fail; 0:\n"
+	 "      not at all; default 30",
+	 AT(reconnect_ns), 0, 86400},
+	{"request-timeout", "SECONDS", mp_parse_seconds, NULL,
+	 "a server that answers no request for so long counts as gone; 0: never;\n"
+	 "      default 0",
+	 AT(request_timeout_ns), 0, 86400},
+	{"unstable-bytes", "SIZE", mp_parse_unstable, NULL,
+	 "most data of one drive that is kept until the server has flushed it, to\n"
+	 "      be written again if it dies, 1M to 1G; default 32M",
+	 0, 1 << 20, 1 << 30},
+	{"stats-fd", "DEVICE=FD", mp_parse_stats, NULL,
+	 "counters page of a device, see mpring-stat(1); default none", 0, 0, 0},
+	{"no-sandbox", NULL, mp_parse_flag, NULL,
+	 "don't restrict system calls after set-up; default restricted", AT(no_sandbox), 0, 0},
+	{"verbose", NULL, mp_parse_flag, NULL, "say more on standard error", AT(verbose), 0, 0},
+	{"help", NULL, parse_help, NULL, "this text", 0, 0, 0},
+	{"version", NULL, parse_version, NULL, "version", 0, 0, 0},
 };
 
 #define N_OPTIONS (sizeof(options) / sizeof(options[0]))
 
 static int unknown_option(struct mp_parser *p, const char *arg)
 {
-	char list[512];
+	char list[1024];
 	size_t n = 0;
 
 	list[0] = '\0';
@@ -243,7 +161,7 @@ static int unknown_option(struct mp_parser *p, const char *arg)
 	return mp_parser_fail(p, "unknown option '%s'; valid are%s", arg, list);
 }
 
-static const struct option *find_option(const char *arg)
+static const struct mp_option *find_option(const char *arg)
 {
 	const char *name = arg + 1 + (arg[1] == '-');
 
@@ -268,7 +186,7 @@ static int parse_bare_fd(struct mp_parser *p, const char *arg)
 
 static int parse_options(struct mp_parser *p, int argc, char *const argv[])
 {
-	const struct option *o;
+	const struct mp_option *o;
 	const char *arg;
 	int r;
 
@@ -281,11 +199,29 @@ static int parse_options(struct mp_parser *p, int argc, char *const argv[])
 						      o->arg);
 			arg = argv[++i];
 		}
-		r = o ? o->parse(p, arg) : parse_bare_fd(p, argv[i]);
+		r = o ? o->parse(p, o, arg) : parse_bare_fd(p, argv[i]);
 		if (r != 0)
 			return mp_err_trace(r);
 	}
 	return 0;
+}
+
+static void set_defaults(struct mp_cmdline *c)
+{
+	memset(c, 0, sizeof(*c));
+	c->poll = MP_IDLE_ADAPTIVE;
+	c->spin_us = MP_CMDLINE_DEFAULT_SPIN_US;
+	c->cpu = -1;
+	c->request_budget = MP_CMDLINE_DEFAULT_REQUESTS;
+	c->insn_budget = MP_CMDLINE_DEFAULT_INSNS;
+	c->pool_bytes = MP_CMDLINE_DEFAULT_POOL;
+	c->rpc_timeout_ns = MP_CMDLINE_DEFAULT_RPC_S * MP_NS_PER_SEC;
+	c->storage_daemon_start_ns = MP_CMDLINE_DEFAULT_DAEMON_START_S * MP_NS_PER_SEC;
+	c->reconnect_ns = MP_CMDLINE_DEFAULT_RECONNECT_S * MP_NS_PER_SEC;
+	c->request_timeout_ns = MP_CMDLINE_DEFAULT_REQUEST_S * MP_NS_PER_SEC;
+	c->nbd_connections = MP_CMDLINE_DEFAULT_CONNECTIONS;
+	c->unstable_bytes = MP_CMDLINE_DEFAULT_UNSTABLE;
+	c->storage_daemon = MP_CMDLINE_DEFAULT_DAEMON;
 }
 
 int mp_cmdline_parse(struct mp_cmdline *c, int argc, char *const argv[], char *error,
@@ -294,13 +230,7 @@ int mp_cmdline_parse(struct mp_cmdline *c, int argc, char *const argv[], char *e
 	struct mp_parser p = {.c = c, .error = error, .error_len = error_len};
 	int r;
 
-	memset(c, 0, sizeof(*c));
-	c->poll = MP_IDLE_ADAPTIVE;
-	c->spin_us = MP_CMDLINE_DEFAULT_SPIN_US;
-	c->cpu = -1;
-	c->request_budget = MP_CMDLINE_DEFAULT_REQUESTS;
-	c->insn_budget = MP_CMDLINE_DEFAULT_INSNS;
-	c->pool_bytes = MP_CMDLINE_DEFAULT_POOL;
+	set_defaults(c);
 	snprintf(error, error_len, "out of memory");
 	r = parse_options(&p, argc, argv);
 	return r == 0 ? mp_err_trace(mp_parser_resolve(&p)) : mp_err_trace(r);
@@ -310,6 +240,7 @@ void mp_cmdline_fini(struct mp_cmdline *c)
 {
 	for (unsigned int i = 0; i < c->n_texts; i++)
 		free(c->text[i]);
+	free(c->text);
 	memset(c, 0, sizeof(*c));
 }
 
@@ -320,7 +251,7 @@ const struct mp_opt_drive *mp_cmdline_drive(const struct mp_cmdline *c, const st
 	if (d->drive_no == MP_CMDLINE_NO_DRIVE)
 		return NULL;
 	drive = &c->drive[d->drive_no];
-	return drive->file || drive->is_null ? drive : NULL;
+	return drive->file || drive->kind != MP_DRIVE_RAW ? drive : NULL;
 }
 
 static enum mp_blk_detect detect_of(const char *name)
@@ -333,7 +264,7 @@ static enum mp_blk_detect detect_of(const char *name)
 struct mp_blk_open mp_cmdline_blk_open(const struct mp_opt_drive *d)
 {
 	return (struct mp_blk_open){
-		.driver = d->is_null ? "null" : "raw",
+		.driver = d->kind == MP_DRIVE_NULL ? "null" : "raw",
 		.filename = d->file,
 		.size_bytes = d->size,
 		.read_only = d->read_only,

@@ -18,7 +18,7 @@
 
 #define MP_CMDLINE_MAX_HBAS         64u
 #define MP_CMDLINE_MAX_DISKS        256u
-#define MP_CMDLINE_MAX_TEXTS        1024u
+#define MP_CMDLINE_MAX_MONITORS     16u
 
 #define MP_CMDLINE_DEFAULT_SPIN_US  50u
 #define MP_CMDLINE_DEFAULT_REQUESTS 64u
@@ -26,6 +26,14 @@
 #define MP_CMDLINE_DEFAULT_POOL     (2ull << 20)
 #define MP_CMDLINE_MIN_POOL         (256ull << 10)
 #define MP_CMDLINE_MAX_POOL         (1ull << 30)
+/* Of supervision. */
+#define MP_CMDLINE_DEFAULT_RPC_S          10u
+#define MP_CMDLINE_DEFAULT_DAEMON_START_S 30u
+#define MP_CMDLINE_DEFAULT_RECONNECT_S    30u
+#define MP_CMDLINE_DEFAULT_REQUEST_S      0u
+#define MP_CMDLINE_DEFAULT_CONNECTIONS    4u
+#define MP_CMDLINE_DEFAULT_UNSTABLE       (32ull << 20)
+#define MP_CMDLINE_DEFAULT_DAEMON         "qemu-storage-daemon"
 
 /* -device lsi53c895a, with what -object and --stats-fd say about it. */
 struct mp_opt_hba {
@@ -34,14 +42,66 @@ struct mp_opt_hba {
 	int stats_fd; /* -1: none */
 };
 
-/* -drive */
+/* -monitor, -qmp, -qmp-pretty, -mon. One of path, fd and is_stdio is there. */
+struct mp_opt_monitor {
+	const char *id; /* of its -chardev, or compat_monitor0 and so on, as QEMU names them */
+	bool is_qmp, pretty;
+	bool wait; /* for a first client, before anything else */
+	const char *path; /* unix socket to listen on; NULL */
+	int fd; /* socket that listens, or is connected; -1 */
+	bool is_stdio;
+};
+
+/* Who has the data of a drive. */
+enum mp_drive_kind {
+	MP_DRIVE_RAW, /* the worker itself: file, block device, /dev/fd/N; or nothing is inserted */
+	MP_DRIVE_NULL, /* nobody */
+	MP_DRIVE_NBD, /* an NBD server, without TLS */
+	MP_DRIVE_DAEMON, /* a storage daemon */
+};
+
+/* MP_DRIVE_NBD: where its server listens. */
+struct mp_opt_nbd {
+	const char *host,
+		*port; /* TCP: a name or address, a number or service; or NULL, and then */
+	const char *path; /* a unix socket */
+	const char *export_name; /* "": the server's default */
+};
+
+/* Limits as of QEMU's -drive throttling.*: 0 is none. */
+struct mp_opt_limit {
+	uint64_t avg, max; /* a second */
+	uint64_t max_length; /* seconds that max may last; 0 is 1 */
+};
+
+struct mp_opt_throttle {
+	struct mp_opt_limit bps_total, bps_read, bps_write;
+	struct mp_opt_limit iops_total, iops_read, iops_write;
+	uint64_t iops_size; /* bytes that count as one operation; 0: any */
+	const char *group; /* name; no two drives share one */
+};
+
+/*
+ * -drive, or a -blockdev that a disk uses; then id is "".
+ *
+ * A storage daemon takes the members of @objects by --object and those of
+ * @blockdev by --blockdev, in their order, and exports @node_name.
+ */
 struct mp_opt_drive {
+	enum mp_drive_kind kind;
 	const char *id, *file, *driver, *format, *media, *interface;
 	const char *cache, *writeback, *discard, *detect_zeroes, *aio, *rerror, *werror;
 	const char *protocol, *file_locking;
+	const char *node_name; /* its own or made up: never NULL, no two are alike */
 	uint64_t size;
 	bool read_only, locking, direct, no_flush;
-	bool is_null, used;
+	bool write_through; /* writes are on the medium when they are done */
+	bool used;
+	bool probed; /* raw because its first bytes look like no other format: see block/ */
+	struct mp_opt_throttle throttle;
+	struct mp_opt_nbd nbd; /* MP_DRIVE_NBD */
+	const char *blockdev; /* MP_DRIVE_DAEMON: JSON array of nodes, @node_name is the last */
+	const char *objects; /* MP_DRIVE_DAEMON: JSON array of secrets and TLS credentials */
 };
 
 #define MP_CMDLINE_NO_DRIVE UINT32_MAX
@@ -75,8 +135,23 @@ struct mp_cmdline {
 	uint64_t pool_bytes;
 	bool no_sandbox, verbose;
 
-	char *text[MP_CMDLINE_MAX_TEXTS]; /* what the strings above point into */
-	unsigned int n_texts;
+	struct mp_opt_monitor monitor[MP_CMDLINE_MAX_MONITORS];
+	unsigned int n_monitors;
+	const char *name, *uuid, *pidfile, *log_file; /* NULL: not given */
+	bool daemonize;
+	bool start_stopped; /* until a monitor says cont */
+
+	/* Supervision; 0 is no limit. */
+	uint64_t rpc_timeout_ns; /* a worker's answer to its supervisor */
+	uint64_t storage_daemon_start_ns; /* until a new storage daemon listens */
+	uint64_t reconnect_ns; /* requests wait so long for a server that is gone */
+	uint64_t request_timeout_ns; /* a server's answer to one request */
+	uint32_t nbd_connections; /* to one server, if it likes several */
+	uint64_t unstable_bytes; /* written, not flushed: kept of each drive, to write it again */
+	const char *storage_daemon; /* program */
+
+	char **text; /* what the strings above point into */
+	unsigned int n_texts, texts_room;
 };
 
 #define MP_CMDLINE_HELP    1

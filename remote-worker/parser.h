@@ -3,9 +3,10 @@
  * parser - inside of cmdline: what the first pass collects for the second, and
  * how both say what is wrong with the line.
  *
- *   cmdline.c    our own options, the list of all, the help
- *   qemu_opts.c  QEMU's forms: -machine, -device, -drive, -object
- *   resolve.c    the second pass: names to indices, places on the bus
+ *   cmdline.c       the list of all options, the first pass, the help
+ *   own_opts.c      our own options
+ *   qemu_opts.c     QEMU's forms: -machine, -device, -drive, -object
+ *   resolve.c       the second pass: names to indices, places on the bus
  */
 #ifndef MP_REMOTE_WORKER_PARSER_H
 #define MP_REMOTE_WORKER_PARSER_H
@@ -36,8 +37,22 @@ struct mp_parser {
 	size_t error_len;
 };
 
+/* One option; the help shows them all. What parse() needs beside the argument is here too. */
+struct mp_option {
+	const char *name;
+	const char *arg; /* NULL: takes none */
+	int (*parse)(struct mp_parser *p, const struct mp_option *o, const char *arg);
+	const struct mp_prop *props; /* shown in the help */
+	const char *help;
+	size_t off; /* of a field of struct mp_cmdline */
+	uint64_t min, max;
+};
+
 /** mp_parser_fail() - the sentence for the user; returns -EINVAL */
 int mp_parser_fail(struct mp_parser *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/** mp_parser_keep() - @text, on the heap, lives as long as the command line; freed on failure */
+int mp_parser_keep(struct mp_parser *p, char *text);
 
 /**
  * mp_parser_split() - an option's text into items; they live as long as the command line
@@ -46,11 +61,24 @@ int mp_parser_fail(struct mp_parser *p, const char *fmt, ...) __attribute__((for
 int mp_parser_split(struct mp_parser *p, const char *opt, const char *text, const char *implied,
 		    struct mp_keyval *ret_kv);
 
+/* Fields of struct mp_cmdline from a number, seconds to nanoseconds, a flag, a text. */
+int mp_parse_u32(struct mp_parser *p, const struct mp_option *o, const char *arg);
+int mp_parse_seconds(struct mp_parser *p, const struct mp_option *o, const char *arg);
+int mp_parse_flag(struct mp_parser *p, const struct mp_option *o, const char *arg);
+int mp_parse_text(struct mp_parser *p, const struct mp_option *o, const char *arg);
+
+/* Our own. */
+int mp_parse_poll(struct mp_parser *p, const struct mp_option *o, const char *arg);
+int mp_parse_aio(struct mp_parser *p, const struct mp_option *o, const char *arg);
+int mp_parse_pool(struct mp_parser *p, const struct mp_option *o, const char *arg);
+int mp_parse_unstable(struct mp_parser *p, const struct mp_option *o, const char *arg);
+int mp_parse_stats(struct mp_parser *p, const struct mp_option *o, const char *arg);
+
 /* QEMU's forms, and the properties that the help lists. */
-int mp_parse_machine(struct mp_parser *p, const char *arg);
-int mp_parse_device(struct mp_parser *p, const char *arg);
-int mp_parse_drive(struct mp_parser *p, const char *arg);
-int mp_parse_object(struct mp_parser *p, const char *arg);
+int mp_parse_machine(struct mp_parser *p, const struct mp_option *o, const char *arg);
+int mp_parse_device(struct mp_parser *p, const struct mp_option *o, const char *arg);
+int mp_parse_drive(struct mp_parser *p, const struct mp_option *o, const char *arg);
+int mp_parse_object(struct mp_parser *p, const struct mp_option *o, const char *arg);
 extern const struct mp_prop mp_props_hba[], mp_props_disk[], mp_props_cd[], mp_props_drive[],
 	mp_props_object[];
 

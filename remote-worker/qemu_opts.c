@@ -165,7 +165,7 @@ static int set_all(struct mp_parser *p, const struct form *form, const struct mp
 	return 0;
 }
 
-int mp_parse_machine(struct mp_parser *p, const char *arg)
+int mp_parse_machine(struct mp_parser *p, const struct mp_option *o, const char *arg)
 {
 	struct mp_keyval kv = MP_KEYVAL_NULL;
 	bool vfio_user = false;
@@ -248,7 +248,7 @@ static int parse_unit(struct mp_parser *p, const struct mp_keyval *kv, bool is_c
 	return mp_err_trace(r);
 }
 
-int mp_parse_device(struct mp_parser *p, const char *arg)
+int mp_parse_device(struct mp_parser *p, const struct mp_option *o, const char *arg)
 {
 	struct mp_keyval kv = MP_KEYVAL_NULL;
 	const char *driver;
@@ -274,7 +274,7 @@ static bool means_null(const struct mp_opt_drive *d)
 	       (d->file && strncmp(d->file, "null-co://", 10) == 0);
 }
 
-int mp_parse_drive(struct mp_parser *p, const char *arg)
+int mp_parse_drive(struct mp_parser *p, const struct mp_option *o, const char *arg)
 {
 	struct mp_opt_drive *drive = &p->c->drive[p->c->n_drives];
 	struct mp_keyval kv = MP_KEYVAL_NULL;
@@ -298,21 +298,23 @@ int mp_parse_drive(struct mp_parser *p, const char *arg)
 		return mp_err_trace(r);
 	if (!drive->id)
 		return mp_parser_fail(p, "-drive %s: id=NAME is missing", arg);
-	drive->is_null = means_null(drive);
-	if (drive->size && !drive->is_null)
+	drive->kind = means_null(drive) ? MP_DRIVE_NULL : MP_DRIVE_RAW;
+	drive->node_name = drive->id;
+	drive->probed = drive->kind == MP_DRIVE_RAW && !drive->format && !drive->driver;
+	if (drive->size && drive->kind != MP_DRIVE_NULL)
 		return mp_parser_fail(
 			p, "-drive id=%s: size is of null-co only; a file's is its own", drive->id);
 	if (strcmp(drive->media, "cdrom") == 0)
 		drive->read_only = true;
-	if (drive->is_null && drive->size == 0)
+	if (drive->kind == MP_DRIVE_NULL && drive->size == 0)
 		drive->size = 1ull << 30;
 	p->c->n_drives++;
 	return 0;
 }
 
-int mp_parse_object(struct mp_parser *p, const char *arg)
+int mp_parse_object(struct mp_parser *p, const struct mp_option *o, const char *arg)
 {
-	struct mp_parser_object *o = &p->object[p->n_objects];
+	struct mp_parser_object *object = &p->object[p->n_objects];
 	struct mp_keyval kv = MP_KEYVAL_NULL;
 	const char *type;
 	int r;
@@ -326,11 +328,11 @@ int mp_parse_object(struct mp_parser *p, const char *arg)
 				      arg);
 	if (p->n_objects == MP_CMDLINE_MAX_HBAS)
 		return mp_parser_fail(p, "more than %u objects in one worker", MP_CMDLINE_MAX_HBAS);
-	*o = (struct mp_parser_object){.fd = MP_PARSER_NO_ID};
-	r = set_all(p, &object_form, &kv, o);
+	*object = (struct mp_parser_object){.fd = MP_PARSER_NO_ID};
+	r = set_all(p, &object_form, &kv, object);
 	if (r < 0)
 		return mp_err_trace(r);
-	if (!o->devid || o->fd == MP_PARSER_NO_ID)
+	if (!object->devid || object->fd == MP_PARSER_NO_ID)
 		return mp_parser_fail(p,
 				      "-object x-remote-object: devid=ID and fd=N are both needed");
 	p->n_objects++;

@@ -120,7 +120,7 @@ static int resolve_drive(struct mp_parser *p, struct mp_opt_disk *d)
 	drive = &p->c->drive[i];
 	if (drive->used)
 		return mp_parser_fail(p, "drive '%s' is used by two disks", d->drive);
-	if (!drive->file && !drive->is_null && !d->is_cd)
+	if (!drive->file && drive->kind == MP_DRIVE_RAW && !d->is_cd)
 		return mp_parser_fail(p,
 				      "-drive id=%s: file=NAME is missing; only a scsi-cd may go "
 				      "without a medium",

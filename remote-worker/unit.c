@@ -57,7 +57,7 @@ static int check_format(const struct mp_unit_place *place, const struct mp_opt_d
 {
 	const char *format;
 
-	if (drive->is_null || drive->format)
+	if (!drive->probed)
 		return 0;
 	format = mp_probe_file(drive->file);
 	if (!format)

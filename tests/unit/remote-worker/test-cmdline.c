@@ -118,7 +118,7 @@ static void test_drive_defaults_are_safe(void)
 static void test_null_drive_has_a_size(void)
 {
 	T_EQ(parse(HBA "-drive id=d0,driver=null-co,size=3M -device scsi-hd,drive=d0"), 0);
-	T_OK(cmd.drive[0].is_null);
+	T_EQ(cmd.drive[0].kind, MP_DRIVE_NULL);
 	T_EQ(cmd.drive[0].size, 3 << 20);
 	T_EQ(parse(HBA "-drive id=d0,file=null-co:// -device scsi-hd,drive=d0"), 0);
 	T_STR_EQ(mp_cmdline_blk_open(&cmd.drive[0]).driver, "null");
@@ -223,6 +223,36 @@ static void test_own_options(void)
 	T_EQ(cmd.pool_bytes, 512 << 10);
 	T_OK(cmd.no_sandbox);
 	T_EQ(cmd.hba[0].stats_fd, 9);
+}
+
+static void test_supervision_options_and_their_defaults(void)
+{
+	T_EQ(parse(HBA), 0);
+	T_EQ(cmd.rpc_timeout_ns, 10000000000ull);
+	T_EQ(cmd.storage_daemon_start_ns, 30000000000ull);
+	T_EQ(cmd.reconnect_ns, 30000000000ull);
+	T_EQ(cmd.request_timeout_ns, 0);
+	T_EQ(cmd.nbd_connections, 4);
+	T_EQ(cmd.unstable_bytes, 32 << 20);
+	T_STR_EQ(cmd.storage_daemon, "qemu-storage-daemon");
+	T_EQ(parse(HBA "--rpc-timeout 1 --storage-daemon /bin/x --storage-daemon-start 2 "
+		       "--nbd-connections 3 --reconnect-delay 0 --request-timeout 5 "
+		       "--unstable-bytes 6M"),
+	     0);
+	T_EQ(cmd.rpc_timeout_ns, 1000000000);
+	T_EQ(cmd.storage_daemon_start_ns, 2000000000);
+	T_EQ(cmd.reconnect_ns, 0);
+	T_EQ(cmd.request_timeout_ns, 5000000000ull);
+	T_EQ(cmd.nbd_connections, 3);
+	T_EQ(cmd.unstable_bytes, 6 << 20);
+	T_STR_EQ(cmd.storage_daemon, "/bin/x");
+}
+
+static void test_wrong_supervision_values_name_the_right_ones(void)
+{
+	T_REFUSED("--rpc-timeout x", "from 0 to 86400");
+	T_REFUSED("--nbd-connections 0", "from 1 to 16");
+	T_REFUSED("--unstable-bytes 4k", "from 1M to 1G");
 }
 
 static void test_help_and_version_win(void)
@@ -334,7 +364,9 @@ T_MAIN(T_TEST(test_documented_x_remote_form_is_taken_verbatim),
        T_TEST(test_cd_beside_disks_takes_the_next_free_id),
        T_TEST(test_properties_of_management_tools_are_taken),
        T_TEST(test_disks_without_scsi_id_get_the_next_free_one), T_TEST(test_own_options),
-       T_TEST(test_help_and_version_win), T_TEST(test_unknown_option_lists_the_valid_ones),
+       T_TEST(test_supervision_options_and_their_defaults),
+       T_TEST(test_wrong_supervision_values_name_the_right_ones), T_TEST(test_help_and_version_win),
+       T_TEST(test_unknown_option_lists_the_valid_ones),
        T_TEST(test_unknown_property_lists_the_valid_ones),
        T_TEST(test_unknown_device_lists_the_valid_ones),
        T_TEST(test_wrong_values_name_the_right_ones), T_TEST(test_missing_pieces_are_named),
