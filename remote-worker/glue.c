@@ -176,6 +176,14 @@ static void paused(void *opaque)
 	d->stop_untold = true;
 }
 
+static void io_error(void *opaque, const struct mp_scsi_io_error *e)
+{
+	struct mp_device *d = opaque;
+
+	if (mp_error_box_put(&d->errors, e))
+		d->errors_untold = true;
+}
+
 const struct mp_lsi_ops mp_glue_lsi_ops = {
 	.dma = dma,
 	.dma_written = dma_written,
@@ -194,4 +202,5 @@ const struct mp_scsi_ops mp_glue_scsi_ops = {
 	.xfer = xfer,
 	.complete = complete,
 	.paused = paused,
+	.io_error = io_error,
 };

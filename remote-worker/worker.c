@@ -215,6 +215,10 @@ static unsigned int device_turn(struct mp_worker *w, unsigned int i)
 		report_broken(w, i);
 	if (mp_unlikely(d->stop_untold))
 		report_stop(w, i);
+	if (mp_unlikely(d->errors_untold)) {
+		d->errors_untold = false;
+		notify(w);
+	}
 	return done;
 }
 
@@ -640,6 +644,12 @@ bool mp_worker_take_stop(struct mp_worker *w, unsigned int device, struct mp_scs
 		return false;
 	*ret_stop = unpack_stop(packed);
 	return true;
+}
+
+bool mp_worker_take_io_error(struct mp_worker *w, unsigned int device,
+			     struct mp_scsi_io_error *ret_error)
+{
+	return mp_error_box_take(&w->device[device].errors, ret_error);
 }
 
 int mp_worker_uring_errno(const struct mp_worker *w)

@@ -39,7 +39,7 @@ int mp_worker_bell_fd(const struct mp_worker *w);
 /**
  * mp_worker_notify_fd() - readable when the core has something to tell
  *
- * See mp_worker_is_broken() and mp_worker_take_stop().
+ * See mp_worker_is_broken(), mp_worker_take_stop() and mp_worker_take_io_error().
  */
 int mp_worker_notify_fd(const struct mp_worker *w);
 /** mp_worker_is_broken() - has the core given @device up? Any thread */
@@ -47,6 +47,15 @@ bool mp_worker_is_broken(const struct mp_worker *w, unsigned int device);
 
 /** mp_worker_take_stop() - has an I/O error stopped @device since the last call, and which? Any thread */
 bool mp_worker_take_stop(struct mp_worker *w, unsigned int device, struct mp_scsi_stop *ret_stop);
+
+/**
+ * mp_worker_take_io_error() - the next failed block request of @device's disks, oldest first
+ *
+ * As many as MP_ERROR_BOX_SLOTS wait; what fails while nobody takes them isn't
+ * told. Return: false: there is none. Context: one thread at a time, any.
+ */
+bool mp_worker_take_io_error(struct mp_worker *w, unsigned int device,
+			     struct mp_scsi_io_error *ret_error);
 
 /** mp_worker_uring_errno() - 0, or the negative errno for which block I/O runs on threads */
 int mp_worker_uring_errno(const struct mp_worker *w);

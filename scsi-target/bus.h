@@ -384,6 +384,9 @@ static inline void mp_bus_took(const struct mp_scsi_bus *bus, struct mp_hist *st
 /* errors.c */
 /** mp_error_happened() - the block request of @s has failed: report, keep or ignore that */
 void mp_error_happened(struct mp_scsi_side *s);
+/** mp_error_tell() - count that a request has failed, and tell the adapter */
+void mp_error_tell(struct mp_scsi_bus *bus, const struct mp_scsi_lun *lun,
+		   const struct mp_blk_req *req, enum mp_scsi_on_error action);
 
 /* target.c */
 /** mp_bus_lun() - the unit there, or the stand-in for none */

@@ -104,10 +104,26 @@ static enum mp_scsi_on_error policy(const struct mp_scsi_side *s)
 	return (enum mp_scsi_on_error)on_error;
 }
 
+void mp_error_tell(struct mp_scsi_bus *bus, const struct mp_scsi_lun *lun,
+		   const struct mp_blk_req *req, enum mp_scsi_on_error action)
+{
+	struct mp_scsi_io_error e = {.target = lun->target,
+				     .lun = lun->lun,
+				     .op = req->op,
+				     .error = req->result,
+				     .action = action};
+
+	bus->counters.n_io_errors++;
+	if (bus->ops->io_error)
+		bus->ops->io_error(bus->opaque, &e);
+}
+
 void mp_error_happened(struct mp_scsi_side *s)
 {
-	s->bus->counters.n_io_errors++;
-	switch (policy(s)) {
+	enum mp_scsi_on_error action = policy(s);
+
+	mp_error_tell(s->bus, s->lun, &s->req, action);
+	switch (action) {
 	case MP_SCSI_ON_ERROR_STOP:
 		stop(s);
 		break;

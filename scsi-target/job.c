@@ -93,7 +93,7 @@ static void done(struct mp_blk_req *req)
 	job->bus->n_busy--;
 	job->lba += req->len / job->lun->logical_bytes;
 	if (req->result < 0)
-		job->bus->counters.n_io_errors++;
+		mp_error_tell(job->bus, job->lun, req, MP_SCSI_ON_ERROR_REPORT);
 	if (req->result < 0 || req->op == MP_BLK_FLUSH || job->stop)
 		end(job, req->result);
 	else

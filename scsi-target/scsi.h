@@ -74,6 +74,22 @@ struct mp_scsi_task {
 	uint64_t order; /* age, for task set ordering and debugging */
 };
 
+/* What a failed block request does to its command; QEMU's rerror= and werror=. */
+enum mp_scsi_on_error {
+	MP_SCSI_ON_ERROR_REPORT, /* CHECK CONDITION with the sense of the error */
+	MP_SCSI_ON_ERROR_STOP, /* kept for mp_scsi_continue(); the bus pauses itself */
+	MP_SCSI_ON_ERROR_IGNORE, /* as if it had succeeded; what couldn't be read is zeros */
+	MP_SCSI_ON_ERROR_ENOSPC, /* STOP if there is no space left, else REPORT; not for reads */
+};
+
+/* A block request that has failed, and what became of it. */
+struct mp_scsi_io_error {
+	uint8_t target, lun;
+	enum mp_blk_op op;
+	int error; /* negative errno */
+	enum mp_scsi_on_error action; /* never ENOSPC */
+};
+
 /* Upcalls to the adapter, on the polling core; they may call back into the bus. */
 struct mp_scsi_ops {
 	/* task is in XFER: move buf_len bytes at pool + buf_off in direction dir. */
@@ -88,6 +104,11 @@ struct mp_scsi_ops {
 	void (*aborted)(void *opaque, unsigned int task);
 	/* The bus has paused itself after an error (MP_SCSI_ON_ERROR_STOP). May be NULL. */
 	void (*paused)(void *opaque);
+	/*
+	 * A block request has failed; before anything comes of it. Not for
+	 * those of tasks that were aborted. May be NULL; may not call the bus.
+	 */
+	void (*io_error)(void *opaque, const struct mp_scsi_io_error *e);
 };
 
 struct mp_scsi_bus_cfg {
@@ -106,14 +127,6 @@ struct mp_scsi_bus;
 int mp_scsi_bus_create(const struct mp_scsi_bus_cfg *cfg, struct mp_scsi_bus **ret_bus);
 /** mp_scsi_bus_destroy() - no block I/O may be in flight (see mp_scsi_bus_n_busy()); NULL is fine */
 struct mp_scsi_bus *mp_scsi_bus_destroy(struct mp_scsi_bus *bus);
-
-/* What a failed block request does to its command; QEMU's rerror= and werror=. */
-enum mp_scsi_on_error {
-	MP_SCSI_ON_ERROR_REPORT, /* CHECK CONDITION with the sense of the error */
-	MP_SCSI_ON_ERROR_STOP, /* kept for mp_scsi_continue(); the bus pauses itself */
-	MP_SCSI_ON_ERROR_IGNORE, /* as if it had succeeded; what couldn't be read is zeros */
-	MP_SCSI_ON_ERROR_ENOSPC, /* STOP if there is no space left, else REPORT; not for reads */
-};
 
 /* Who a unit says that it is. */
 struct mp_scsi_identity {

@@ -4,6 +4,7 @@
  * fails where the limit of file sizes is (RLIMIT_FSIZE, EFBIG), which needs no
  * privilege to set, and none to lift.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -90,6 +91,19 @@ static unsigned int wait_for_stop(void)
 	return rig.dev[0].n_io_stops;
 }
 
+static void check_told(enum mp_scsi_on_error action)
+{
+	struct mp_scsi_io_error e = {0};
+
+	T_OK(mp_worker_take_io_error(rig.worker, 0, &e));
+	T_EQ(e.target, 0);
+	T_EQ(e.lun, 0);
+	T_EQ(e.op, MP_BLK_WRITE);
+	T_EQ(e.error, -EFBIG);
+	T_EQ(e.action, action);
+	T_OK(!mp_worker_take_io_error(rig.worker, 0, &e));
+}
+
 static uint8_t byte_of_disk(void)
 {
 	uint8_t byte = 0;
@@ -134,6 +148,7 @@ static void test_write_error_stops_and_is_tried_again(void)
 	rig_begin(&rig, &io);
 	T_EQ(wait_for_stop(), 1);
 	T_OK(!rig.dev[0].stop_reading && !rig.dev[0].stop_no_space); /* EFBIG */
+	check_told(MP_SCSI_ON_ERROR_STOP);
 	T_EQ(mp_link_pause(&rig.dev[0].link), 0); /* as QEMU does: the failed one isn't in flight */
 	mp_link_continue(&rig.dev[0].link);
 	T_EQ(wait_for_stop(), 2); /* nobody has lifted the limit */
@@ -152,6 +167,7 @@ static void test_default_is_to_report_what_is_not_a_full_disk(void)
 	struct rig_io io = start_limited("cache=writeback", BOTH);
 
 	T_EQ(rig_command(&rig, &io), 2);
+	check_told(MP_SCSI_ON_ERROR_REPORT);
 	limit_files(RLIM_INFINITY);
 	stop();
 }

@@ -10,7 +10,9 @@
 static struct fake_hba h;
 static struct mp_scsi_bus *bus;
 static uint8_t data[HBA_TASKS][1 << 16];
-static unsigned int n_paused;
+static unsigned int n_paused, n_told;
+static struct mp_scsi_io_error last;
+static bool was_paused;
 
 static const uint8_t tur[6] = {0};
 static const uint8_t inquiry[6] = {0x12, 0, 0, 0, 36, 0};
@@ -34,10 +36,19 @@ static void on_paused(void *opaque)
 	n_paused++;
 }
 
+static void on_io_error(void *opaque, const struct mp_scsi_io_error *e)
+{
+	(void)opaque;
+	was_paused = mp_scsi_is_paused(bus);
+	last = *e;
+	n_told++;
+}
+
 static const struct mp_scsi_ops counting_ops = {
 	.xfer = on_xfer,
 	.complete = on_complete,
 	.paused = on_paused,
+	.io_error = on_io_error,
 };
 
 /* The fake's bus made anew: with policies, and with the upcall. */
@@ -48,7 +59,7 @@ static void setup(enum mp_scsi_on_error rerror, enum mp_scsi_on_error werror)
 	hba_init(&h, 1 << 20, 1 << 20);
 	hba_remake(&h, &counting_ops, disk);
 	bus = h.bus;
-	n_paused = 0;
+	n_paused = n_told = 0;
 }
 
 static void start(unsigned int i, const uint8_t *cdb, size_t cdb_len)
@@ -231,6 +242,57 @@ static void test_a_bus_that_nobody_would_continue_reports(void)
 	hba_fini(&h);
 }
 
+/* --- what the user is told --- */
+
+static void check_told(enum mp_blk_op op, int error, enum mp_scsi_on_error action)
+{
+	T_EQ(n_told, 1);
+	T_EQ(last.target, 0);
+	T_EQ(last.lun, 0);
+	T_EQ(last.op, op);
+	T_EQ(last.error, error);
+	T_EQ(last.action, action);
+	n_told = 0;
+}
+
+static void test_each_error_is_told_with_what_became_of_it(void)
+{
+	setup(MP_SCSI_ON_ERROR_IGNORE, MP_SCSI_ON_ERROR_ENOSPC);
+	start(1, read4, 10);
+	fake_blk_finish(&h.blk, 0, -EIO);
+	check_told(MP_BLK_READ, -EIO, MP_SCSI_ON_ERROR_IGNORE);
+	start(2, sync_cache, 10);
+	fake_blk_finish(&h.blk, 0, -EIO);
+	check_told(MP_BLK_FLUSH, -EIO, MP_SCSI_ON_ERROR_REPORT);
+	mp_scsi_free(bus, 2);
+	start(2, write4, 10);
+	fake_blk_finish(&h.blk, 0, -ENOSPC);
+	check_told(MP_BLK_WRITE, -ENOSPC, MP_SCSI_ON_ERROR_STOP);
+	T_OK(!was_paused); /* told first */
+	hba_fini(&h);
+}
+
+static void test_errors_of_aborted_tasks_are_nobodys_business(void)
+{
+	setup(MP_SCSI_ON_ERROR_REPORT, MP_SCSI_ON_ERROR_REPORT);
+	start(1, write4, 10);
+	mp_scsi_abort_task(bus, 1);
+	fake_blk_finish(&h.blk, 0, -EIO);
+	T_EQ(n_told, 0);
+	hba_fini(&h);
+}
+
+static void test_an_error_of_a_format_is_told(void)
+{
+	static const uint8_t format[6] = {0x04};
+
+	setup(MP_SCSI_ON_ERROR_REPORT, MP_SCSI_ON_ERROR_STOP);
+	start(1, format, 6);
+	fake_blk_finish(&h.blk, 0, -EIO);
+	check_told(MP_BLK_WRITE_ZEROES, -EIO, MP_SCSI_ON_ERROR_REPORT);
+	hba_fini(&h);
+}
+
 /* --- pause --- */
 
 static void test_a_paused_bus_takes_commands_and_starts_none(void)
@@ -349,6 +411,9 @@ T_MAIN(T_TEST(test_a_read_that_fails_names_the_block), T_TEST(test_each_errno_ha
        T_TEST(test_enospc_stops_where_space_is_missing_and_reports_the_rest),
        T_TEST(test_enospc_is_no_policy_for_reads),
        T_TEST(test_a_bus_that_nobody_would_continue_reports),
+       T_TEST(test_each_error_is_told_with_what_became_of_it),
+       T_TEST(test_errors_of_aborted_tasks_are_nobodys_business),
+       T_TEST(test_an_error_of_a_format_is_told),
        T_TEST(test_a_paused_bus_takes_commands_and_starts_none),
        T_TEST(test_what_is_in_flight_may_end_while_paused),
        T_TEST(test_a_task_under_way_stops_at_its_next_request),
