@@ -2,9 +2,9 @@
 /*
  * A device is the place where a request's BAR and offset become a call into the
  * chip. BAR0 (ports) and BAR1 (memory) are the same 256 registers, BAR1 repeats
- * them; BAR2 is SCRIPTS RAM. Config space is the proxy's: it sends only writes
- * that move a BAR or switch its decoding, because the chip must recognise its
- * own bus addresses in SCRIPTS (manual 4-42, "self-addressing").
+ * them; BAR2 is SCRIPTS RAM. With the rings config space is the proxy's: it sends
+ * only writes that move a BAR or switch its decoding, because the chip must
+ * recognise its own bus addresses in SCRIPTS (manual 4-42, "self-addressing").
  *
  * A machine that QEMU has stopped must find its memory and its disks as it left
  * them. PAUSE halts the device for that: registers still answer, a reset still
@@ -12,8 +12,9 @@
  * stop (io_stopped) pauses only the SCSI bus, and lets QEMU do the rest: it stops
  * the machine and sends PAUSE; CONTINUE ends both.
  *
- * Bus mastering needs no check here: the proxy offers guest memory only while
- * the guest has switched it on, so without it every DMA address is a bus fault.
+ * Without bus mastering every DMA address is a bus fault. Our proxy offers guest
+ * memory only while the guest has switched it on; a stock one offers it always, so
+ * for that front (gates_dma) the command register decides here.
  */
 #include "remote-worker/device.h"
 
@@ -22,10 +23,6 @@
 #include "base/bytes.h"
 #include "base/err.h"
 
-#define CFG_COMMAND     0x04u
-#define CFG_COMMAND_IO  (1u << 0)
-#define CFG_COMMAND_MEM (1u << 1)
-#define CFG_BAR0        0x10u
 #define N_BARS          3u
 
 #define VENDOR_LSI      0x1000
@@ -107,29 +104,42 @@ static void reg_write(struct mp_device *d, unsigned int off, unsigned int size, 
 	mp_lsi_write(&d->lsi, (off + 4) & 0xff, 4, (uint32_t)(value >> 32));
 }
 
-/* Where does the chip decode? Recomputed as a whole: BARs and command may change in any order. */
 static void update_bars(struct mp_device *d)
 {
-	uint16_t command = mp_get_le16(d->config + CFG_COMMAND);
-	uint32_t raw_bar;
-	uint64_t base;
-	bool on;
+	for (unsigned int i = 0; i < N_BARS; i++)
+		mp_lsi_set_bar(&d->lsi, i, mp_pci_config_base(&d->config, i));
+}
 
-	for (unsigned int i = 0; i < N_BARS; i++) {
-		raw_bar = mp_get_le32(d->config + CFG_BAR0 + 4 * i);
-		on = command & (i == MP_LSI_BAR_IO ? CFG_COMMAND_IO : CFG_COMMAND_MEM);
-		base = raw_bar & (i == MP_LSI_BAR_IO ? ~3u : ~15u);
-		mp_lsi_set_bar(&d->lsi, i, on && base ? base : UINT64_MAX);
-	}
+static bool may_touch_ram(const struct mp_device *d)
+{
+	return !d->front || !d->front->gates_dma ||
+	       mp_pci_config_command(&d->config) & MP_PCI_COMMAND_DMA;
+}
+
+static void update_mem(struct mp_device *d)
+{
+	mp_guest_view_init(&d->mem, may_touch_ram(d) ? d->ram : NULL);
+	mp_dma_log_fold(&d->log, &d->mem);
+}
+
+void mp_device_set_ram(struct mp_device *d, const struct mp_guest_table *table)
+{
+	d->ram = table;
+	update_mem(d);
+}
+
+/* All of it follows from the header as a whole: BARs and command may change in any order. */
+static void config_changed(struct mp_device *d)
+{
+	update_bars(d);
+	if (d->front && d->front->gates_dma)
+		update_mem(d);
 }
 
 static void config_write(struct mp_device *d, uint32_t off, unsigned int size, uint64_t value)
 {
-	uint8_t bytes[8];
-
-	mp_put_le64(bytes, value);
-	memcpy(d->config + off, bytes, size);
-	update_bars(d);
+	mp_pci_config_write(&d->config, off, size, value);
+	config_changed(d);
 }
 
 void mp_device_reset(struct mp_device *d)
@@ -137,8 +147,8 @@ void mp_device_reset(struct mp_device *d)
 	mp_lsi_reset(&d->lsi);
 	/* The disks are part of the device: the machine was switched off and on. */
 	mp_scsi_reset(d->bus, MP_SCSI_RESET_POWER, 0, 0);
-	memset(d->config, 0, sizeof(d->config));
-	update_bars(d);
+	mp_pci_config_reset(&d->config);
+	config_changed(d);
 }
 
 /*
@@ -168,6 +178,7 @@ void mp_device_attach(struct mp_device *d, struct mp_front *front)
 		return;
 	}
 	mp_device_reset(d);
+	d->ram = NULL;
 	mp_guest_view_init(&d->mem, NULL);
 	d->log.n = 0;
 	go_on(d);

@@ -17,6 +17,7 @@
 #include "remote-worker/error_box.h"
 #include "remote-worker/front.h"
 #include "remote-worker/guest_mem.h"
+#include "remote-worker/pci_config.h"
 #include "remote-worker/state.h"
 #include "scsi-target/scsi.h"
 #include "stats/stats.h"
@@ -29,9 +30,11 @@ struct mp_device {
 	struct mp_scsi_bus *bus;
 	struct mp_scsi_task *tasks; /* MP_SCSI_MAX_TASKS, in the state memfd */
 	uint8_t *pool; /* there too */
-	struct mp_guest_view mem;
+	const struct mp_guest_table *ram; /* NULL: none */
+	struct mp_guest_view mem; /* what of it the device may touch now */
 	struct mp_dma_log log;
-	uint8_t config[MP_WIRE_CFG_BYTES]; /* as far as the guest wrote it */
+	struct mp_pci_config
+		config; /* with rings: as far as the proxy sends what the guest writes */
 	struct mp_front *front; /* NULL: not attached */
 	bool halted; /* the machine stands still: no SCRIPTS, no block I/O */
 	uint32_t io_stopped; /* an I/O error asks for that, MP_IO_*; until the machine continues */
@@ -66,6 +69,9 @@ uint64_t mp_device_apply(struct mp_device *d, const struct mp_wire_req *req);
 
 /** mp_device_attach() - a proxy has come; NULL: it has gone, and with it all state */
 void mp_device_attach(struct mp_device *d, struct mp_front *front);
+
+/** mp_device_set_ram() - @table is what the guest's memory is from now on; NULL: there is none */
+void mp_device_set_ram(struct mp_device *d, const struct mp_guest_table *table);
 
 /** mp_device_reset() - PCI reset; on return no DMA and no interrupt of before can come */
 void mp_device_reset(struct mp_device *d);

@@ -32,6 +32,7 @@ struct mp_front {
 	struct mp_device *dev;
 	bool wants_reports; /* of guest memory written: MP_FEAT_DMA_REPORT */
 	bool may_stop; /* the machine, after an I/O error: MP_FEAT_IO_STOP */
+	bool gates_dma; /* no guest memory for the device unless its command register says so */
 	bool broken; /* sticky: the peer broke the protocol; the device stands still */
 	bool stalled; /* the peer doesn't take what we have to tell; the device stands still */
 };

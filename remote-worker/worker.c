@@ -268,8 +268,7 @@ static void obey(struct mp_worker *w, struct mp_control_cmd *cmd)
 		mp_device_attach(d, cmd->arg);
 		break;
 	case MP_CONTROL_SET_RAM:
-		mp_guest_view_init(&d->mem, cmd->arg);
-		mp_dma_log_fold(&d->log, &d->mem);
+		mp_device_set_ram(d, cmd->arg);
 		break;
 	case MP_CONTROL_DETACH:
 		publish_stats(w);
