@@ -20,6 +20,8 @@
 #include "base/err.h"
 #include "base/log.h"
 
+#define COPY_BYTES (1 << 20)
+
 /* 256 MiB a disk, less where all together would take over 2 GiB or an eighth of the free memory. */
 uint64_t mp_disks_default_bytes(unsigned int n_disks)
 {
@@ -66,6 +68,13 @@ static int warm(int fd, uint64_t bytes)
 	return 0;
 }
 
+static const char *temp_dir(void)
+{
+	const char *dir = getenv("TMPDIR");
+
+	return dir && *dir ? dir : "/var/tmp";
+}
+
 /* Not there, or a file system without O_TMPFILE: then in memory, which counts twice there. */
 static void say_tmpdir(struct mp_plan *p, const char *dir)
 {
@@ -78,11 +87,9 @@ static void say_tmpdir(struct mp_plan *p, const char *dir)
 
 int mp_disk_temp(struct mp_plan *p, int *ret_fd)
 {
-	const char *dir = getenv("TMPDIR");
+	const char *dir = temp_dir();
 	MP_CLEANUP_FD int fd = -1;
 
-	if (!dir || !*dir)
-		dir = "/var/tmp";
 	fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	if (fd < 0) {
 		say_tmpdir(p, dir);
@@ -97,9 +104,108 @@ int mp_disk_temp(struct mp_plan *p, int *ret_fd)
 	return mp_err_trace(warm(*ret_fd, p->disk_bytes));
 }
 
+/* One stretch of data; @to_fd has no data there yet. */
+static int copy_range(int from_fd, int to_fd, off_t at, off_t end)
+{
+	MP_CLEANUP_FREE char *buf = malloc(COPY_BYTES);
+	ssize_t n;
+
+	mp_assert(buf);
+	for (; at < end; at += n) {
+		n = pread(from_fd, buf, end - at < COPY_BYTES ? (size_t)(end - at) : COPY_BYTES,
+			  at);
+		if (n < 0)
+			return mp_err_origin(-errno);
+		if (n == 0 || interrupted())
+			return mp_err_origin(n == 0 ? -EIO : -EINTR);
+		if (pwrite(to_fd, buf, (size_t)n, at) != n)
+			return mp_err_origin(errno ? -errno : -ENOSPC);
+	}
+	return 0;
+}
+
+static int copy_data(int from_fd, int to_fd, off_t bytes)
+{
+	off_t at = 0, end;
+	int r;
+
+	if (ftruncate(to_fd, bytes) < 0)
+		return mp_err_origin(-errno);
+	while (at < bytes) {
+		at = lseek(from_fd, at, SEEK_DATA);
+		if (at < 0 && errno == ENXIO) /* a hole up to the end */
+			break;
+		end = at < 0 ? -1 : lseek(from_fd, at, SEEK_HOLE);
+		if (end < 0)
+			return mp_err_origin(-errno);
+		r = copy_range(from_fd, to_fd, at, end);
+		if (r < 0)
+			return mp_err_trace(r);
+		at = end;
+	}
+	return fdatasync(to_fd) < 0 ? mp_err_origin(-errno) : 0;
+}
+
+/* A qcow2 file may say where its backing file is, seen from its own folder: the copy is elsewhere. */
+static bool backing_is_relative(int fd)
+{
+	uint8_t head[16], first = 0;
+	uint64_t at = 0;
+
+	if (pread(fd, head, sizeof(head), 0) != sizeof(head) || memcmp(head, "QFI\xfb", 4) != 0)
+		return false;
+	for (unsigned int i = 8; i < 16; i++)
+		at = at << 8 | head[i];
+	return at > 0 && at <= INT64_MAX && pread(fd, &first, 1, (off_t)at) == 1 && first != '/';
+}
+
+int mp_disk_copy(const char *file, int *ret_fd)
+{
+	MP_CLEANUP_FD int from_fd = open(file, O_RDONLY | O_CLOEXEC);
+	MP_CLEANUP_FD int to_fd = -1;
+	struct stat st;
+	int r;
+
+	if (from_fd < 0 || fstat(from_fd, &st) < 0) {
+		mp_error("--disk %s: %s", file, strerror(errno));
+		return mp_err_origin(-errno);
+	}
+	if (!S_ISREG(st.st_mode) || backing_is_relative(from_fd)) {
+		mp_error("--disk %s: --compare needs a copy of it, and can't make one: %s", file,
+			 S_ISREG(st.st_mode)
+				 ? "its backing file is named from its own folder; give that an "
+				   "absolute name with qemu-img rebase -u"
+				 : "it is no file; format=raw needs no copy");
+		return mp_err_origin(-EINVAL);
+	}
+	mp_info("copying %s to %s, for QEMU's own controller", file, temp_dir());
+	to_fd = open(temp_dir(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	r = to_fd < 0 ? mp_err_origin(-errno) : copy_data(from_fd, to_fd, st.st_size);
+	if (r < 0) {
+		if (r != -EINTR)
+			mp_error("copy of %s in %s: %s; TMPDIR names another folder", file,
+				 temp_dir(), strerror(-r));
+		return mp_err_trace(r);
+	}
+	*ret_fd = mp_fd_steal(&to_fd);
+	return 0;
+}
+
+/* "nbd://host", "json:{...}": a colon before any slash, as QEMU has it. */
+bool mp_disk_is_uri(const char *file)
+{
+	return file[strcspn(file, ":/")] == ':';
+}
+
+bool mp_disk_is_copied(const struct mp_options *o, const struct mp_opt_disk *d)
+{
+	return o->compare && d && !d->readonly && strcmp(d->format, "raw") != 0 &&
+	       !mp_disk_is_uri(d->file);
+}
+
 static int check_disk(const struct mp_opt_disk *d)
 {
-	if (strncmp(d->file, "null-co://", 10) == 0)
+	if (mp_disk_is_uri(d->file))
 		return 0;
 	if (faccessat(AT_FDCWD, d->file, d->readonly ? R_OK : R_OK | W_OK, AT_EACCESS) == 0)
 		return 0;

@@ -77,10 +77,16 @@ static void name_worker(struct mp_machine *m, unsigned int w)
 static int start_worker(struct mp_machine *m, unsigned int w)
 {
 	MP_CLEANUP(mp_args_fini) struct mp_args args = MP_ARGS_NULL;
-	int fds[MAX_FDS], r;
+	int fds[MAX_FDS], cpu = m->plan->place.worker_cpu[w], r;
 	struct mp_spawn_fds pass = {.fds = fds, .stdio_null = 1};
+	cpu_set_t cpus;
 
 	name_worker(m, w);
+	if (m->plan->opt->stock_remote && cpu >= 0) { /* mpring-worker is told by --cpu */
+		CPU_ZERO(&cpus);
+		CPU_SET(cpu, &cpus);
+		pass.cpus = &cpus;
+	}
 	mp_plan_worker_args(m->plan, w, &args);
 	pass.n = mp_plan_worker_fds(m->plan, w, fds, MAX_FDS);
 	r = mp_spawn(&m->worker[w], &args, &pass);

@@ -15,7 +15,8 @@ static const char usage[] =
 	"usage: mpring perf [OPTION...]                      boot a guest, run fio on remote disks\n"
 	"       mpring run --disk FILE... -- QEMU-ARGUMENTS  run your own guest\n"
 	"       mpring --version\n"
-	"`mpring perf --help` and `mpring run --help` list the options.\n";
+	"       mpring --help, -h\n"
+	"perf and run take --help too, which lists their options; mpring-perf(1), mpring-run(1).\n";
 
 static int run_mode(enum mp_mode mode, int argc, char **argv)
 {
@@ -31,8 +32,7 @@ static int run_mode(enum mp_mode mode, int argc, char **argv)
 		status = EXIT_USAGE;
 	if (r == 0) {
 		if (options.dry_run) {
-			mp_plan_show(&plan);
-			status = 0;
+			status = mp_plan_show(&plan) < 0;
 		} else {
 			status = mode == MP_MODE_PERF ? mp_perf(&plan) : mp_run(&plan);
 		}

@@ -43,16 +43,31 @@ enum {
 	OPT_WORKER,
 	OPT_PLUGIN,
 	OPT_GUEST,
+	OPT_TRANSPORT,
+	OPT_REMOTE,
+	OPT_WORKER_ARG,
+	OPT_MONITOR,
+	OPT_QMP,
 };
 
 #define DISK_HELP                                                                                  \
-	"disk of the next device; properties: format=raw, readonly=on|off, and of mpring-worker "  \
-	"discard, detect-zeroes, serial, wwn and others, see mpring(1). Modes that write "         \
-	"overwrite it. perf without it: sparse temporary files in $TMPDIR (/var/tmp), unlinked, "  \
-	"in the page cache"
+	"disk of the next device: a file, or nbd://HOST/EXPORT and what else QEMU reads; "         \
+	"properties: format=raw|qcow2|... (the worker finds out), readonly=on|off, and of "        \
+	"mpring-worker discard, detect-zeroes, serial, wwn and others, see mpring-run(1). Modes "  \
+	"that write overwrite it. perf without it: sparse temporary files in $TMPDIR (/var/tmp), " \
+	"unlinked, in the page cache"
 
 static const struct argp_option common_options[] = {
 	{"disk", OPT_DISK, "FILE[,PROPERTY...]", 0, DISK_HELP, 0},
+	{"transport", OPT_TRANSPORT, "ring|socket", 0,
+	 "rings in shared memory, or the socket protocol of multi-process QEMU (ring; with "
+	 "--remote qemu socket)",
+	 2},
+	{"remote", OPT_REMOTE, "mpring|qemu", 0,
+	 "what emulates the devices: mpring-worker, or a stock QEMU as -machine x-remote (mpring)",
+	 2},
+	{"worker-arg", OPT_WORKER_ARG, "ARG", 0,
+	 "one more argument for each worker, as it is; may be given more than once", 4},
 	{"poll", OPT_POLL, "busy|adaptive|sleep", 0, "how workers wait for work (adaptive)", 2},
 	{"spin-us", OPT_SPIN, "N", 0, "adaptive: spin this long before sleeping (by placement)", 2},
 	{"devices-per-worker", OPT_PER_WORKER, "K", 0, "devices that share one worker process (1)",
@@ -61,7 +76,8 @@ static const struct argp_option common_options[] = {
 	 "cores as 0,2-5: the first for the guest's CPU, the others for workers (auto)", 2},
 	{"dry-run", OPT_DRY_RUN, NULL, 0, "print what would be started, and start nothing", 3},
 	{"qemu", OPT_QEMU, "FILE", 0, "QEMU to run (qemu-system-x86_64)", 4},
-	{"worker", OPT_WORKER, "FILE", 0, "worker to run (beside this program)", 4},
+	{"worker", OPT_WORKER, "FILE", 0,
+	 "worker to run (beside this program; with --remote qemu: that of --qemu)", 4},
 	{"plugin", OPT_PLUGIN, "FILE", 0, "mpring-pci.so to load (beside this program)", 4},
 	{"verbose", 'v', NULL, 0, "say what is being done", 5},
 	{NULL, 'h', NULL, OPTION_HIDDEN, NULL, -1},
@@ -101,6 +117,11 @@ static const struct argp_option perf_options[] = {
 static const struct argp_option run_options[] = {
 	{"cdrom", OPT_CDROM, "FILE", 0,
 	 "CD-ROM with the image FILE, on the first device's bus; may be given more than once", 1},
+	{"monitor", OPT_MONITOR, "PATH", 0,
+	 "the worker's monitor for people listens on this unix socket (with more workers: PATH.0, "
+	 "PATH.1, ...)",
+	 1},
+	{"qmp", OPT_QMP, "PATH", 0, "the worker's monitor for programs, likewise", 1},
 	{0},
 };
 
@@ -184,11 +205,21 @@ static bool pass_on(const char *const *names, const char *prop, char *to, size_t
 	return false;
 }
 
+/* Which there are is the worker's to say: it asks qemu-storage-daemon. */
+static void disk_format(struct argp_state *st, struct mp_opt_disk *d, const char *format)
+{
+	size_t len = strspn(format, "abcdefghijklmnopqrstuvwxyz0123456789-");
+
+	if (len == 0 || format[len] || len >= sizeof(d->format))
+		argp_error(st, "--disk: format '%s' is none, say format=raw or format=qcow2",
+			   format);
+	snprintf(d->format, sizeof(d->format), "%s", format);
+}
+
 static void disk_property(struct argp_state *st, struct mp_opt_disk *d, const char *prop)
 {
 	if (strncmp(prop, "format=", 7) == 0)
-		snprintf(d->format, sizeof(d->format), "%s",
-			 one_of(st, "disk format", prop + 7, "raw"));
+		disk_format(st, d, prop + 7);
 	else if (strcmp(prop, "readonly=on") == 0 || strcmp(prop, "readonly") == 0)
 		d->readonly = true;
 	else if (strcmp(prop, "readonly=off") == 0)
@@ -196,7 +227,7 @@ static void disk_property(struct argp_state *st, struct mp_opt_disk *d, const ch
 	else if (!pass_on(drive_props, prop, d->drive, sizeof(d->drive)) &&
 		 !pass_on(device_props, prop, d->device, sizeof(d->device)))
 		argp_error(st,
-			   "--disk: unknown property '%s'; valid: format=raw, readonly=on, "
+			   "--disk: unknown property '%s'; valid: format=, readonly=on, "
 			   "readonly=off, and with a value detect-zeroes, discard, rerror, werror, "
 			   "device_id, logical_block_size, physical_block_size, product, "
 			   "removable, serial, vendor, ver, wwn",
@@ -217,7 +248,7 @@ static void add_disk(struct argp_state *st, struct mp_options *o, const char *te
 		*to++ = *from;
 		from += *from == ',';
 	}
-	*d = (struct mp_opt_disk){.file = copy, .format = "raw"};
+	*d = (struct mp_opt_disk){.file = copy};
 	if (*from == ',')
 		for (char *p = strtok_r(from + 1, ",", &save); p; p = strtok_r(NULL, ",", &save))
 			disk_property(st, d, p);
@@ -225,6 +256,59 @@ static void add_disk(struct argp_state *st, struct mp_options *o, const char *te
 	if (!*copy)
 		argp_error(st, "--disk: no file named in '%s'", text);
 	o->n_disks++;
+}
+
+static void add_worker_arg(struct argp_state *st, struct mp_options *o, const char *arg)
+{
+	if (o->n_worker_args == MP_MAX_WORKER_ARGS)
+		argp_error(st, "more than %d --worker-arg", MP_MAX_WORKER_ARGS);
+	o->worker_arg[o->n_worker_args++] = arg;
+}
+
+static error_t parse_remote(int key, char *arg, struct argp_state *st)
+{
+	struct mp_options *o = st->input;
+
+	switch (key) {
+	case OPT_TRANSPORT:
+		o->transport = one_of(st, "transport", arg, "ring socket");
+		break;
+	case OPT_REMOTE:
+		o->stock_remote = strcmp(one_of(st, "remote", arg, "mpring qemu"), "qemu") == 0;
+		break;
+	case OPT_POLL:
+		o->poll = one_of(st, "poll", arg, "busy adaptive sleep");
+		o->mpring_option = "--poll";
+		break;
+	case OPT_SPIN:
+		o->spin_us = (int)UINT(st, "spin-us", arg, 0, 1000000);
+		o->mpring_option = "--spin-us";
+		break;
+	case OPT_PER_WORKER:
+		o->devices_per_worker = UINT(st, "devices-per-worker", arg, 1, MP_MAX_DEVICES);
+		if (o->devices_per_worker > 1)
+			o->mpring_option = "--devices-per-worker";
+		break;
+	case OPT_WORKER_ARG:
+		add_worker_arg(st, o, arg);
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static void check_remote(struct argp_state *st, const struct mp_options *o)
+{
+	if (!o->stock_remote)
+		return;
+	if (o->transport && strcmp(o->transport, "ring") == 0)
+		argp_error(st, "--remote qemu knows no rings; leave --transport ring out");
+	if (o->mpring_option)
+		argp_error(st,
+			   "%s is mpring-worker's: --remote qemu polls nothing, and has one "
+			   "device in each process",
+			   o->mpring_option);
 }
 
 static error_t parse_common(int key, char *arg, struct argp_state *st)
@@ -237,15 +321,6 @@ static error_t parse_common(int key, char *arg, struct argp_state *st)
 		break;
 	case OPT_DISK:
 		add_disk(st, o, arg);
-		break;
-	case OPT_POLL:
-		o->poll = one_of(st, "poll", arg, "busy adaptive sleep");
-		break;
-	case OPT_SPIN:
-		o->spin_us = (int)UINT(st, "spin-us", arg, 0, 1000000);
-		break;
-	case OPT_PER_WORKER:
-		o->devices_per_worker = UINT(st, "devices-per-worker", arg, 1, MP_MAX_DEVICES);
 		break;
 	case OPT_CORES:
 		o->cores = arg;
@@ -266,7 +341,7 @@ static error_t parse_common(int key, char *arg, struct argp_state *st)
 		o->verbose = true;
 		break;
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return parse_remote(key, arg, st);
 	}
 	return 0;
 }
@@ -384,6 +459,12 @@ static void check_perf(struct argp_state *st, struct mp_options *o)
 		argp_error(st, "--disk and --backend null exclude each other");
 	if (o->compare && o->baseline)
 		argp_error(st, "--compare and --baseline exclude each other");
+	if (o->baseline && (o->transport || o->stock_remote || o->n_worker_args))
+		argp_error(st, "--baseline starts no worker; leave %s out",
+			   o->transport      ? "--transport"
+			   : o->stock_remote ? "--remote"
+					     : "--worker-arg");
+	check_remote(st, o);
 	if (!o->rounds)
 		o->rounds = o->compare ? 3 : 1;
 }
@@ -440,6 +521,7 @@ static void check_run(struct argp_state *st, struct mp_options *o)
 	if (!o->n_disks && !o->n_cdroms)
 		argp_error(st, "give at least one --disk FILE or --cdrom FILE");
 	o->n_devices = o->n_disks ? o->n_disks : 1;
+	check_remote(st, o);
 }
 
 static error_t parse_run(int key, char *arg, struct argp_state *st)
@@ -455,6 +537,12 @@ static error_t parse_run(int key, char *arg, struct argp_state *st)
 		if (o->n_cdroms == MP_MAX_CDROMS)
 			argp_error(st, "more than %d CD-ROMs", MP_MAX_CDROMS);
 		o->cdrom[o->n_cdroms++] = arg;
+		return 0;
+	case OPT_MONITOR:
+		o->monitor = arg;
+		return 0;
+	case OPT_QMP:
+		o->qmp = arg;
 		return 0;
 	case ARGP_KEY_ARG:
 		if (!st->quoted) /* no "--" yet */

@@ -6,16 +6,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define MP_MAX_DEVICES 64
-#define MP_MAX_ROUNDS  99
-#define MP_MAX_CDROMS  14 /* beside a disk and the adapter itself on one bus */
+#define MP_MAX_DEVICES     64
+#define MP_MAX_ROUNDS      99
+#define MP_MAX_WORKER_ARGS 64
+#define MP_MAX_CDROMS      14 /* beside a disk and the adapter itself on one bus */
 
 enum mp_mode { MP_MODE_PERF, MP_MODE_RUN };
 enum mp_backend { MP_BACKEND_FILE, MP_BACKEND_NULL };
 
 struct mp_opt_disk {
 	char *file;
-	char format[16];
+	char format[16]; /* "": who opens it finds out */
 	bool readonly;
 	char drive[128],
 		device[256]; /* ",NAME=VALUE"... for -drive and -device, as they were given */
@@ -33,6 +34,12 @@ struct mp_options {
 	const char *cdrom[MP_MAX_CDROMS]; /* run: on the bus of the first device */
 	unsigned int n_cdroms;
 	enum mp_backend backend;
+	const char *transport; /* ring, socket; NULL: what the remote speaks */
+	bool stock_remote; /* QEMU as -machine x-remote in place of mpring-worker */
+	const char *mpring_option; /* one that only mpring-worker has, if given */
+	const char *worker_arg[MP_MAX_WORKER_ARGS];
+	unsigned int n_worker_args;
+	const char *monitor, *qmp; /* run: where the worker's monitors listen */
 	const char *poll; /* busy, adaptive, sleep */
 	int spin_us; /* -1: chosen by placement */
 	unsigned int devices_per_worker;

@@ -25,18 +25,23 @@ static const struct {
 };
 #define N_COLUMNS (sizeof(columns) / sizeof(columns[0]))
 
-static double per_io(const struct mp_transport *t, enum mp_stat_id id)
+/* A stock remote counts nothing: then by fio's count, which leaves the ramp out. */
+static double per_io(const struct mp_row *row, const struct mp_transport *t, uint64_t value)
 {
 	uint64_t n = t->counter[MP_STAT_WORKER_COMMANDS];
 
-	return n ? (double)t->counter[id] / (double)n : 0;
+	n = n ? n : row->n_ios;
+	return n ? (double)value / (double)n : 0;
 }
 
-static double cpu_us_per_io(const struct mp_transport *t)
+static double cpu_us_per_io(const struct mp_row *row, const struct mp_transport *t)
 {
-	uint64_t n = t->counter[MP_STAT_WORKER_COMMANDS];
+	return per_io(row, t, t->worker_cpu_ns) / 1000;
+}
 
-	return n ? (double)t->worker_cpu_ns / 1000 / (double)n : 0;
+static bool nobody_counts(const struct mp_transport *t, enum mp_stat_id id)
+{
+	return id == MP_STAT_WORKER_INSNS && t->counter[MP_STAT_WORKER_COMMANDS] == 0;
 }
 
 /* Of a row: the device's, or the sum; NULL for QEMU's own controllers. */
@@ -69,8 +74,11 @@ static void print_row(const struct mp_outcome *o, const struct mp_row *row, FILE
 	if (t) {
 		fputs(" |", out);
 		for (size_t c = 0; c < N_COLUMNS; c++)
-			fprintf(out, " %6.2f", per_io(t, columns[c].id));
-		fprintf(out, " %7.2f", cpu_us_per_io(t));
+			if (nobody_counts(t, columns[c].id))
+				fprintf(out, " %6s", "-");
+			else
+				fprintf(out, " %6.2f", per_io(row, t, t->counter[columns[c].id]));
+		fprintf(out, " %7.2f", cpu_us_per_io(row, t));
 	}
 	if (row->n_errors)
 		fprintf(out, "  %llu errors", (unsigned long long)row->n_errors);
@@ -128,13 +136,16 @@ void mp_output_ratios(const struct mp_outcome *remote, const struct mp_outcome *
 		ratio(a->p999_ns, b->p999_ns));
 }
 
-static json_t *json_transport(const struct mp_transport *t)
+static json_t *json_transport(const struct mp_row *row, const struct mp_transport *t)
 {
 	json_t *obj = json_object();
 
 	for (size_t c = 0; c < N_COLUMNS; c++)
-		json_object_set_new(obj, columns[c].key, json_real(per_io(t, columns[c].id)));
-	json_object_set_new(obj, "worker_cpu_us_per_io", json_real(cpu_us_per_io(t)));
+		json_object_set_new(obj, columns[c].key,
+				    nobody_counts(t, columns[c].id)
+					    ? json_null()
+					    : json_real(per_io(row, t, t->counter[columns[c].id])));
+	json_object_set_new(obj, "worker_cpu_us_per_io", json_real(cpu_us_per_io(row, t)));
 	json_object_set_new(obj, "worker_cpu_ns", json_integer((json_int_t)t->worker_cpu_ns));
 #define MP_COUNTER(id, name, unit, meaning)                                                        \
 	json_object_set_new(obj, name, json_integer((json_int_t)t->counter[MP_STAT_##id]));
@@ -154,7 +165,7 @@ static json_t *json_row(const struct mp_row *row, const struct mp_transport *t)
 
 	mp_assert(obj);
 	if (t)
-		json_object_set_new(obj, "transport", json_transport(t));
+		json_object_set_new(obj, "transport", json_transport(row, t));
 	return obj;
 }
 
@@ -216,7 +227,8 @@ static json_t *json_options(const struct mp_plan *p)
 	const struct mp_options *o = p->opt;
 
 	return json_pack(
-		"{s:i, s:i, s:i, s:s, s:s, s:i, s:s, s:s, s:i, s:s?, s:I}", "devices",
+		"{s:s, s:s, s:i, s:i, s:i, s:s, s:s, s:i, s:s, s:s, s:i, s:s?, s:I}", "remote",
+		o->stock_remote ? "qemu" : "mpring", "transport", mp_plan_transport(p), "devices",
 		(int)o->n_devices, "devices_per_worker", (int)o->devices_per_worker, "rounds",
 		(int)o->rounds, "rw", o->rw, "bs", o->bs, "iodepth", (int)o->iodepth, "backend",
 		o->backend == MP_BACKEND_NULL ? "null" : "file", "poll", o->poll, "runtime_s",

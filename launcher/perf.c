@@ -26,6 +26,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "launcher/disks.h"
 #include "launcher/guest_report.h"
 #include "launcher/machine.h"
 #include "launcher/output.h"
@@ -105,7 +106,8 @@ static void progress(struct perf *p)
 	const struct round *round = p->at > 0 ? &p->round[p->at - 1] : NULL;
 	char rate[64] = "";
 
-	if (round && !round->end_ns && round->kind == MP_DEV_REMOTE && since > 0)
+	if (round && !round->end_ns && round->kind == MP_DEV_REMOTE && since > 0 &&
+	    !p->plan->opt->stock_remote)
 		snprintf(rate, sizeof(rate), ", %.0f I/O per second",
 			 (double)(ios - p->last_ios) / since);
 	fprintf(stderr, "%s[%4.0f s] %s%s%s", p->tty ? "\r\033[K" : "",
@@ -494,6 +496,14 @@ static void write_json(struct perf *p, struct kind_outcome *const *kinds, unsign
 		fail(p, "--json %s: %s", p->plan->opt->json_file, strerror(errno));
 }
 
+static bool has_copies(const struct mp_options *o)
+{
+	for (unsigned int i = 0; i < o->n_disks; i++)
+		if (mp_disk_is_copied(o, &o->disk[i]))
+			return true;
+	return false;
+}
+
 static void print_head(const struct perf *p, FILE *out)
 {
 	const struct mp_plan *plan = p->plan;
@@ -503,9 +513,14 @@ static void print_head(const struct perf *p, FILE *out)
 	mp_output_first_line(plan->qemu, qemu, sizeof(qemu));
 	mp_plan_describe(plan, place, sizeof(place));
 	fprintf(out, "%s, %s; guest %s\n", qemu, plan->kvm ? "KVM" : "TCG", p->guest);
+	if (plan->n_remote)
+		fprintf(out, "remote: %s; transport: %s\n",
+			o->stock_remote ? "QEMU as -machine x-remote" : "mpring-worker",
+			mp_plan_transport(plan));
 	fprintf(out, "placement: %s\n", place);
 	if (o->n_disks)
-		fprintf(out, "disks: as given by --disk\n");
+		fprintf(out, "disks: as given by --disk%s\n",
+			has_copies(o) ? "; QEMU's own controllers have copies" : "");
 	else
 		fprintf(out, "disks: %" PRIu64 " MiB each, %s\n", plan->disk_bytes >> 20,
 			o->backend == MP_BACKEND_NULL ? "null (complete at once, hold nothing)"
@@ -516,6 +531,11 @@ static void print_head(const struct perf *p, FILE *out)
 		fprintf(out, "job: %s %s, %u in flight, %u s", o->rw, o->bs, o->iodepth,
 			o->runtime_s);
 	fprintf(out, "; %u round%s\n\n", o->rounds, o->rounds > 1 ? "s" : "");
+}
+
+static const char *remote_title(const struct mp_plan *plan)
+{
+	return plan->opt->stock_remote ? "Remote (QEMU as -machine x-remote):" : "Remote (mpring):";
 }
 
 static void show(struct perf *p)
@@ -535,7 +555,8 @@ static void show(struct perf *p)
 		for (unsigned int i = 0; i < n; i++) {
 			if (n > 1)
 				fprintf(out, "%s\n",
-					i == 0 ? "Remote (mpring):" : "\nIn QEMU's own process:");
+					i == 0 ? remote_title(p->plan)
+					       : "\nIn QEMU's own process:");
 			mp_output_table(&kinds[i]->o, out);
 		}
 		fputc('\n', out);

@@ -88,9 +88,14 @@ static int find_file(char *to, const char *given, const char *relative, const ch
 
 static int find_remote(struct mp_plan *p)
 {
-	int r = find_file(p->worker, p->opt->worker, "../remote-worker/mpring-worker",
-			  "build it with ./quickstart --build-only, or name it with --worker");
+	int r = 0;
 
+	if (p->opt->stock_remote)
+		snprintf(p->worker, sizeof(p->worker), "%s",
+			 p->opt->worker ? p->opt->worker : p->opt->qemu);
+	else
+		r = find_file(p->worker, p->opt->worker, "../remote-worker/mpring-worker",
+			      "build it with ./quickstart --build-only, or name it with --worker");
 	if (r < 0)
 		return r;
 	return find_file(p->plugin, p->opt->plugin, "../proxy/qemu/mpring-pci.so",
@@ -206,6 +211,11 @@ static bool has_temp_disk(const struct mp_plan *p, const struct mp_plan_dev *d)
 	return !d->disk && p->opt->mode == MP_MODE_PERF && p->opt->backend == MP_BACKEND_FILE;
 }
 
+static bool has_copy(const struct mp_plan *p, const struct mp_plan_dev *d)
+{
+	return d->kind == MP_DEV_STOCK && mp_disk_is_copied(p->opt, d->disk);
+}
+
 /* Numbers for a dry run, in the order in which mp_plan_open() would open. */
 static void dry_fds(struct mp_plan *p)
 {
@@ -220,7 +230,7 @@ static void dry_fds(struct mp_plan *p)
 	for (unsigned int i = 0; i < p->n_devs; i++) {
 		struct mp_plan_dev *d = &p->dev[i];
 
-		if (has_temp_disk(p, d))
+		if (has_temp_disk(p, d) || has_copy(p, d))
 			d->disk_fd = fd++;
 		if (d->kind != MP_DEV_REMOTE)
 			continue;
@@ -264,13 +274,20 @@ void mp_plan_describe(const struct mp_plan *p, char *buf, unsigned int len)
 
 	mp_placement_describe(&p->place, buf, len);
 	n = (int)strlen(buf);
-	if (p->n_workers == 0)
+	if (p->n_workers == 0 || p->opt->stock_remote)
 		return;
 	if (strcmp(p->opt->poll, "adaptive") == 0)
 		snprintf(buf + n, len - (unsigned int)n, "; poll adaptive, spin %u us",
 			 p->place.spin_us);
 	else
 		snprintf(buf + n, len - (unsigned int)n, "; poll %s", p->opt->poll);
+}
+
+const char *mp_plan_transport(const struct mp_plan *p)
+{
+	if (p->opt->transport)
+		return p->opt->transport;
+	return p->opt->stock_remote ? "socket" : "ring";
 }
 
 /* === with what ============================================================= */
@@ -305,6 +322,8 @@ static int open_device(struct mp_plan *p, struct mp_plan_dev *d)
 
 	if (has_temp_disk(p, d))
 		r = mp_disk_temp(p, &d->disk_fd);
+	else if (has_copy(p, d))
+		r = mp_disk_copy(d->disk->file, &d->disk_fd);
 	if (r < 0 || d->kind != MP_DEV_REMOTE)
 		return mp_err_trace(r);
 	r = socket_pair(&d->sock_qemu, &d->sock_worker);

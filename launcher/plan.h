@@ -29,7 +29,7 @@ struct mp_plan_dev {
 	unsigned int bridge, slot; /* bridge 0: the root bus; slot 0: QEMU chooses */
 	unsigned int worker; /* remote devices */
 	const struct mp_opt_disk *disk; /* NULL: temporary or null disk; with run, none */
-	int disk_fd; /* temporary disk, -1 without */
+	int disk_fd; /* temporary disk, or copy of @disk; -1 without */
 	int sock_qemu, sock_worker; /* the two ends of the device's socket */
 	struct mp_shm stat_proxy, stat_worker;
 };
@@ -62,6 +62,9 @@ int mp_plan_make(struct mp_plan *p, const struct mp_options *o);
 /** mp_plan_describe() - placement and polling, one sentence into @buf */
 void mp_plan_describe(const struct mp_plan *p, char *buf, unsigned int len);
 
+/** mp_plan_transport() - "ring" or "socket": as the user said, else the faster one that both sides know */
+const char *mp_plan_transport(const struct mp_plan *p);
+
 /** mp_plan_layout() - addresses and workers of the devices; part of mp_plan_make() */
 void mp_plan_layout(struct mp_plan *p);
 
@@ -86,7 +89,11 @@ unsigned int mp_plan_worker_fds(const struct mp_plan *p, unsigned int w, int *fd
 				unsigned int max);
 unsigned int mp_plan_qemu_fds(const struct mp_plan *p, int *fds, unsigned int max);
 
-/** mp_plan_show() - print both command lines and what the descriptors are (--dry-run) */
-void mp_plan_show(const struct mp_plan *p);
+/**
+ * mp_plan_show() - print both command lines and what the descriptors are (--dry-run)
+ *
+ * Return: 0; negative errno after a message: a job that can't be run.
+ */
+int mp_plan_show(const struct mp_plan *p);
 
 #endif

@@ -7,8 +7,20 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "launcher/disks.h"
 
 #define FIRST_SLOT 3
+
+/* mpring-worker and QEMU spell this differently. Both controllers have a compared file open, and never
+ * work at the same time. */
+static const char *no_locking(const struct mp_plan *p, const struct mp_plan_dev *d)
+{
+	if (!p->opt->compare || !d->disk || d->disk->readonly || mp_disk_is_uri(d->disk->file) ||
+	    mp_disk_is_copied(p->opt, d->disk))
+		return "";
+	return d->kind == MP_DEV_REMOTE && !p->opt->stock_remote ? ",locking=off"
+								 : ",file.locking=off";
+}
 
 /* The value of -drive from "file=" on, without id and interface. */
 static void drive_source(const struct mp_plan *p, const struct mp_plan_dev *d, char **ret)
@@ -16,23 +28,23 @@ static void drive_source(const struct mp_plan *p, const struct mp_plan_dev *d, c
 	/* For fio's trim, and so that a full disk fails the run, not stops the guest; a
 	 * user's guest has what QEMU gives by default. */
 	const char *perf = p->opt->mode == MP_MODE_PERF ? ",discard=unmap,werror=report" : "";
+	const char *format = d->disk ? d->disk->format : "raw";
 	MP_CLEANUP_FREE char *file = NULL;
 	int r;
 
-	if (d->disk) {
-		file = mp_args_escape(d->disk->file);
-		r = asprintf(ret, "file=%s,format=%s%s%s%s%s", file, d->disk->format, perf,
-			     d->disk->readonly ? ",readonly=on" : "", d->disk->drive,
-			     /* Both controllers have it open, and never work at the same time. */
-			     p->opt->compare && d->kind == MP_DEV_REMOTE ? ",locking=off"
-			     : p->opt->compare                           ? ",file.locking=off"
-									 : "");
-	} else if (p->opt->backend == MP_BACKEND_NULL) {
+	if (!d->disk && p->opt->backend == MP_BACKEND_NULL) {
 		r = asprintf(ret, "driver=null-co,size=%llu%s", (unsigned long long)p->disk_bytes,
 			     perf);
-	} else {
-		r = asprintf(ret, "file=/proc/self/fd/%d,format=raw%s", d->disk_fd, perf);
+		mp_assert(r >= 0);
+		return;
 	}
+	if (!d->disk || d->disk_fd >= 0)
+		r = asprintf(&file, "/proc/self/fd/%d", d->disk_fd);
+	else
+		file = mp_args_escape(d->disk->file);
+	r = asprintf(ret, "file=%s%s%s%s%s%s%s", file, *format ? ",format=" : "", format, perf,
+		     d->disk && d->disk->readonly ? ",readonly=on" : "",
+		     d->disk ? d->disk->drive : "", no_locking(p, d));
 	mp_assert(r >= 0);
 }
 
@@ -42,12 +54,23 @@ static void add_scsi_hd(const struct mp_plan_dev *d, struct mp_args *a)
 		     d->disk ? d->disk->device : "");
 }
 
+/* In a QEMU: with the worker's own choice of I/O engine, so that the rest is what differs. */
+static const char *qemu_cache(const struct mp_plan *p, const struct mp_plan_dev *d)
+{
+	if (!d->disk && p->opt->backend == MP_BACKEND_NULL)
+		return "";
+	if (!p->uring || (d->disk && mp_disk_is_uri(d->disk->file)))
+		return ",cache=writeback";
+	return ",cache=writeback,aio=io_uring";
+}
+
 static void worker_disk(const struct mp_plan *p, const struct mp_plan_dev *d, struct mp_args *a)
 {
 	MP_CLEANUP_FREE char *source = NULL;
 
 	drive_source(p, d, &source);
-	mp_args_add2(a, "-drive", "id=disk-%s,if=none,%s", d->id, source);
+	mp_args_add2(a, "-drive", "id=disk-%s,if=none,%s%s", d->id, source,
+		     p->opt->stock_remote ? qemu_cache(p, d) : "");
 	add_scsi_hd(d, a);
 }
 
@@ -72,24 +95,56 @@ static void worker_device(const struct mp_plan *p, const struct mp_plan_dev *d, 
 		worker_cdroms(p, d, a);
 	mp_args_add2(a, "-object", "x-remote-object,id=object-%s,devid=%s,fd=%d", d->id, d->id,
 		     d->sock_worker);
-	mp_args_add2(a, "--stats-fd", "%s=%d", d->id, d->stat_worker.fd);
+	if (!p->opt->stock_remote)
+		mp_args_add2(a, "--stats-fd", "%s=%d", d->id, d->stat_worker.fd);
 }
 
-void mp_plan_worker_args(const struct mp_plan *p, unsigned int w, struct mp_args *ret_args)
+static void worker_monitor(const struct mp_plan *p, unsigned int w, const char *option,
+			   const char *path, struct mp_args *a)
 {
-	struct mp_args *a = ret_args;
+	MP_CLEANUP_FREE char *escaped = NULL;
+
+	if (!path)
+		return;
+	escaped = mp_args_escape(path);
+	if (p->n_workers == 1)
+		mp_args_add2(a, option, "unix:%s,server=on,wait=off", escaped);
+	else
+		mp_args_add2(a, option, "unix:%s.%u,server=on,wait=off", escaped, w);
+}
+
+/* What only mpring-worker knows. A stock QEMU is pinned as it is started, by machine.c. */
+static void worker_polling(const struct mp_plan *p, unsigned int w, struct mp_args *a)
+{
 	int cpu = p->place.worker_cpu[w];
 
-	mp_args_add(a, "%s", p->worker);
-	mp_args_add2(a, "-machine", "x-remote");
-	for (unsigned int i = 0; i < p->n_devs; i++)
-		if (p->dev[i].kind == MP_DEV_REMOTE && p->dev[i].worker == w)
-			worker_device(p, &p->dev[i], a);
 	mp_args_add2(a, "--poll", "%s", p->opt->poll);
 	if (strcmp(p->opt->poll, "adaptive") == 0)
 		mp_args_add2(a, "--spin-us", "%u", p->place.spin_us);
 	if (cpu >= 0)
 		mp_args_add2(a, "--cpu", "%d", cpu);
+}
+
+void mp_plan_worker_args(const struct mp_plan *p, unsigned int w, struct mp_args *ret_args)
+{
+	struct mp_args *a = ret_args;
+
+	mp_args_add(a, "%s", p->worker);
+	mp_args_add2(a, "-machine", "x-remote");
+	if (p->opt->stock_remote) {
+		mp_args_add(a, "-nodefaults");
+		mp_args_add(a, "-no-user-config");
+		mp_args_add2(a, "-display", "none");
+	}
+	for (unsigned int i = 0; i < p->n_devs; i++)
+		if (p->dev[i].kind == MP_DEV_REMOTE && p->dev[i].worker == w)
+			worker_device(p, &p->dev[i], a);
+	if (!p->opt->stock_remote)
+		worker_polling(p, w, a);
+	worker_monitor(p, w, "-monitor", p->opt->monitor, a);
+	worker_monitor(p, w, "-qmp", p->opt->qmp, a);
+	for (unsigned int i = 0; i < p->opt->n_worker_args; i++)
+		mp_args_add(a, "%s", p->opt->worker_arg[i]);
 }
 
 static void device_address(const struct mp_plan_dev *d, char *buf, size_t len)
@@ -106,13 +161,10 @@ static void stock_device(const struct mp_plan *p, const struct mp_plan_dev *d, c
 			 struct mp_args *a)
 {
 	MP_CLEANUP_FREE char *source = NULL;
-	bool file = d->disk || p->opt->backend == MP_BACKEND_FILE;
 
 	drive_source(p, d, &source);
 	mp_args_add2(a, "-device", "lsi53c895a,id=%s%s", d->id, address);
-	/* The worker's own choice of I/O engine, so that the transport is what differs. */
-	mp_args_add2(a, "-drive", "id=disk-%s,if=none,%s%s%s", d->id, source,
-		     file ? ",cache=writeback" : "", file && p->uring ? ",aio=io_uring" : "");
+	mp_args_add2(a, "-drive", "id=disk-%s,if=none,%s%s", d->id, source, qemu_cache(p, d));
 	add_scsi_hd(d, a);
 }
 
@@ -136,8 +188,10 @@ static void qemu_devices(const struct mp_plan *p, struct mp_args *a)
 		if (d->kind == MP_DEV_STOCK)
 			stock_device(p, d, address, a);
 		else
-			mp_args_add2(a, "-device", "mpring-pci,id=%s,fd=%d,stats-fd=%d%s", d->id,
-				     d->sock_qemu, d->stat_proxy.fd, address);
+			mp_args_add2(a, "-device", "mpring-pci,id=%s,fd=%d,stats-fd=%d%s%s%s",
+				     d->id, d->sock_qemu, d->stat_proxy.fd,
+				     p->opt->transport ? ",transport=" : "",
+				     p->opt->transport ? p->opt->transport : "", address);
 	}
 }
 

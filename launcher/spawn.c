@@ -11,6 +11,7 @@
  */
 #include "launcher/spawn.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -26,6 +27,8 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
+
+#define MAX_GENERATIONS 3
 
 static void child_stdio(void)
 {
@@ -54,6 +57,8 @@ static void child_run(const struct mp_args *args, const struct mp_spawn_fds *fds
 		setpgid(0, 0);
 		child_stdio();
 	}
+	if (fds->cpus && sched_setaffinity(0, sizeof(*fds->cpus), fds->cpus) < 0)
+		r = errno;
 	for (unsigned int i = 0; i < fds->n; i++)
 		if (fcntl(fds->fds[i], F_SETFD, 0) < 0)
 			r = errno;
@@ -140,15 +145,58 @@ void mp_child_stop(struct mp_child *c, uint64_t grace_ns)
 		;
 }
 
-uint64_t mp_child_cpu_ns(const struct mp_child *c)
+static uint64_t process_cpu_ns(pid_t pid)
 {
 	struct timespec ts;
 	clockid_t clock;
 
-	if (c->pidfd < 0 || clock_getcpuclockid(c->pid, &clock) != 0 ||
-	    clock_gettime(clock, &ts) < 0)
+	if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &ts) < 0)
 		return 0;
 	return (uint64_t)ts.tv_sec * MP_NS_PER_SEC + (uint64_t)ts.tv_nsec;
+}
+
+static uint64_t family_cpu_ns(pid_t pid, unsigned int generations);
+
+/* The kernel lists children with the thread that started them. */
+static uint64_t thread_children_cpu_ns(pid_t pid, const char *tid, unsigned int generations)
+{
+	char path[64];
+	uint64_t sum = 0;
+	FILE *f;
+	int child;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%.12s/children", (int)pid, tid);
+	f = fopen(path, "re");
+	while (f && fscanf(f, "%d", &child) == 1)
+		sum += family_cpu_ns(child, generations);
+	if (f)
+		fclose(f);
+	return sum;
+}
+
+static uint64_t family_cpu_ns(pid_t pid, unsigned int generations)
+{
+	uint64_t sum = process_cpu_ns(pid);
+	struct dirent *thread;
+	char path[32];
+	DIR *dir;
+
+	if (generations == 0)
+		return sum;
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	dir = opendir(path);
+	while (dir && (thread = readdir(dir)))
+		if (thread->d_name[0] != '.')
+			sum += thread_children_cpu_ns(pid, thread->d_name, generations - 1);
+	if (dir)
+		closedir(dir);
+	return sum;
+}
+
+/* A worker with a monitor or a storage daemon has these as children, or is its supervisor's child. */
+uint64_t mp_child_cpu_ns(const struct mp_child *c)
+{
+	return c->pidfd < 0 ? 0 : family_cpu_ns(c->pid, MAX_GENERATIONS);
 }
 
 void mp_child_describe_end(const struct mp_child *c, char *buf, unsigned int len)

@@ -9,6 +9,7 @@
 #ifndef MP_LAUNCHER_SPAWN_H
 #define MP_LAUNCHER_SPAWN_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -28,6 +29,7 @@ struct mp_spawn_fds {
 	const int *fds; /* inherited under their own numbers; everything else is closed */
 	unsigned int n;
 	int stdio_null; /* 1: standard input and output are /dev/null */
+	const cpu_set_t *cpus; /* where it may run; NULL: anywhere */
 };
 
 /**
@@ -49,7 +51,7 @@ void mp_child_signal(const struct mp_child *c, int sig);
 /** mp_child_stop() - SIGTERM, after @grace_ns SIGKILL, and reap; takes a child that isn't there */
 void mp_child_stop(struct mp_child *c, uint64_t grace_ns);
 
-/** mp_child_cpu_ns() - CPU time of all its threads; 0 if it is gone */
+/** mp_child_cpu_ns() - CPU time of all its threads, and of the processes that it has; 0 if it is gone */
 uint64_t mp_child_cpu_ns(const struct mp_child *c);
 
 /** mp_child_describe_end() - "exit status 1", "killed by signal 9 (Killed)" */

@@ -38,12 +38,11 @@ properties() { # "## OPTION" above the terms of a page: "OPTION: TERM"
 	done
 }
 
-echo "1..8"
-both=$(section mpring.1 "OPTIONS OF PERF AND RUN" | terms)
-perf=$(section mpring.1 "OPTIONS OF PERF" | terms)
-same "mpring perf" "$both"$'\n'"$perf" "$("$mpring" perf --help | long_help)"
-run=$(section mpring.1 "OPTIONS OF RUN" | terms)
-same "mpring run" "$both"$'\n'"$run" "$("$mpring" run --help | long_help)"
+echo "1..9"
+same "mpring, commands and options" "$(terms < <(section mpring.1 COMMANDS; section mpring.1 OPTIONS))" \
+	"$("$mpring" --help | grep -oE 'mpring (perf|run|--?[a-z]+)|, -h' | sed 's/mpring //; s/, //')"
+same "mpring perf" "$(section mpring-perf.1 OPTIONS | terms)" "$("$mpring" perf --help | long_help)"
+same "mpring run" "$(section mpring-run.1 OPTIONS | terms)" "$("$mpring" run --help | long_help)"
 same "mpring-worker, options" "$(section mpring-worker.1 OPTIONS | terms)" \
 	"$("$worker" --help | sed -nE 's/^  (-[a-z-]+).*/\1/p')"
 same "mpring-worker, properties" "$(section mpring-worker.1 PROPERTIES | properties)" \

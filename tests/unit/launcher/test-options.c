@@ -101,6 +101,57 @@ static void test_disk_names_file_and_properties(void)
 	mp_options_fini(&o);
 }
 
+static void test_disk_without_format_leaves_it_to_who_opens_it(void)
+{
+	struct mp_options o;
+
+	parse(&o, MP_MODE_PERF, "mpring --disk a --disk b,format=qcow2 --disk nbd://h/x");
+	T_STR_EQ(o.disk[0].format, "");
+	T_STR_EQ(o.disk[1].format, "qcow2");
+	T_STR_EQ(o.disk[2].file, "nbd://h/x");
+	mp_options_fini(&o);
+}
+
+static void test_remote_options_stand_as_they_were_given(void)
+{
+	struct mp_options o;
+	struct words w;
+
+	parse(&o, MP_MODE_PERF, "mpring --devices 2");
+	T_OK(!o.transport);
+	T_OK(!o.stock_remote);
+	parse(&o, MP_MODE_PERF,
+	      "mpring --remote qemu --transport socket --worker-arg -S "
+	      "--worker-arg a,b");
+	T_OK(o.stock_remote);
+	T_STR_EQ(o.transport, "socket");
+	T_EQ(o.n_worker_args, 2);
+	T_STR_EQ(o.worker_arg[1], "a,b");
+	split(&w, "mpring --disk a --monitor m --qmp q -- -m 1G");
+	T_EQ(mp_options_parse(&o, MP_MODE_RUN, w.n, w.v), 0);
+	T_STR_EQ(o.monitor, "m");
+	T_STR_EQ(o.qmp, "q");
+	mp_options_fini(&o);
+}
+
+static void test_what_a_stock_remote_cannot_do_is_refused(void)
+{
+	char m[1024];
+
+	T_EQ(refused(MP_MODE_PERF, "mpring --remote qemu --transport ring", m, sizeof(m)), 2);
+	T_OK(strstr(m, "no rings") != NULL);
+	T_EQ(refused(MP_MODE_PERF, "mpring --remote qemu --poll busy", m, sizeof(m)), 2);
+	T_OK(strstr(m, "--poll is mpring-worker's") != NULL);
+	T_EQ(refused(MP_MODE_RUN, "mpring --disk a --remote qemu --devices-per-worker 2 -- -m 1G",
+		     m, sizeof(m)),
+	     2);
+	T_OK(strstr(m, "--devices-per-worker") != NULL);
+	T_EQ(refused(MP_MODE_PERF, "mpring --baseline --transport socket", m, sizeof(m)), 2);
+	T_OK(strstr(m, "leave --transport out") != NULL);
+	T_EQ(refused(MP_MODE_PERF, "mpring --disk a,format=Q2", m, sizeof(m)), 2);
+	T_OK(strstr(m, "format=qcow2") != NULL);
+}
+
 static void test_run_hands_on_everything_after_the_dashes(void)
 {
 	struct mp_options o;
@@ -191,6 +242,9 @@ static void test_sizes_have_units(void)
 
 T_MAIN(T_TEST(test_defaults_are_the_documented_ones), T_TEST(test_compare_means_three_rounds),
        T_TEST(test_disk_names_file_and_properties),
+       T_TEST(test_disk_without_format_leaves_it_to_who_opens_it),
+       T_TEST(test_remote_options_stand_as_they_were_given),
+       T_TEST(test_what_a_stock_remote_cannot_do_is_refused),
        T_TEST(test_run_hands_on_everything_after_the_dashes),
        T_TEST(test_cdroms_may_come_without_a_disk),
        T_TEST(test_qemus_options_without_dashes_are_told_where_to_stand),

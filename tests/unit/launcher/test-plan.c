@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "launcher/disks.h"
 #include "launcher/job.h"
 #include "tests/lib/t.h"
 #include "tests/unit/launcher/make_plan.h"
@@ -234,6 +235,109 @@ static void test_compared_disk_is_opened_twice_without_locks(void)
 	check_has(worker, "file=/d,format=raw,discard=unmap,werror=report,locking=off ");
 }
 
+static void test_compared_disk_of_another_format_is_a_copy(void)
+{
+	struct mp_options o = make_options(1);
+	char name[] = "/d", uri[] = "nbd://h/x";
+	struct mp_plan p;
+
+	o.compare = true;
+	o.n_disks = 1;
+	o.disk[0] = (struct mp_opt_disk){.file = name, .format = "qcow2"};
+	make_plan(&p, &o);
+	p.dev[1].disk_fd = 30;
+	MP_CLEANUP_FREE char *qemu = joined(mp_plan_qemu_args, &p);
+	MP_CLEANUP_FREE char *worker = joined(fill_worker0, &p);
+
+	check_has(qemu, "file=/proc/self/fd/30,format=qcow2,");
+	check_has(worker, "file=/d,format=qcow2,");
+	check_lacks(qemu, "locking=off");
+	check_lacks(worker, "locking=off");
+	T_OK(mp_disk_is_copied(&o, &o.disk[0]));
+	o.disk[0].readonly = true;
+	T_OK(!mp_disk_is_copied(&o, &o.disk[0]));
+	o.disk[0] = (struct mp_opt_disk){.file = uri};
+	T_OK(!mp_disk_is_copied(&o, &o.disk[0]));
+}
+
+static void test_disk_elsewhere_is_passed_on_without_a_format(void)
+{
+	struct mp_options o = make_options(1);
+	char name[] = "nbd://h/a,b";
+	struct mp_plan p;
+
+	o.n_disks = 1;
+	o.disk[0] = (struct mp_opt_disk){.file = name};
+	make_plan(&p, &o);
+	MP_CLEANUP_FREE char *text = joined(fill_worker0, &p);
+
+	check_has(text, "file=nbd://h/a,,b,discard=unmap");
+	check_lacks(text, "format=");
+}
+
+static void test_transport_is_named_only_when_it_was_asked_for(void)
+{
+	struct mp_options o = make_options(1);
+	struct mp_plan p;
+
+	make_plan(&p, &o);
+	MP_CLEANUP_FREE char *by_default = joined(mp_plan_qemu_args, &p);
+
+	check_lacks(by_default, "transport=");
+	T_STR_EQ(mp_plan_transport(&p), "ring");
+	o.transport = "socket";
+	MP_CLEANUP_FREE char *asked = joined(mp_plan_qemu_args, &p);
+
+	check_has(asked, ",transport=socket,bus=pci.0");
+	T_STR_EQ(mp_plan_transport(&p), "socket");
+}
+
+static void test_stock_remote_gets_only_what_qemu_knows(void)
+{
+	struct mp_options o = make_options(1);
+	struct mp_plan p;
+
+	o.stock_remote = true;
+	make_plan(&p, &o);
+	strcpy(p.worker, "qemu");
+	p.dev[0].disk_fd = 16;
+	p.dev[0].sock_worker = 18;
+	MP_CLEANUP_FREE char *text = joined(fill_worker0, &p);
+
+	T_STR_EQ(text,
+		 "qemu -machine x-remote -nodefaults -no-user-config -display none -device "
+		 "lsi53c895a,id=lsi0 -drive id=disk-lsi0,if=none,file=/proc/self/fd/16,format=raw,"
+		 "discard=unmap,werror=report,cache=writeback,aio=io_uring -device "
+		 "scsi-hd,drive=disk-lsi0,bus=lsi0.0,scsi-id=0 -object "
+		 "x-remote-object,id=object-lsi0,devid=lsi0,fd=18\n");
+	T_STR_EQ(mp_plan_transport(&p), "socket");
+}
+
+static void test_monitors_and_further_arguments_reach_each_worker(void)
+{
+	struct mp_opt_disk disk = {.file = (char *)(uintptr_t) "d"};
+	struct mp_options o = make_options(2);
+	struct mp_plan p;
+
+	o.mode = MP_MODE_RUN;
+	o.disk[0] = o.disk[1] = disk;
+	o.n_disks = 2;
+	o.monitor = "/m,n";
+	o.qmp = "/q";
+	o.worker_arg[0] = "-S";
+	o.n_worker_args = 1;
+	make_plan(&p, &o);
+	MP_CLEANUP_FREE char *of_two = joined(fill_worker0, &p);
+
+	check_has(of_two, "-monitor unix:/m,,n.0,server=on,wait=off -qmp "
+			  "unix:/q.0,server=on,wait=off -S\n");
+	o.devices_per_worker = 2;
+	make_plan(&p, &o);
+	MP_CLEANUP_FREE char *of_one = joined(fill_worker0, &p);
+
+	check_has(of_one, "-qmp unix:/q,server=on,wait=off -S\n");
+}
+
 static void test_user_guest_keeps_its_own_arguments(void)
 {
 	struct mp_options o = make_options(1);
@@ -357,6 +461,11 @@ T_MAIN(T_TEST(test_28_devices_stand_on_the_root_bus),
        T_TEST(test_qemu_has_no_disk_of_a_remote_device),
        T_TEST(test_qemu_memory_can_be_mapped_by_workers),
        T_TEST(test_compared_disk_is_opened_twice_without_locks),
+       T_TEST(test_compared_disk_of_another_format_is_a_copy),
+       T_TEST(test_disk_elsewhere_is_passed_on_without_a_format),
+       T_TEST(test_transport_is_named_only_when_it_was_asked_for),
+       T_TEST(test_stock_remote_gets_only_what_qemu_knows),
+       T_TEST(test_monitors_and_further_arguments_reach_each_worker),
        T_TEST(test_user_guest_keeps_its_own_arguments),
        T_TEST(test_cdroms_stand_on_the_first_device),
        T_TEST(test_guest_with_a_cdrom_alone_has_no_disk),

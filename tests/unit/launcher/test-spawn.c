@@ -111,7 +111,46 @@ static void test_child_dies_with_a_killed_parent(void)
 	close(fds[1]);
 }
 
+static void test_cpu_time_has_that_of_children(void)
+{
+	static const char burn[] = "( i=0; while :; do i=$((i + 1)); done ) & echo; wait";
+	const uint64_t deadline = mp_clock_ns() + 20 * MP_NS_PER_SEC;
+	struct mp_args args = MP_ARGS_NULL;
+	struct mp_child c = MP_CHILD_NULL;
+
+	mp_args_add(&args, "sh");
+	mp_args_add2(&args, "-c", "%s", burn);
+	T_EQ(mp_spawn(&c, &args, &no_fds), 0);
+	mp_args_fini(&args);
+	/* The shell itself only waits. */
+	while (mp_child_cpu_ns(&c) < MP_NS_PER_SEC / 5 && mp_clock_ns() < deadline)
+		;
+	T_OK(mp_child_cpu_ns(&c) >= MP_NS_PER_SEC / 5);
+	kill(-c.pid, SIGKILL); /* its group: the child in the background too */
+	T_OK(mp_child_reap(&c, mp_clock_ns() + 10 * MP_NS_PER_SEC));
+}
+
+static void test_child_runs_only_where_it_may(void)
+{
+	struct mp_spawn_fds fds = {.stdio_null = 1};
+	struct mp_child c;
+	cpu_set_t mine, one, of_child;
+	int cpu = 0;
+
+	T_EQ(sched_getaffinity(0, sizeof(mine), &mine), 0);
+	while (!CPU_ISSET(cpu, &mine))
+		cpu++;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	fds.cpus = &one;
+	T_EQ(spawn2(&c, "sleep", "1000", &fds), 0);
+	T_EQ(sched_getaffinity(c.pid, sizeof(of_child), &of_child), 0);
+	T_OK(CPU_EQUAL(&one, &of_child));
+	mp_child_stop(&c, 0);
+}
+
 T_MAIN(T_TEST(test_missing_program_is_an_error_not_an_exit_status),
        T_TEST(test_end_is_seen_with_its_status), T_TEST(test_stop_ends_a_child_that_would_go_on),
        T_TEST(test_only_promised_descriptors_are_inherited),
-       T_TEST(test_child_dies_with_a_killed_parent))
+       T_TEST(test_child_dies_with_a_killed_parent), T_TEST(test_cpu_time_has_that_of_children),
+       T_TEST(test_child_runs_only_where_it_may))
