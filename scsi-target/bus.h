@@ -278,6 +278,7 @@ struct mp_scsi_bus {
 	struct mp_scsi_queue wait_fast, wait; /* for a buffer, oldest first */
 	struct mp_scsi_lun *by_id[MP_SCSI_MAX_TARGETS][MP_SCSI_MAX_LUNS];
 	struct mp_scsi_lun *luns;
+	struct mp_scsi_lun *leaving; /* removed, but tasks still point to them */
 	struct mp_scsi_lun absent;
 	const struct mp_scsi_op *ops_of[MP_SCSI_N_TYPES][256];
 	unsigned int n_dormant, n_failed, n_range_waits, n_jobs_kept, n_busy;
@@ -329,6 +330,8 @@ void mp_range_pump(struct mp_scsi_bus *bus);
 /* job.c: work on the whole medium */
 /** mp_job_begin() - end @s, or let it wait, and do the job; it holds the whole medium */
 void mp_job_begin(struct mp_scsi_side *s, const struct mp_scsi_job *how);
+/** mp_job_in_flight() - does the block engine have its request? */
+bool mp_job_in_flight(const struct mp_scsi_lun *lun);
 bool mp_job_holds_medium(const struct mp_scsi_lun *lun);
 /** mp_job_objects() - may the command not be carried out now? */
 bool mp_job_objects(const struct mp_scsi_side *s, struct mp_scsi_sense *ret_sense);
@@ -401,12 +404,20 @@ void mp_bus_pump(struct mp_scsi_bus *bus);
 void mp_bus_let_go(struct mp_scsi_side *s);
 /** mp_manage_end() - end @s and with it all older tasks of @initiators (bits) there; @sense NULL: it is GOOD */
 void mp_manage_end(struct mp_scsi_side *s, const struct mp_scsi_sense *sense, uint16_t initiators);
+/** mp_manage_evict() - end all tasks of @lun with TASK ABORTED, as soon as they can */
+void mp_manage_evict(struct mp_scsi_bus *bus, struct mp_scsi_lun *lun);
 /** mp_manage_sharers() - bits of those who share the task set of @initiator */
 uint16_t mp_manage_sharers(const struct mp_scsi_lun *lun, unsigned int initiator);
+
+/* hotplug.c */
+/** mp_bus_bury() - free removed units that no task points to any more */
+void mp_bus_bury(struct mp_scsi_bus *bus);
 
 /* unit.c */
 /** mp_lun_add() - make @lun, allocated and filled in, part of the bus */
 void mp_lun_add(struct mp_scsi_bus *bus, struct mp_scsi_lun *lun);
+/** mp_lun_siblings_changed() - the other units of the target tell that @lun has come or gone */
+void mp_lun_siblings_changed(struct mp_scsi_bus *bus, const struct mp_scsi_lun *lun);
 /** mp_lun_identify() - as @id says; @product: where that leaves it open */
 void mp_lun_identify(struct mp_scsi_lun *lun, const struct mp_scsi_identity *id,
 		     const char *product);

@@ -184,15 +184,3 @@ bool mp_scsi_cd_tray_open(const struct mp_scsi_bus *bus, unsigned int target, un
 
 	return l && l->cd.tray_open;
 }
-
-bool mp_scsi_uses(const struct mp_scsi_bus *bus, const struct mp_blk *blk)
-{
-	for (unsigned int i = 0; i < bus->n_tasks; i++) {
-		uint8_t state = bus->tasks[i].state;
-
-		if ((state == MP_SCSI_MEDIUM || state == MP_SCSI_ABORTING) &&
-		    bus->sides[i].req.blk == blk)
-			return true;
-	}
-	return false;
-}

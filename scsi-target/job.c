@@ -161,6 +161,11 @@ void mp_job_begin(struct mp_scsi_side *s, const struct mp_scsi_job *how)
 	step(job);
 }
 
+bool mp_job_in_flight(const struct mp_scsi_lun *lun)
+{
+	return lun->job.working && !lun->job.kept;
+}
+
 bool mp_job_holds_medium(const struct mp_scsi_lun *lun)
 {
 	return lun->job.working;

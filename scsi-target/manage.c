@@ -183,12 +183,17 @@ struct condemned {
 	const struct mp_scsi_side *cause; /* not itself */
 };
 
+static bool can_be_doomed(const struct mp_scsi_side *s)
+{
+	return s->t->state != MP_SCSI_FREE && s->t->state != MP_SCSI_ABORTING &&
+	       s->t->state != MP_SCSI_STATUS && !s->doom;
+}
+
 static bool is_condemned(const struct mp_scsi_side *s, const struct condemned *c)
 {
 	const struct mp_scsi_task *t = s->t;
 
-	if (t->state == MP_SCSI_FREE || t->state == MP_SCSI_ABORTING ||
-	    t->state == MP_SCSI_STATUS || s->doom || s == c->cause)
+	if (!can_be_doomed(s) || s == c->cause)
 		return false;
 	return t->target == c->target && t->lun == c->lun_number &&
 	       (c->initiators >> t->initiator & 1) && t->order < c->before;
@@ -207,6 +212,19 @@ static void doom(struct mp_scsi_side *s, enum mp_scsi_doom how)
 		leave_queue(s);
 		mp_task_perish(s);
 	}
+}
+
+void mp_manage_evict(struct mp_scsi_bus *bus, struct mp_scsi_lun *lun)
+{
+	bool was_held = hold_pump(bus);
+
+	for (unsigned int i = 0; i < bus->n_tasks; i++) {
+		struct mp_scsi_side *s = &bus->sides[i];
+
+		if (s->lun == lun && can_be_doomed(s))
+			doom(s, MP_DOOM_TELL);
+	}
+	let_pump(bus, was_held);
 }
 
 static void doom_all(struct mp_scsi_bus *bus, const struct condemned *c)

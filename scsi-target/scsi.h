@@ -147,7 +147,12 @@ struct mp_scsi_disk_cfg {
 	enum mp_scsi_on_error werror; /* of all else: writes, flushes, discards */
 };
 
-/** mp_scsi_disk_add() - Return: 0; -EEXIST, -EINVAL with no other effect */
+/**
+ * mp_scsi_disk_add() - a disk is plugged in; at any time
+ *
+ * The target's other units tell their initiators that the LUNs have changed.
+ * Return: 0; -EEXIST, -EINVAL, -ENOMEM with no other effect.
+ */
 int mp_scsi_disk_add(struct mp_scsi_bus *bus, const struct mp_scsi_disk_cfg *cfg);
 
 struct mp_scsi_cd_cfg {
@@ -193,6 +198,19 @@ int mp_scsi_cd_close_tray(struct mp_scsi_bus *bus, unsigned int target, unsigned
 bool mp_scsi_cd_is_locked(const struct mp_scsi_bus *bus, unsigned int target, unsigned int lun);
 /** mp_scsi_cd_tray_open() - opened by the operator or by a command */
 bool mp_scsi_cd_tray_open(const struct mp_scsi_bus *bus, unsigned int target, unsigned int lun);
+
+/**
+ * mp_scsi_unit_remove() - a disk or CD-ROM drive is pulled out
+ *
+ * Nobody finds it any more: a target without another unit answers no
+ * selection. Its commands end with TASK ABORTED; where data moves or a block
+ * request is in flight, as soon as that is over. The target's other units tell
+ * that the LUNs have changed. Its medium may be closed when mp_scsi_uses() says
+ * no, and the place taken by another unit at once.
+ *
+ * Return: 0; -ENOENT no unit is there. Context: polling core, not in an upcall.
+ */
+int mp_scsi_unit_remove(struct mp_scsi_bus *bus, unsigned int target, unsigned int lun);
 /** mp_scsi_uses() - is a request to @blk in flight? */
 bool mp_scsi_uses(const struct mp_scsi_bus *bus, const struct mp_blk *blk);
 

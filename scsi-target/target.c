@@ -58,17 +58,23 @@ int mp_scsi_bus_create(const struct mp_scsi_bus_cfg *cfg, struct mp_scsi_bus **r
 	return 0;
 }
 
-struct mp_scsi_bus *mp_scsi_bus_destroy(struct mp_scsi_bus *bus)
+static void free_units(struct mp_scsi_lun *lun)
 {
 	struct mp_scsi_lun *next;
 
-	if (!bus)
-		return NULL;
-	mp_assert(bus->n_busy == 0);
-	for (struct mp_scsi_lun *lun = bus->luns; lun; lun = next) {
+	for (; lun; lun = next) {
 		next = lun->next;
 		free(lun);
 	}
+}
+
+struct mp_scsi_bus *mp_scsi_bus_destroy(struct mp_scsi_bus *bus)
+{
+	if (!bus)
+		return NULL;
+	mp_assert(bus->n_busy == 0);
+	free_units(bus->luns);
+	free_units(bus->leaving);
 	mp_buffers_fini(&bus->buffers);
 	free(bus->sides);
 	free(bus);

@@ -26,16 +26,22 @@ void mp_lun_reset(struct mp_scsi_lun *lun)
 	lun->has_sense = 0;
 }
 
+/* Only who knows the target already will hear of it. */
+void mp_lun_siblings_changed(struct mp_scsi_bus *bus, const struct mp_scsi_lun *lun)
+{
+	for (struct mp_scsi_lun *other = bus->luns; other; other = other->next)
+		if (other->target == lun->target)
+			mp_lun_attention(other, MP_UA_LUNS_CHANGED, MP_NOBODY);
+}
+
 void mp_lun_add(struct mp_scsi_bus *bus, struct mp_scsi_lun *lun)
 {
+	mp_bus_bury(bus);
 	lun->ops = bus->ops_of[lun->type];
 	mp_mode_init(lun);
 	mp_lun_reset(lun);
 	mp_lun_attention(lun, MP_UA_POWER_ON, MP_NOBODY);
-	/* Only who knows the target already will hear of it. */
-	for (struct mp_scsi_lun *other = bus->luns; other; other = other->next)
-		if (other->target == lun->target)
-			mp_lun_attention(other, MP_UA_LUNS_CHANGED, MP_NOBODY);
+	mp_lun_siblings_changed(bus, lun);
 	lun->next = bus->luns;
 	bus->luns = lun;
 	bus->by_id[lun->target][lun->lun] = lun;

@@ -2,7 +2,8 @@
 /*
  * Any commands of two initiators, any data, in any order with completions,
  * failures, aborts, resets and task management; to two disks, of which one stops the bus at an
- * error, and to a CD-ROM whose operator changes the disc. The input is a list
+ * error, and to a CD-ROM whose operator changes the disc; and units are pulled out
+ * and plugged in again. The input is a list
  * of steps: one byte that says what, then what it needs. The media behind the
  * targets assert that no request leaves them; in the end every task that wasn't
  * aborted must have a status, and no page may be lent any more.
@@ -124,6 +125,28 @@ static void finish_one(struct world *w, unsigned int which, int result)
 	}
 }
 
+static int plug_in(struct world *w, unsigned int target, unsigned int lun)
+{
+	struct mp_scsi_disk_cfg disk = {.target = target,
+					.lun = lun,
+					.blk = &w->h.blk,
+					.logical_bytes = lun ? 4096 : 512,
+					.removable = lun > 0,
+					.rerror = MP_SCSI_ON_ERROR_STOP,
+					.werror = MP_SCSI_ON_ERROR_ENOSPC};
+	struct mp_scsi_cd_cfg cd = {
+		.target = target, .blk = &w->disc[0], .rerror = MP_SCSI_ON_ERROR_STOP};
+
+	return target == CD_TARGET ? mp_scsi_cd_add(w->h.bus, &cd)
+				   : mp_scsi_disk_add(w->h.bus, &disk);
+}
+
+static void pull_or_plug_in(struct world *w, unsigned int target, unsigned int lun)
+{
+	if (plug_in(w, target, lun) < 0)
+		mp_assert(mp_scsi_unit_remove(w->h.bus, target, lun) == 0);
+}
+
 static void operate(struct world *w, unsigned int what)
 {
 	struct mp_scsi_bus *bus = w->h.bus;
@@ -133,7 +156,10 @@ static void operate(struct world *w, unsigned int what)
 		mp_scsi_reset(bus, what / 8, 0, 0);
 		break;
 	case 1:
-		mp_scsi_continue(bus);
+		if (what / 8 == 0)
+			mp_scsi_continue(bus);
+		else
+			pull_or_plug_in(w, what / 8 == 3 ? CD_TARGET : 0, what / 8 == 2);
 		break;
 	case 2:
 		if (what / 8 == 0)
@@ -216,20 +242,11 @@ static bool go_on(struct world *w)
 
 static void build(struct world *w)
 {
-	struct mp_scsi_disk_cfg disk = {.lun = 1,
-					.logical_bytes = 4096,
-					.removable = true,
-					.rerror = MP_SCSI_ON_ERROR_STOP,
-					.werror = MP_SCSI_ON_ERROR_ENOSPC};
-	struct mp_scsi_cd_cfg cd = {.target = CD_TARGET, .rerror = MP_SCSI_ON_ERROR_STOP};
-
 	hba_init(&w->h, DISK_BYTES, POOL_BYTES);
 	fake_blk_init(&w->disc[0], DISK_BYTES + 1536);
 	fake_blk_init(&w->disc[1], 20 * 2048);
-	disk.blk = &w->h.blk;
-	cd.blk = &w->disc[0];
-	mp_assert(mp_scsi_disk_add(w->h.bus, &disk) == 0);
-	mp_assert(mp_scsi_cd_add(w->h.bus, &cd) == 0);
+	mp_assert(plug_in(w, 0, 1) == 0);
+	mp_assert(plug_in(w, CD_TARGET, 0) == 0);
 }
 
 static void check_and_fini(struct world *w)

@@ -2,7 +2,8 @@
 /*
  * A random walk over two units with all that can hold a command up: formats
  * and sanitizes, held ranges, a small pool, pauses, errors that stop, failures
- * that wait to be told, aborts and resets in between. One bus: while a command
+ * that wait to be told, aborts and resets, units that are pulled out and plugged
+ * in again in between. One bus: while a command
  * that can't disconnect is there, nobody else moves data or ends.
  *
  * Asked after each step: do the counts of the bus agree with its tasks? And
@@ -32,7 +33,7 @@ static struct {
 	uint8_t *pool;
 	bool moves[N_TASKS], ends[N_TASKS]; /* an upcall has come, and no answer was given */
 	uint64_t seed;
-	unsigned int n_jobs, n_stops, n_ended;
+	unsigned int n_jobs, n_stops, n_ended, n_removed, n_removed_busy;
 } x;
 
 static uint32_t below(uint32_t n)
@@ -191,6 +192,35 @@ static void reset(void)
 	mp_scsi_reset(x.bus, kind, 0, 0);
 }
 
+static void plug_in(unsigned int k)
+{
+	struct mp_scsi_disk_cfg disk = {.target = k, .blk = &x.blk[k], .logical_bytes = 512};
+
+	disk.rerror = k ? MP_SCSI_ON_ERROR_STOP : MP_SCSI_ON_ERROR_REPORT;
+	disk.werror = k ? MP_SCSI_ON_ERROR_ENOSPC : MP_SCSI_ON_ERROR_REPORT;
+	T_EQ(mp_scsi_disk_add(x.bus, &disk), 0);
+}
+
+/* The disk of a unit that has left may be used by another one before its requests are back. */
+static void pull_or_plug_in(void)
+{
+	unsigned int k = x.blk[1].n_reqs ? 1 : x.blk[0].n_reqs ? 0 : below(2);
+
+	if (!mp_scsi_target_present(x.bus, k)) {
+		plug_in(k);
+		return;
+	}
+	T_EQ(mp_scsi_unit_remove(x.bus, k, 0), 0);
+	T_OK(!mp_scsi_target_present(x.bus, k));
+	T_EQ(mp_scsi_uses(x.bus, &x.blk[k]), x.blk[k].n_reqs > 0);
+	x.n_removed++;
+	x.n_removed_busy += x.blk[k].n_reqs > 0;
+	/* What came before there was a unit is the stand-in's. */
+	for (unsigned int i = 0; i < N_TASKS; i++)
+		if (x.tasks[i].target == k && is_live(i) && !x.bus->sides[i].lun->absent)
+			T_OK(x.moves[i] || x.ends[i] || x.tasks[i].state == MP_SCSI_MEDIUM);
+}
+
 static void step(void)
 {
 	unsigned int i = below(N_TASKS), what = below(100);
@@ -214,6 +244,8 @@ static void step(void)
 		mp_scsi_continue(x.bus);
 	else if (below(4) == 0)
 		reset();
+	else
+		pull_or_plug_in();
 }
 
 static void check_unit(const struct mp_scsi_lun *lun, uint32_t *n_busy, uint32_t *n_pages)
@@ -242,6 +274,8 @@ static void check(void)
 	uint32_t n_busy = 0, n_pages = 0;
 
 	for (const struct mp_scsi_lun *lun = x.bus->luns; lun; lun = lun->next)
+		check_unit(lun, &n_busy, &n_pages);
+	for (const struct mp_scsi_lun *lun = x.bus->leaving; lun; lun = lun->next)
 		check_unit(lun, &n_busy, &n_pages);
 	T_EQ(x.bus->n_busy, n_busy);
 	T_EQ(mp_buffers_n_used(&x.bus->buffers, POOL_BYTES), n_pages);
@@ -305,13 +339,8 @@ static void make(void)
 
 	T_EQ(mp_scsi_bus_create(&cfg, &x.bus), 0);
 	for (unsigned int k = 0; k < 2; k++) {
-		struct mp_scsi_disk_cfg disk = {
-			.target = k, .blk = &x.blk[k], .logical_bytes = 512};
-
 		fake_blk_init(&x.blk[k], DISK_BYTES);
-		disk.rerror = k ? MP_SCSI_ON_ERROR_STOP : MP_SCSI_ON_ERROR_REPORT;
-		disk.werror = k ? MP_SCSI_ON_ERROR_ENOSPC : MP_SCSI_ON_ERROR_REPORT;
-		T_EQ(mp_scsi_disk_add(x.bus, &disk), 0);
+		plug_in(k);
 	}
 }
 
@@ -330,6 +359,8 @@ static void test_each_command_ends_and_leaves_nothing_behind(void)
 		fake_blk_fini(&x.blk[1]);
 	}
 	T_OK(x.n_jobs > 100 && x.n_stops > 10 && x.n_ended > 1000);
+	t_diag("%u units removed, %u of them busy", x.n_removed, x.n_removed_busy);
+	T_OK(x.n_removed > 100 && x.n_removed_busy > 10);
 	free(x.pool);
 }
 
