@@ -273,6 +273,7 @@ int mp_blk_open(struct mp_blk_engine *e, const struct mp_blk_open *how, struct m
 	b->read_only = how->read_only;
 	b->no_flush = how->no_flush;
 	b->discard = how->discard;
+	b->probed = how->probed;
 	b->detect_zeroes = (uint8_t)how->detect_zeroes;
 	b->direct = how->cache_direct;
 	r = open_driver(b, how, ret_error, error_len);

@@ -149,6 +149,8 @@ struct mp_blk_open {
 	bool discard; /* discard=unmap: DISCARD reaches the file; else it is a no-op */
 	enum mp_blk_detect detect_zeroes; /* raw; UNMAP only with discard */
 	bool no_lock; /* locking=off */
+	/* raw: nobody said so, the first sector looked like nothing else. It must stay so: -EPERM. */
+	bool probed;
 };
 
 /**

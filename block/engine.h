@@ -78,7 +78,7 @@ struct mp_blk {
 	uint32_t block_bytes;
 	int fd; /* raw; -1 otherwise */
 	int slot; /* in the engine's registered file table; -1: none */
-	bool read_only, no_flush, discard, direct;
+	bool read_only, no_flush, discard, direct, probed;
 	uint8_t detect_zeroes; /* enum mp_blk_detect */
 	/* Learned: the file system refused that way of zeroing or discarding. */
 	bool no_punch_hole, no_zero_range;

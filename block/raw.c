@@ -36,6 +36,7 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "block/probe.h"
 
 /* The kernel moves at most 2 GiB less a page in one call. */
 #define MAX_STEP_BYTES (1ull << 30)
@@ -220,6 +221,12 @@ static void status_submit(struct mp_blk *b, struct mp_blk_req *req)
 		mp_blk_end_later(req, 0);
 }
 
+/* Offsets are multiples of a sector, so what touches the first one has all of it. */
+static bool forges_header(const struct mp_blk *b, const struct mp_blk_req *req)
+{
+	return b->probed && req->offset == 0 && mp_probe_bytes(req->buf, MP_PROBE_BYTES);
+}
+
 static void write_submit(struct mp_blk *b, struct mp_blk_req *req)
 {
 	req->phase = PHASE_IO;
@@ -238,6 +245,10 @@ static void raw_submit(struct mp_blk *b, struct mp_blk_req *req)
 	}
 	switch (req->op) {
 	case MP_BLK_WRITE:
+		if (mp_unlikely(forges_header(b, req))) {
+			mp_blk_end_later(req, mp_err_origin(-EPERM));
+			return;
+		}
 		write_submit(b, req);
 		break;
 	case MP_BLK_FLUSH:

@@ -273,6 +273,7 @@ struct mp_blk_open mp_cmdline_blk_open(const struct mp_opt_drive *d)
 		.discard = strcmp(d->discard, "unmap") == 0 || strcmp(d->discard, "on") == 0,
 		.detect_zeroes = detect_of(d->detect_zeroes),
 		.no_lock = !d->locking || strcmp(d->file_locking, "off") == 0,
+		.probed = d->probed,
 	};
 }
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "remote-worker/probe.h"
+#include "block/probe.h"
 
 static int fail(const struct mp_unit_place *place, int r, const char *what, const char *why)
 {
