@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * link.c - one guest access becomes a message, and waits for its reply or not.
+ * Here by rings; link_socket.c has the same calls for a stock worker.
  *
  * A link is in one of three states:
  *
@@ -25,7 +26,7 @@
  * are taken from the ring, then it is handed on. All reports that precede a
  * value are among the next n_slots messages, so one bounded pass is enough.
  */
-#include "proxy/link.h"
+#include "proxy/link_priv.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -33,6 +34,7 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "doorbell/idle.h"
@@ -41,14 +43,14 @@
 #define NAP_FIRST_NS 20000ull
 #define NAP_MAX_NS   1000000ull
 
-static const char why_timeout[] = "the worker did not answer within reply-timeout";
-static const char why_gone[] = "the worker closed its socket";
+const char mp_link_why_timeout[] = "the worker did not answer within reply-timeout";
+const char mp_link_why_gone[] = "the worker closed its socket";
 static const char why_talk[] = "the worker talks out of turn on its socket";
 static const char why_head[] = "the worker claims requests that were never sent";
-static const char why_reply[] = "the worker sent a malformed reply";
+const char mp_link_why_reply[] = "the worker sent a malformed reply";
 static const char why_flood[] = "the worker reports more memory writes than can be handled";
-static const char why_ram[] = "the worker did not take the new table of guest memory";
-static const char why_answers[] = "the worker answers again";
+const char mp_link_why_ram[] = "the worker did not take the new table of guest memory";
+const char mp_link_why_answers[] = "the worker answers again";
 
 /* What a wait is for. */
 struct answer {
@@ -63,7 +65,7 @@ struct wait {
 	uint64_t nap_ns; /* 0: the bell will ring */
 };
 
-static uint64_t all_ones(unsigned int size)
+uint64_t mp_link_all_ones(unsigned int size)
 {
 	return size >= 8 ? UINT64_MAX : (1ull << (size * 8)) - 1;
 }
@@ -80,7 +82,7 @@ static void enter(struct mp_link *l)
 	mp_ring_cons_rebind(&l->s.cons);
 }
 
-static void tell_irq(struct mp_link *l, int level)
+void mp_link_tell_irq(struct mp_link *l, int level)
 {
 	if (level == l->irq_level)
 		return;
@@ -89,18 +91,18 @@ static void tell_irq(struct mp_link *l, int level)
 	l->cfg.ops->irq(l->cfg.opaque, level);
 }
 
-static void set_dead(struct mp_link *l, const char *why)
+void mp_link_set_dead(struct mp_link *l, const char *why)
 {
 	if (l->dead)
 		return;
 	l->dead = true;
 	/* A dead device must not hold a line that others may share. */
-	tell_irq(l, 0);
+	mp_link_tell_irq(l, 0);
 	l->cfg.ops->state(l->cfg.opaque, true, why);
 }
 
 /* Closing the socket for both directions also tells the worker to stop its DMA. */
-static void set_closed(struct mp_link *l, const char *why)
+void mp_link_set_closed(struct mp_link *l, const char *why)
 {
 	if (l->closed)
 		return;
@@ -108,13 +110,13 @@ static void set_closed(struct mp_link *l, const char *why)
 	shutdown(l->s.sock, SHUT_RDWR);
 	if (l->dead)
 		l->cfg.ops->state(l->cfg.opaque, true, why);
-	set_dead(l, why);
+	mp_link_set_dead(l, why);
 }
 
 static void take_report(struct mp_link *l, const struct mp_wire_rep *rep)
 {
 	if (!(l->s.features & MP_FEAT_DMA_REPORT)) {
-		set_closed(l, why_reply);
+		mp_link_set_closed(l, mp_link_why_reply);
 		return;
 	}
 	mp_stat_add(l->cfg.stats, MP_STAT_PROXY_DMA_REPORTS, 1);
@@ -128,7 +130,7 @@ static void take_reply(struct mp_link *l, const void *slot, struct answer *want)
 	struct mp_wire_rep rep;
 
 	if (mp_wire_check_rep(slot, &rep) < 0) {
-		set_closed(l, why_reply);
+		mp_link_set_closed(l, mp_link_why_reply);
 		return;
 	}
 	if (rep.op == MP_REP_DMA) {
@@ -159,7 +161,7 @@ static bool take_replies(struct mp_link *l, struct answer *want)
 		if (begin_tsc == 0)
 			begin_tsc = mp_clock_tsc();
 		else if (mp_clock_tsc() - begin_tsc > l->limit_tsc)
-			set_closed(l, why_flood);
+			mp_link_set_closed(l, why_flood);
 	}
 	mp_ring_release(&l->s.cons);
 	return n_left == 0;
@@ -167,6 +169,8 @@ static bool take_replies(struct mp_link *l, struct answer *want)
 
 int mp_link_irq_now(const struct mp_link *l)
 {
+	if (l->socket)
+		return l->irq_level;
 	/* W4: acquire, pairs with W3: the DMA and the reports that the level
 	 * announces are visible before it. */
 	return atomic_load_explicit(&worker_page(l)->irq_level, memory_order_acquire) != 0;
@@ -180,7 +184,7 @@ static bool sync_irq(struct mp_link *l)
 	bool more = mp_ring_peek(&l->s.cons, &slot) == 1 && take_replies(l, NULL);
 
 	if (!l->dead)
-		tell_irq(l, level);
+		mp_link_tell_irq(l, level);
 	return more;
 }
 
@@ -230,7 +234,7 @@ static void block_until(struct mp_link *l, uint64_t until_ns)
 	if (ops->blocking_end)
 		ops->blocking_end(l->cfg.opaque);
 	if (hung_up)
-		set_closed(l, why_gone);
+		mp_link_set_closed(l, mp_link_why_gone);
 }
 
 static struct wait wait_begin(uint64_t nap_ns)
@@ -261,7 +265,7 @@ static bool wait_on(struct mp_link *l, struct wait *w)
 		w->deadline_ns = now_ns + l->cfg.reply_timeout_ns;
 	if (now_ns >= w->deadline_ns) {
 		mp_stat_add(l->cfg.stats, MP_STAT_PROXY_TIMEOUTS, 1);
-		set_dead(l, why_timeout);
+		mp_link_set_dead(l, mp_link_why_timeout);
 		return false;
 	}
 	until_ns = w->deadline_ns;
@@ -298,7 +302,7 @@ static bool post(struct mp_link *l, const struct mp_wire_req *req)
 	if (mp_unlikely(r == 0))
 		r = wait_for_credit(l, &slot);
 	if (mp_unlikely(r < 0))
-		set_closed(l, why_head);
+		mp_link_set_closed(l, why_head);
 	if (mp_unlikely(r != 1 || l->closed))
 		return false;
 	mp_wire_put_req(slot, req);
@@ -365,7 +369,7 @@ static bool read_shadow(struct mp_link *l, const struct mp_wire_req *req, uint64
 		return false;
 	r = mp_ring_drained(&l->s.prod);
 	if (r < 0)
-		set_closed(l, why_head);
+		mp_link_set_closed(l, why_head);
 	if (r != 1)
 		return false;
 	/* W2: acquire, pairs with W1: the DMA and its reports before the status
@@ -382,6 +386,8 @@ uint64_t mp_link_read(struct mp_link *l, unsigned int bar, uint32_t off, unsigne
 	uint64_t value = UINT64_MAX;
 	bool ok;
 
+	if (l->socket)
+		return mp_link_socket_read(l, &req);
 	enter(l);
 	ok = !l->dead && read_shadow(l, &req, &value);
 	if (!ok && !l->dead) {
@@ -392,9 +398,9 @@ uint64_t mp_link_read(struct mp_link *l, unsigned int bar, uint32_t off, unsigne
 		sync_irq(l);
 	if (!ok || l->closed) {
 		mp_stat_add(l->cfg.stats, MP_STAT_PROXY_LOCAL_READS, 1);
-		return all_ones(size);
+		return mp_link_all_ones(size);
 	}
-	return value & all_ones(size);
+	return value & mp_link_all_ones(size);
 }
 
 void mp_link_post(struct mp_link *l, unsigned int bar, uint32_t off, unsigned int size,
@@ -405,6 +411,10 @@ void mp_link_post(struct mp_link *l, unsigned int bar, uint32_t off, unsigned in
 
 	if (l->dead)
 		return;
+	if (l->socket) {
+		mp_link_socket_post(l, &req);
+		return;
+	}
 	enter(l);
 	if (post(l, &req))
 		mp_stat_add(l->cfg.stats, MP_STAT_PROXY_POSTED_WRITES, 1);
@@ -416,14 +426,20 @@ void mp_link_write(struct mp_link *l, unsigned int bar, uint32_t off, unsigned i
 	struct mp_wire_req req = {
 		.op = MP_REQ_BAR_WRITE_WAIT, .bar = bar, .size = size, .off = off, .data = value};
 
-	ask_and_sync(l, &req);
+	if (l->socket)
+		mp_link_socket_write(l, &req);
+	else
+		ask_and_sync(l, &req);
 }
 
 void mp_link_cfg_write(struct mp_link *l, uint32_t off, unsigned int size, uint64_t value)
 {
 	struct mp_wire_req req = {.op = MP_REQ_CFG_WRITE, .size = size, .off = off, .data = value};
 
-	ask_and_sync(l, &req);
+	if (l->socket)
+		mp_link_socket_cfg_write(l, off, size, (uint32_t)value);
+	else
+		ask_and_sync(l, &req);
 }
 
 /* A wait that nobody shortens: the worker doesn't tell when I/O ends, it is asked. */
@@ -441,6 +457,8 @@ int mp_link_pause(struct mp_link *l)
 	uint64_t n_in_flight;
 
 	l->paused = true;
+	if (l->socket)
+		return mp_err_trace(mp_link_socket_pause(l));
 	if (!(l->s.features & MP_FEAT_PAUSE))
 		return 0;
 	if (l->dead)
@@ -485,13 +503,15 @@ int mp_link_reset(struct mp_link *l)
 
 	if (l->closed)
 		return mp_err_origin(-EIO);
+	if (l->socket)
+		return mp_err_trace(mp_link_socket_reset(l));
 	enter(l);
 	mp_stat_add(l->cfg.stats, MP_STAT_PROXY_WAITED_WRITES, 1);
 	if (!ask(l, &req, &unused))
 		return mp_err_origin(-EIO);
 	if (l->dead) {
 		l->dead = false;
-		l->cfg.ops->state(l->cfg.opaque, false, why_answers);
+		l->cfg.ops->state(l->cfg.opaque, false, mp_link_why_answers);
 		say_runstate(l);
 	}
 	sync_irq(l);
@@ -506,10 +526,12 @@ int mp_link_set_ram(struct mp_link *l, const struct mp_session_region *region, u
 
 	if (l->closed)
 		return mp_err_origin(-EIO);
+	if (l->socket)
+		return mp_err_trace(mp_link_socket_set_ram(l, region, n_regions, fds));
 	r = mp_session_send_ram(l->s.sock, region, n_regions, &out, l->cfg.reply_timeout_ns);
 	/* A late ACK would be taken for the next one's: the socket is of no more use. */
 	if (r < 0)
-		set_closed(l, why_ram);
+		mp_link_set_closed(l, mp_link_why_ram);
 	return mp_err_trace(r);
 }
 
@@ -520,18 +542,44 @@ int mp_link_irq_fd(const struct mp_link *l)
 
 void mp_link_irq_ready(struct mp_link *l)
 {
-	enter(l);
 	mp_stat_add(l->cfg.stats, MP_STAT_PROXY_IRQ_WAKES, 1);
+	if (l->socket) {
+		mp_link_socket_irq_ready(l);
+		return;
+	}
+	enter(l);
 	mp_bell_drain(l->s.irq_fd);
 	/* A dead device's reports still count; its interrupts don't. */
 	if (!l->closed && sync_irq(l))
 		eventfd_write(l->s.irq_fd, 1);
 }
 
+void mp_link_irq_missed(struct mp_link *l)
+{
+	/* By rings the level stays where it is; by socket there are only rises. */
+	if (l->socket)
+		mp_link_socket_irq_missed(l);
+	else
+		mp_bell_drain(l->s.irq_fd);
+}
+
+int mp_link_resample_fd(const struct mp_link *l)
+{
+	return l->socket ? mp_link_socket_resample_fd(l) : -1;
+}
+
+void mp_link_irq_again(struct mp_link *l)
+{
+	if (l->socket)
+		mp_link_socket_irq_again(l);
+}
+
 void mp_link_set_irq_edge_only(struct mp_link *l, bool on)
 {
 	struct mp_wire_proxy_page *page = l->s.own_page;
 
+	if (l->socket)
+		return;
 	/* relaxed: a hint that orders nothing; a late reader rings once too often. */
 	atomic_store_explicit(&page->irq_edge_only, on, memory_order_relaxed);
 }
@@ -555,7 +603,7 @@ void mp_link_stop_ready(struct mp_link *l)
 
 int mp_link_sock_fd(const struct mp_link *l)
 {
-	return l->s.sock;
+	return l->socket ? mp_link_socket_hup_fd(l) : l->s.sock;
 }
 
 void mp_link_hup(struct mp_link *l)
@@ -565,40 +613,104 @@ void mp_link_hup(struct mp_link *l)
 
 	if (l->closed)
 		return;
+	if (l->socket) {
+		mp_link_socket_hup(l);
+		return;
+	}
 	n = recv(l->s.sock, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 	if (n > 0)
-		set_closed(l, why_talk);
+		mp_link_set_closed(l, why_talk);
 	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
-		set_closed(l, why_gone);
+		mp_link_set_closed(l, mp_link_why_gone);
 }
 
-int mp_link_attach_take(struct mp_link *l, int sock, const struct mp_link_cfg *cfg,
-			const char **ret_error)
-{
-	struct mp_session_cfg scfg = {.features = cfg->features,
-				      .n_slots = MP_SESSION_DEFAULT_REQ_SLOTS,
-				      .timeout_ns = cfg->connect_timeout_ns,
-				      .bell_fd = -1};
-	uint64_t hz = mp_clock_tsc_hz();
-	int r;
+/* --- both ways -------------------------------------------------------------- */
 
-	*l = (struct mp_link){.s = MP_SESSION_NULL, .cfg = *cfg, .dead = true, .closed = true};
-	/* A spin doesn't look at the clock, so it must not outlast the limit. */
-	if (l->cfg.spin_ns > cfg->reply_timeout_ns)
-		l->cfg.spin_ns = cfg->reply_timeout_ns;
-	r = mp_session_connect_take(sock, &scfg, &l->s, ret_error);
+static void ignore_irq(void *opaque, int level)
+{
+}
+
+static void keep_why(void *opaque, bool dead, const char *why)
+{
+	*(const char **)opaque = why;
+}
+
+static int meet_rings(struct mp_link *l, int sock, const char **ret_error)
+{
+	struct mp_session_cfg scfg = {.features = l->cfg.features,
+				      .n_slots = MP_SESSION_DEFAULT_REQ_SLOTS,
+				      .timeout_ns = l->cfg.connect_timeout_ns,
+				      .bell_fd = -1};
+	int r = mp_session_connect_take(sock, &scfg, &l->s, ret_error);
+
 	if (r < 0)
 		return mp_err_trace(r);
-	l->spin_tsc = (uint64_t)((double)l->cfg.spin_ns * (double)hz / 1e9);
-	l->limit_tsc = (uint64_t)((double)cfg->reply_timeout_ns * (double)hz / 1e9);
-	l->ns_per_tick_q20 = (uint64_t)(1e9 * (double)(1 << 20) / (double)hz);
 	l->dead = false;
 	l->closed = false;
 	return 0;
 }
 
+/* While it is probed it has no owner yet whom its death could concern. */
+static int meet_stock(struct mp_link *l, int sock, const char **ret_error)
+{
+	static const struct mp_link_ops ops = {.irq = ignore_irq, .state = keep_why};
+	const struct mp_link_cfg cfg = l->cfg;
+	const char *why = NULL;
+	int r;
+
+	l->cfg.ops = &ops;
+	l->cfg.opaque = &why;
+	l->cfg.reply_timeout_ns = cfg.connect_timeout_ns;
+	l->s.sock = sock;
+	l->dead = false;
+	l->closed = false;
+	*ret_error = "no eventfds for the stock protocol: check the limit on open files";
+	r = mp_link_socket_open(l);
+	if (r == 0)
+		r = mp_link_probe(l, ret_error);
+	if (r < 0)
+		mp_link_detach(l);
+	l->cfg = cfg;
+	if (why)
+		*ret_error = why;
+	return mp_err_trace(r);
+}
+
+static int meet(struct mp_link *l, int sock, const char **ret_error)
+{
+	uint64_t deadline_ns = mp_clock_ns() + l->cfg.connect_timeout_ns;
+	int r;
+
+	if (l->cfg.transport == MP_LINK_RING)
+		return mp_err_trace(meet_rings(l, sock, ret_error));
+	if (l->cfg.transport == MP_LINK_SOCKET)
+		return mp_err_trace(meet_stock(l, sock, ret_error));
+	r = mp_link_offer(sock, deadline_ns, ret_error);
+	if (r < 0) {
+		mp_fd_close(&sock);
+		return mp_err_trace(r);
+	}
+	return mp_err_trace(r ? meet_rings(l, sock, ret_error) : meet_stock(l, sock, ret_error));
+}
+
+int mp_link_attach_take(struct mp_link *l, int sock, const struct mp_link_cfg *cfg,
+			const char **ret_error)
+{
+	uint64_t hz = mp_clock_tsc_hz();
+
+	*l = (struct mp_link){.s = MP_SESSION_NULL, .cfg = *cfg, .dead = true, .closed = true};
+	/* A spin doesn't look at the clock, so it must not outlast the limit. */
+	if (l->cfg.spin_ns > cfg->reply_timeout_ns)
+		l->cfg.spin_ns = cfg->reply_timeout_ns;
+	l->spin_tsc = (uint64_t)((double)l->cfg.spin_ns * (double)hz / 1e9);
+	l->limit_tsc = (uint64_t)((double)cfg->reply_timeout_ns * (double)hz / 1e9);
+	l->ns_per_tick_q20 = (uint64_t)(1e9 * (double)(1 << 20) / (double)hz);
+	return mp_err_trace(meet(l, sock, ret_error));
+}
+
 void mp_link_detach(struct mp_link *l)
 {
+	mp_link_socket_close(l);
 	mp_session_fini(&l->s);
 	l->dead = true;
 	l->closed = true;

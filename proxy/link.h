@@ -10,6 +10,12 @@
  * device dead (all-ones reads, ignored writes) until mp_link_reset() finds it
  * answering again; a closed socket makes it dead for good.
  *
+ * A link goes by one of two ways, and few callers need to know by which: rings
+ * in shared memory, to a worker of ours, or the stock socket protocol, to a
+ * -machine x-remote. The latter has no shadow, no reports of DMA, no pause and
+ * no stop for I/O errors, and needs to be told what is in config space before
+ * its BARs answer.
+ *
  * Every call belongs to one thread at a time (the owner's lock: the BQL in
  * QEMU). A wait that must block calls blocking_begin() first and
  * blocking_end() after; the owner may drop its lock between them, but then must
@@ -39,10 +45,17 @@ struct mp_link_ops {
 	void (*io_stopped)(void *opaque, bool reading, bool no_space);
 };
 
+enum mp_link_transport {
+	MP_LINK_RING, /* only rings: a stock worker is refused */
+	MP_LINK_SOCKET, /* only the stock protocol: rings aren't offered */
+	MP_LINK_AUTO, /* rings are offered; the stock protocol if nobody takes them */
+};
+
 struct mp_link_cfg {
 	const struct mp_link_ops *ops;
 	void *opaque;
-	uint32_t features;
+	enum mp_link_transport transport;
+	uint32_t features; /* of rings */
 	uint64_t connect_timeout_ns; /* each step of the handshake */
 	uint64_t reply_timeout_ns; /* bound of one wait */
 	uint64_t spin_ns; /* of a wait, before it blocks */
@@ -52,8 +65,11 @@ struct mp_link_cfg {
 #define MP_LINK_DEFAULT_REPLY_TIMEOUT_NS (5ull * 1000000000ull)
 #define MP_LINK_DEFAULT_SPIN_NS          50000ull
 
+struct mp_link_socket;
+
 struct mp_link {
-	struct mp_session s;
+	struct mp_session s; /* by socket: sock, irq_fd and device only */
+	struct mp_link_socket *socket; /* NULL: by rings */
 	struct mp_link_cfg cfg;
 	uint64_t spin_tsc, limit_tsc; /* spin_ns and reply_timeout_ns in ticks */
 	uint64_t ns_per_tick_q20; /* nanoseconds a tick, times 2^20 */
@@ -62,7 +78,20 @@ struct mp_link {
 	bool paused; /* between mp_link_pause() and mp_link_continue() */
 };
 
-/** mp_link_attach_take() - meet the worker on @sock (owned from here); see mp_session_connect_take() */
+/**
+ * mp_link_connect() - to the unix socket at @path
+ *
+ * Nobody there yet is no failure before @timeout_ns have passed. Return: a
+ * connected socket, close-on-exec; negative errno, -ENOENT and -ECONNREFUSED
+ * among them.
+ */
+int mp_link_connect(const char *path, uint64_t timeout_ns);
+
+/**
+ * mp_link_attach_take() - meet the worker on @sock (owned from here)
+ *
+ * See mp_session_connect_take(). A stock worker's device is found by probing it.
+ */
 int mp_link_attach_take(struct mp_link *l, int sock, const struct mp_link_cfg *cfg,
 			const char **ret_error);
 /** mp_link_detach() - end the session and release it; takes one with s = MP_SESSION_NULL, too */
@@ -94,9 +123,10 @@ void mp_link_continue(struct mp_link *l);
 /**
  * mp_link_set_ram() - replace the table of guest memory; on return the old one is out of use
  *
- * Doesn't touch the rings: it may also be called, with the owner's lock, while
+ * Doesn't touch the rings, and shares the socket: it may also be called, with the owner's lock, while
  * another call is between blocking_begin() and blocking_end(). A worker that
- * refuses or doesn't answer is closed. Return: 0; negative errno.
+ * refuses or doesn't answer is closed. Return: 0; 1 a stock worker got only the
+ * largest seven pieces; negative errno.
  */
 int mp_link_set_ram(struct mp_link *l, const struct mp_session_region *region, uint32_t n_regions,
 		    const int *fds, uint32_t n_fds);
@@ -105,8 +135,17 @@ int mp_link_set_ram(struct mp_link *l, const struct mp_session_region *region, u
 int mp_link_irq_fd(const struct mp_link *l);
 /** mp_link_irq_ready() - drain that fd, take DMA reports, report the interrupt level */
 void mp_link_irq_ready(struct mp_link *l);
-/** mp_link_irq_now() - the level at this moment; reads shared memory only, at any time */
+/** mp_link_irq_missed() - drain that fd while another call is blocked; mp_link_irq_ready() comes later */
+void mp_link_irq_missed(struct mp_link *l);
+/** mp_link_irq_now() - the level at this moment; reads shared memory only, at any time
+ *
+ * By socket it is the level as last told to ops->irq.
+ */
 int mp_link_irq_now(const struct mp_link *l);
+/** mp_link_resample_fd() - by socket: KVM writes to it when the guest is done; by rings: -1 */
+int mp_link_resample_fd(const struct mp_link *l);
+/** mp_link_irq_again() - by socket: the level is 0, and the worker will say if it isn't */
+void mp_link_irq_again(struct mp_link *l);
 /** mp_link_set_irq_edge_only() - KVM listens on the irq fd: only a rise may ring it */
 void mp_link_set_irq_edge_only(struct mp_link *l, bool on);
 /** mp_link_stop_fd() - readable when an I/O error may have stopped the device; -1: it never will */

@@ -6,8 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 
+#include "base/cleanup.h"
 #include "base/err.h"
 
 static void note(struct rig *r, const char *text)
@@ -53,6 +55,8 @@ static void blocking_begin(void *opaque)
 	r->n_blocks++;
 	if (r->on_block)
 		r->on_block(r);
+	else if (r->serves && r->stock)
+		fake_stock_turn(&r->f);
 	else if (r->serves)
 		fake_peer_turn(&r->p);
 }
@@ -96,15 +100,21 @@ static void *accept_thread(void *opaque)
 	return NULL;
 }
 
+static struct mp_link_cfg link_cfg(struct rig *r, const struct rig_opts *opts)
+{
+	return (struct mp_link_cfg){.ops = &rig_ops,
+				    .opaque = r,
+				    .transport = opts->stock ? MP_LINK_AUTO : MP_LINK_RING,
+				    .features = opts->features,
+				    .connect_timeout_ns = 5000000000ull,
+				    .reply_timeout_ns = opts->reply_timeout_ns,
+				    .spin_ns = opts->spin_ns,
+				    .stats = mp_stat_page(&r->stats)};
+}
+
 static int meet(struct rig *r, const struct rig_opts *opts)
 {
-	struct mp_link_cfg cfg = {.ops = &rig_ops,
-				  .opaque = r,
-				  .features = opts->features,
-				  .connect_timeout_ns = 5000000000ull,
-				  .reply_timeout_ns = opts->reply_timeout_ns,
-				  .spin_ns = opts->spin_ns,
-				  .stats = mp_stat_page(&r->stats)};
+	struct mp_link_cfg cfg = link_cfg(r, opts);
 	struct accept_arg a = {.p = &r->p, .opts = opts};
 	const char *error;
 	int socks[2], ret;
@@ -120,13 +130,58 @@ static int meet(struct rig *r, const struct rig_opts *opts)
 	return ret < 0 ? ret : a.r;
 }
 
+struct stock_arg {
+	struct fake_stock *f;
+	int stop_fd;
+};
+
+static void *stock_thread(void *opaque)
+{
+	struct stock_arg *a = opaque;
+
+	fake_stock_run(a->f, a->stop_fd);
+	return NULL;
+}
+
+static int meet_stock(struct rig *r, const struct rig_opts *opts)
+{
+	struct mp_link_cfg cfg = link_cfg(r, opts);
+	struct stock_arg a = {.f = &r->f, .stop_fd = eventfd(0, EFD_CLOEXEC)};
+	const char *error;
+	int socks[2], ret;
+	pthread_t thread;
+
+	if (a.stop_fd < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, socks) < 0)
+		return -1;
+	fake_stock_init(&r->f, socks[1]);
+	r->f.n_restart = opts->n_restart;
+	if (pthread_create(&thread, NULL, stock_thread, &a) != 0)
+		return -1;
+	ret = mp_link_attach_take(&r->l, socks[0], &cfg, &error);
+	eventfd_write(a.stop_fd, 1);
+	pthread_join(thread, NULL);
+	mp_fd_close(&a.stop_fd);
+	if (ret < 0)
+		return ret;
+	mp_link_cfg_write(&r->l, 0x10, 4, RIG_IO | 1);
+	mp_link_cfg_write(&r->l, 0x14, 4, RIG_MEM);
+	mp_link_cfg_write(&r->l, 0x18, 4, RIG_MEM2);
+	mp_link_cfg_write(&r->l, 0x04, 2, 7);
+	r->n_blocks = 0;
+	return r->l.dead ? -1 : 0;
+}
+
 struct rig *rig_open(const struct rig_opts *opts)
 {
 	struct rig *r = calloc(1, sizeof(*r));
 
 	mp_assert(r && mp_stat_create(&r->stats) == 0);
 	r->serves = true;
-	if (meet(r, opts) == 0)
+	r->stock = opts->stock;
+	r->l.s = MP_SESSION_NULL;
+	fake_stock_init(&r->f, -1);
+	r->p = (struct fake_peer){.s = MP_SESSION_NULL};
+	if ((opts->stock ? meet_stock(r, opts) : meet(r, opts)) == 0)
 		return r;
 	rig_close(r);
 	return NULL;
@@ -136,6 +191,7 @@ void rig_close(struct rig *r)
 {
 	mp_link_detach(&r->l);
 	fake_peer_fini(&r->p);
+	fake_stock_fini(&r->f);
 	mp_shm_fini(&r->stats);
 	free(r);
 }

@@ -12,10 +12,13 @@
 
 #include "proxy/link.h"
 #include "tests/lib/fake_peer.h"
+#include "tests/lib/fake_stock.h"
 
 struct rig {
 	struct mp_link l;
+	bool stock; /* the worker is f, else p */
 	struct fake_peer p;
+	struct fake_stock f;
 	struct mp_shm stats;
 	bool serves; /* the worker takes a turn whenever the link blocks */
 	void (*on_block)(struct rig *r); /* instead of a turn, if set */
@@ -28,6 +31,8 @@ struct rig {
 struct rig_opts {
 	uint32_t features, rep_slots;
 	uint64_t reply_timeout_ns, spin_ns;
+	bool stock; /* a worker that knows only the stock protocol */
+	unsigned int n_restart; /* of fake_stock, from its start */
 };
 
 #define RIG_DEFAULTS                                                                               \
@@ -35,7 +40,13 @@ struct rig_opts {
 			   .rep_slots = 16,                                                        \
 			   .reply_timeout_ns = 2000000000ull})
 
-/** rig_open() - NULL when the handshake fails; r->serves is set */
+/** rig_open() - NULL when the handshake fails; r->serves is set
+ *
+ * A stock worker's BARs are where these say, all of it enabled, no message under way.
+ */
+#define RIG_IO   0xc000u
+#define RIG_MEM  0xfe000000u
+#define RIG_MEM2 0xfe002000u
 struct rig *rig_open(const struct rig_opts *opts);
 void rig_close(struct rig *r);
 uint64_t rig_stat(const struct rig *r, enum mp_stat_id id);
