@@ -11,6 +11,11 @@
  * The pin as QEMU sees it stays 0 while bound, because KVM ORs both sources.
  *
  * Each switch re-asserts what the level says, so no edge is lost.
+ *
+ * A stock worker has no page, but the same two eventfds as KVM, and takes
+ * "resample" itself: bound, nothing of an interrupt comes here. Unbound, the
+ * link makes a level of its rises, see proxy/link_socket.c. Nobody can ask for
+ * the level, so each switch asks the worker to rise again.
  */
 #include "proxy/qemu/mpring-pci.h"
 
@@ -37,6 +42,38 @@ static void resample(void *opaque)
     }
 }
 
+/* A stock worker takes "resample" itself; one of ours has no such fd. */
+static bool worker_resamples(MpringPci *d)
+{
+    return mp_link_resample_fd(&d->link) >= 0;
+}
+
+/* A link that is closed has said so to the guest; a stock one keeps its fds. */
+static bool resample_init(MpringPci *d)
+{
+    if (worker_resamples(d)) {
+        event_notifier_init_fd(&d->intx.resample,
+                               mp_link_resample_fd(&d->link));
+        return true;
+    }
+    return event_notifier_init(&d->intx.resample, 0) >= 0;
+}
+
+static void resample_cleanup(MpringPci *d)
+{
+    if (!worker_resamples(d)) {
+        event_notifier_cleanup(&d->intx.resample);
+    }
+}
+
+static void listen_resample(MpringPci *d, bool on)
+{
+    if (!worker_resamples(d)) {
+        qemu_set_fd_handler(event_notifier_get_fd(&d->intx.resample),
+                            on ? resample : NULL, NULL, d);
+    }
+}
+
 static void unbind(MpringPci *d)
 {
     if (!d->intx.bound) {
@@ -44,20 +81,20 @@ static void unbind(MpringPci *d)
     }
     kvm_irqchip_remove_irqfd_notifier_gsi(kvm_state, &d->intx.raise,
                                           d->intx.gsi);
-    qemu_set_fd_handler(event_notifier_get_fd(&d->intx.resample), NULL, NULL,
-                        NULL);
-    event_notifier_cleanup(&d->intx.resample);
+    listen_resample(d, false);
+    resample_cleanup(d);
     d->intx.bound = false;
     mp_link_set_irq_edge_only(&d->link, false);
     if (d->attached) {
         mpring_set_handlers(d, d->handlers);
         pci_set_irq(PCI_DEVICE(d), mpring_intx_asserted(d));
+        mp_link_irq_again(&d->link);
     }
 }
 
 static void bind_to(MpringPci *d, int gsi)
 {
-    if (event_notifier_init(&d->intx.resample, 0) < 0) {
+    if (!resample_init(d)) {
         return;
     }
     event_notifier_init_fd(&d->intx.raise, mp_link_irq_fd(&d->link));
@@ -65,17 +102,18 @@ static void bind_to(MpringPci *d, int gsi)
     qemu_set_fd_handler(mp_link_irq_fd(&d->link), NULL, NULL, NULL);
     if (kvm_irqchip_add_irqfd_notifier_gsi(kvm_state, &d->intx.raise,
                                            &d->intx.resample, gsi) < 0) {
-        event_notifier_cleanup(&d->intx.resample);
+        resample_cleanup(d);
         mpring_set_handlers(d, d->handlers);
         pci_set_irq(PCI_DEVICE(d), mpring_intx_asserted(d));
         return;
     }
     d->intx.gsi = gsi;
     d->intx.bound = true;
-    qemu_set_fd_handler(event_notifier_get_fd(&d->intx.resample), resample,
-                        NULL, d);
+    listen_resample(d, true);
     mp_link_set_irq_edge_only(&d->link, true);
-    if (mpring_intx_asserted(d)) {
+    if (worker_resamples(d)) {
+        mp_link_irq_again(&d->link);
+    } else if (mpring_intx_asserted(d)) {
         event_notifier_set(&d->intx.raise);
     }
 }

@@ -5,7 +5,8 @@
  * BARs: an access becomes a message of the link; memory writes are posted,
  * reads and port writes wait. Config space: the header is QEMU's, answered
  * here; the worker is told of command register, BARs and interrupt line when
- * their value changes.
+ * their value changes. Whether the messages go by rings or, to a stock worker,
+ * by its socket is the link's business; only intx.c has to know.
  *
  * A wait that blocks drops the big lock, but only when a vCPU made the access:
  * then "busy" keeps others out of the link, and who finds it set waits, if the
@@ -189,7 +190,7 @@ static void irq_fd_ready(void *opaque)
     MpringPci *d = opaque;
 
     if (d->busy) {
-        mp_bell_drain(mp_link_irq_fd(&d->link));
+        mp_link_irq_missed(&d->link);
         d->irq_missed = true;
     } else {
         mp_link_irq_ready(&d->link);
@@ -292,6 +293,20 @@ static int open_fd(const char *text, Error **errp)
     return fd;
 }
 
+static int open_path(MpringPci *d, Error **errp)
+{
+    int fd =
+        mp_link_connect(d->socket_path, d->connect_timeout_ms * 1000000ull);
+
+    if (fd < 0) {
+        error_setg_errno(errp, -fd,
+                         "nobody listens on socket=%s; start the worker, or "
+                         "give it more time with connect-timeout=MILLISECONDS",
+                         d->socket_path);
+    }
+    return fd;
+}
+
 static int open_socket(MpringPci *d, Error **errp)
 {
     int fd;
@@ -302,7 +317,7 @@ static int open_socket(MpringPci *d, Error **errp)
         return -1;
     }
     if (d->socket_path) {
-        return unix_connect(d->socket_path, errp);
+        return open_path(d, errp);
     }
     fd = open_fd(d->fd_text, errp);
     if (fd >= 0 && !fd_is_socket(fd)) {
@@ -332,19 +347,42 @@ static bool open_stats(MpringPci *d, Error **errp)
     return r >= 0;
 }
 
+/* Index in this list, or -1. */
+static int transport_of(MpringPci *d, Error **errp)
+{
+    static const char *const names[] = {
+        [MP_LINK_RING] = "ring",
+        [MP_LINK_SOCKET] = "socket",
+        [MP_LINK_AUTO] = "auto",
+    };
+
+    for (int i = 0; i < (int)ARRAY_SIZE(names); i++) {
+        if (!d->transport_text || strcmp(d->transport_text, names[i]) == 0) {
+            return d->transport_text ? i : MP_LINK_RING;
+        }
+    }
+    error_setg(errp, "transport=%s is none of auto, ring, socket",
+               d->transport_text);
+    return -1;
+}
+
+static bool wants_reports(MpringPci *d)
+{
+    return d->dma_report == ON_OFF_AUTO_ON ||
+           (d->dma_report == ON_OFF_AUTO_AUTO && !kvm_enabled());
+}
+
 static struct mp_link_cfg link_cfg(MpringPci *d)
 {
-    bool report = d->dma_report == ON_OFF_AUTO_ON ||
-                  (d->dma_report == ON_OFF_AUTO_AUTO && !kvm_enabled());
     /* A spin on the only CPU keeps the worker from answering. */
     bool spin = g_get_num_processors() > 1;
 
     return (struct mp_link_cfg){
         .ops = &link_ops,
         .opaque = d,
-        .features = (report ? MP_FEAT_DMA_REPORT : 0) | MP_FEAT_PAUSE |
-                    (d->vm_stop ? MP_FEAT_IO_STOP : 0),
-        .connect_timeout_ns = MP_SESSION_DEFAULT_TIMEOUT_NS,
+        .features = (wants_reports(d) ? MP_FEAT_DMA_REPORT : 0) |
+                    MP_FEAT_PAUSE | (d->vm_stop ? MP_FEAT_IO_STOP : 0),
+        .connect_timeout_ns = d->connect_timeout_ms * 1000000ull,
         .reply_timeout_ns = d->reply_timeout_ms * 1000000ull,
         .spin_ns = d->spin_us >= 0 ? (uint64_t)d->spin_us * 1000
                    : spin          ? MP_LINK_DEFAULT_SPIN_NS
@@ -353,12 +391,36 @@ static struct mp_link_cfg link_cfg(MpringPci *d)
     };
 }
 
+/* A stock worker doesn't tell what it wrote to guest memory. */
+static bool accept_stock(MpringPci *d, Error **errp)
+{
+    if (d->dma_report == ON_OFF_AUTO_ON) {
+        error_setg(errp, "dma-report=on, but this is a stock worker, which "
+                         "can't report its memory writes; use an mpring "
+                         "worker, or KVM");
+        return false;
+    }
+    if (wants_reports(d)) {
+        warn_report("mpring-pci %s: a stock worker doesn't report its memory "
+                    "writes, so under TCG the guest may run stale code; use an "
+                    "mpring worker, or KVM; dma-report=off takes the risk "
+                    "without this warning",
+                    mpring_name(d));
+    }
+    return true;
+}
+
 static bool attach(MpringPci *d, Error **errp)
 {
     struct mp_link_cfg cfg = link_cfg(d);
+    int transport = transport_of(d, errp);
     const char *what = NULL;
     int sock, r;
 
+    if (transport < 0) {
+        return false;
+    }
+    cfg.transport = transport;
     sock = open_socket(d, errp);
     if (sock < 0) {
         return false;
@@ -368,6 +430,9 @@ static bool attach(MpringPci *d, Error **errp)
         error_setg_errno(errp, -r, "no session with the worker: %s",
                          what ? what : "unknown step");
         return false;
+    }
+    if (d->link.socket) {
+        return accept_stock(d, errp);
     }
     if ((cfg.features & ~d->link.s.features) & MP_FEAT_DMA_REPORT) {
         error_setg(errp, "the worker can't report its memory writes, without "
@@ -448,8 +513,9 @@ static void realize(PCIDevice *pci, Error **errp)
 {
     MpringPci *d = MPRING_PCI(pci);
 
-    if (d->reply_timeout_ms == 0) {
-        error_setg(errp, "reply-timeout must be 1 or more (milliseconds)");
+    if (d->reply_timeout_ms == 0 || d->connect_timeout_ms == 0) {
+        error_setg(errp, "reply-timeout and connect-timeout must be 1 or more "
+                         "(milliseconds)");
         return;
     }
     if (!mpring_ram_check_machine(d, errp)) {
@@ -493,6 +559,11 @@ COMPAT_PROPERTY properties[] = {
     DEFINE_PROP_STRING("fd", MpringPci, fd_text),
     DEFINE_PROP_STRING("socket", MpringPci, socket_path),
     DEFINE_PROP_STRING("stats-fd", MpringPci, stats_fd_text),
+    /* auto, ring, socket */
+    DEFINE_PROP_STRING("transport", MpringPci, transport_text),
+    /* milliseconds; until the worker is there, and then for each step */
+    DEFINE_PROP_UINT32("connect-timeout", MpringPci, connect_timeout_ms,
+                       MP_SESSION_DEFAULT_TIMEOUT_NS / 1000000),
     /* milliseconds; the bound of every wait for the worker */
     DEFINE_PROP_UINT32("reply-timeout", MpringPci, reply_timeout_ms,
                        MP_LINK_DEFAULT_REPLY_TIMEOUT_NS / 1000000),
@@ -514,7 +585,8 @@ static void class_init(ObjectClass *klass, CompatClassData *data)
     pc->config_read = config_read;
     pc->config_write = config_write;
     pc->class_id = PCI_CLASS_OTHERS;
-    dc->desc = "PCI device in a worker process, over shared-memory rings";
+    dc->desc = "PCI device in a worker process, over shared-memory rings or "
+               "the stock socket protocol";
     set_bit(DEVICE_CATEGORY_STORAGE, dc->categories);
     compat_set_reset(dc, reset);
     device_class_set_props(dc, properties);

@@ -53,8 +53,8 @@ struct MpringPci {
     PCIDevice parent_obj;
 
     /* Properties. */
-    char *fd_text, *socket_path, *stats_fd_text;
-    uint32_t reply_timeout_ms;
+    char *fd_text, *socket_path, *stats_fd_text, *transport_text;
+    uint32_t reply_timeout_ms, connect_timeout_ms;
     int32_t spin_us;
     OnOffAuto dma_report, irqfd;
     bool vm_stop;
@@ -81,7 +81,7 @@ struct MpringPci {
 
     MemoryListener listener;
     bool listening;
-    bool said_iommu, said_private, said_many;
+    bool said_iommu, said_private, said_many, said_left_out;
     MpringRam *ram, *next_ram; /* in use, being built */
 
     Error *blocker;

@@ -150,7 +150,13 @@ static void commit(MemoryListener *l)
         return;
     }
     /* A failure closes the link, which tells the user. */
-    mp_link_set_ram(&d->link, t->region, t->n_regions, t->fds, t->n_fds);
+    if (mp_link_set_ram(&d->link, t->region, t->n_regions, t->fds, t->n_fds) >
+        0) {
+        say_once(&d->said_left_out, mpring_name(d),
+                 "a stock worker takes 7 pieces of guest memory, and there are "
+                 "more; DMA to the smallest of them fails; use an mpring "
+                 "worker, or fewer memory devices");
+    }
     d->ram = d->next_ram;
     d->next_ram = old;
     forget(old);
