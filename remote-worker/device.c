@@ -34,9 +34,12 @@
 int mp_device_init(struct mp_device *d, const struct mp_device_cfg *how,
 		   const struct mp_state *state, unsigned int index)
 {
+	struct mp_session_device device;
 	struct mp_scsi_bus_cfg cfg;
 	int r;
 
+	mp_device_describe(&device);
+	mp_pci_config_init(&d->config, &device);
 	d->id = how->id;
 	d->tasks = mp_state_tasks(state, index);
 	d->pool = mp_state_pool(state, index);
