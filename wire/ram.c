@@ -63,7 +63,7 @@ static bool region_ok(const struct mp_session_region *raw, size_t n_fds)
 }
 
 /* Checks each region, sorts, and then neighbours are all that can overlap. */
-static int check_table(struct mp_session_region *region, uint32_t n, size_t n_fds)
+int mp_session_check_ram(struct mp_session_region *region, uint32_t n, size_t n_fds)
 {
 	for (uint32_t i = 0; i < n; i++)
 		if (!region_ok(&region[i], n_fds))
@@ -108,7 +108,7 @@ int mp_session_recv_ram(int sock, struct mp_session_region *region, uint32_t *re
 	if (r == 0)
 		r = recv_table(sock, &raw_header, region, &n_regions, deadline_ns);
 	if (r == 0)
-		r = check_table(region, n_regions, fds->n);
+		r = mp_session_check_ram(region, n_regions, fds->n);
 	if (r < 0) {
 		mp_fds_close(fds);
 		return r == -ECONNRESET ? 0 : mp_err_trace(r);

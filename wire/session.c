@@ -332,6 +332,24 @@ static int connect_steps(struct mp_session *s, const struct mp_session_cfg *cfg,
 
 /* -- the worker's side -------------------------------------------------- */
 
+/* HELLO that somebody else has read, to see that it is one. */
+static int take_hello(struct mp_session *s, struct mp_mpqemu_msg *raw_msg,
+		      struct mp_session_hello *raw_hello, const char **ret_error)
+{
+	if (raw_msg->cmd != MP_CMD_HELLO || raw_msg->hole != 0 || raw_msg->n_fds != N_HELLO_FDS ||
+	    raw_msg->size < sizeof(raw_hello->version))
+		return mp_err_origin(-EPROTO);
+	s->peer.fd = mp_fd_steal(&raw_msg->fd[0]);
+	s->peer_bell_fd = mp_fd_steal(&raw_msg->fd[1]);
+	s->irq_fd = mp_fd_steal(&raw_msg->fd[2]);
+	memcpy(raw_hello, raw_msg->bytes, sizeof(*raw_hello));
+	if (raw_hello->version != MP_WIRE_VERSION) {
+		*ret_error = version_text(raw_hello->version);
+		return mp_err_origin(-EPROTONOSUPPORT);
+	}
+	return raw_msg->size == sizeof(*raw_hello) ? 0 : mp_err_origin(-EPROTO);
+}
+
 static int recv_hello(struct mp_session *s, const struct mp_session_cfg *cfg,
 		      struct mp_session_hello *raw_hello, const char **ret_error)
 {
@@ -350,10 +368,18 @@ static int recv_hello(struct mp_session *s, const struct mp_session_cfg *cfg,
 	s->irq_fd = raw_fds[2];
 	if (raw_header.cmd != MP_CMD_HELLO || in.n != N_HELLO_FDS)
 		return mp_err_origin(-EPROTO);
-	r = recv_greeting(s->sock, raw_header.size, &greeting, deadline_ns);
+	return mp_err_trace(recv_greeting(s->sock, raw_header.size, &greeting, deadline_ns));
+}
+
+static int get_hello(struct mp_session *s, const struct mp_session_cfg *cfg,
+		     struct mp_session_hello *raw_hello, const char **ret_error)
+{
+	int r = cfg->hello ? take_hello(s, cfg->hello, raw_hello, ret_error)
+			   : recv_hello(s, cfg, raw_hello, ret_error);
+
 	if (r == -EPROTONOSUPPORT)
 		/* Best effort: the session ends either way. */
-		(void)mp_frame_send_ack(s->sock, r, deadline_ns);
+		(void)mp_frame_send_ack(s->sock, r, mp_frame_deadline(cfg->timeout_ns));
 	return mp_err_trace(r);
 }
 
@@ -423,7 +449,7 @@ static int accept_steps(struct mp_session *s, const struct mp_session_cfg *cfg,
 	int r;
 
 	*ret_error = "no proper HELLO came: is the other end an mpring proxy, and running?";
-	r = recv_hello(s, cfg, &hello, ret_error);
+	r = get_hello(s, cfg, &hello, ret_error);
 	if (r < 0)
 		return mp_err_trace(r);
 	*ret_error = "the proxy offers memory or doorbells that can't be accepted";

@@ -14,7 +14,7 @@
  *				<--	ACK, when no DMA into the old table can come
  *
  * Messages have the 16-byte header of multi-process QEMU's socket protocol
- * (command, a hole of 4 bytes, size), so that both can share a socket later;
+ * (command, a hole of 4 bytes, size), so that a socket may begin with either;
  * commands above 0x4d500000 are ours. A message whose size is not exactly the
  * right one, or that has more or fewer fds, ends the session. All waits are
  * bounded. A worker that doesn't speak HELLO's version says so with an ACK of
@@ -38,6 +38,7 @@
 #include "base/shm.h"
 #include "doorbell/bell.h"
 #include "ring/ring.h"
+#include "wire/mpqemu.h"
 #include "wire/msg.h"
 
 enum mp_session_cmd {
@@ -151,6 +152,9 @@ struct mp_session_cfg {
 	/* First content of our user page, MP_RING_USER_BYTES, there before the peer
 	 * can look; NULL: zeros. */
 	const void *user_page;
+	/* Worker: HELLO, if it has been read already, whose fds are taken over then; NULL: it
+	 * is still to come. */
+	struct mp_mpqemu_msg *hello;
 };
 
 #define MP_SESSION_DEFAULT_REQ_SLOTS  1024u
@@ -199,6 +203,9 @@ int mp_session_send_ram(int sock, const struct mp_session_region *region, uint32
  */
 int mp_session_recv_ram(int sock, struct mp_session_region *region, uint32_t *ret_n_regions,
 			struct mp_fds *fds, uint64_t timeout_ns);
+
+/** mp_session_check_ram() - those checks of regions, and sorts them; Return: 0; -EPROTO */
+int mp_session_check_ram(struct mp_session_region *region, uint32_t n, size_t n_fds);
 
 /** mp_session_send_ack() - worker: answer a table; @status 0 or negative errno */
 int mp_session_send_ack(int sock, int status, uint64_t timeout_ns);
