@@ -9,8 +9,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "remote-worker/notice.h"
+
+struct mp_blk_engine;
 struct mp_device;
 struct mp_front;
+struct mp_mpqemu_msg;
 
 struct mp_front_ops {
 	/* Apply at most @budget requests and answer them; returns how many. */
@@ -24,6 +28,11 @@ struct mp_front_ops {
 	void (*disarm)(struct mp_front *f);
 	/* Copy counters to the device's page. */
 	void (*stats)(struct mp_front *f);
+	/* The core uses the table of front.ram now, or it couldn't be mapped and there is none.
+	 * NULL: this front hands none in. */
+	void (*ram_set)(struct mp_front *f, bool mapped);
+	/* Let go of what is the core's. NULL: nothing is. Then, on the control thread: destroy. */
+	void (*detach)(struct mp_front *f);
 	void (*destroy)(struct mp_front *f);
 };
 
@@ -34,7 +43,11 @@ struct mp_front {
 	bool may_stop; /* the machine, after an I/O error: MP_FEAT_IO_STOP */
 	bool gates_dma; /* no guest memory for the device unless its command register says so */
 	bool broken; /* sticky: the peer broke the protocol; the device stands still */
+	bool closed; /* with broken: no, it closed the connection in good order */
 	bool stalled; /* the peer doesn't take what we have to tell; the device stands still */
+	/* What the control thread shall be told; worker.c clears it. */
+	struct mp_notice_refusal refusal;
+	struct mp_mpqemu_msg *ram; /* SYNC_SYSMEM to be mapped */
 };
 
 struct mp_session;
@@ -46,5 +59,16 @@ struct mp_session;
  * Return: 0; -ENOMEM.
  */
 int mp_front_ring_create(struct mp_device *dev, struct mp_session *s, struct mp_front **ret_f);
+
+/**
+ * mp_front_mpqemu_create() - a front for a stock proxy on its socket
+ * @sock:    owned by the front on success
+ * @first:   the message that has been read already; its fds are taken over on success
+ * @engine:  lets the socket end the core's sleep
+ *
+ * Return: 0; -ENOMEM.
+ */
+int mp_front_mpqemu_create(struct mp_device *dev, struct mp_blk_engine *engine, int sock,
+			   struct mp_mpqemu_msg *first, struct mp_front **ret_f);
 
 #endif

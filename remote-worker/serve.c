@@ -2,8 +2,9 @@
 /*
  * Each device has one socket and goes through
  *
- *	waiting		nothing has come; for as long as the proxy likes
+ *	waiting		nothing has come, or not enough to know who it is (meet.h)
  *	up		session established, attached to the polling core
+ *	stock		the same for a stock proxy: here it is the core that reads the socket
  *	gone		closed by the proxy, or given up
  *
  * A session begins when its socket becomes readable, not in the order of the
@@ -13,7 +14,7 @@
  * A table of guest memory is mapped here, handed to the core, and only when the
  * core has it is the old one unmapped and the proxy told: then no DMA into the
  * old table can come. A table that can't be mapped leaves the old one in use,
- * and the proxy gets the errno.
+ * and the proxy gets the errno. A stock proxy's table comes here through the core.
  *
  * When the last device is gone the worker ends. A socket that closes is the
  * normal end of a guest; so the worker needs no other sign of QEMU's death.
@@ -28,16 +29,21 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "remote-worker/device.h"
+#include "remote-worker/meet.h"
+#include "remote-worker/stock.h"
 
-enum peer_state { PEER_WAITING, PEER_UP, PEER_GONE };
+enum peer_state { PEER_WAITING, PEER_UP, PEER_STOCK, PEER_GONE };
 
 struct peer {
 	enum peer_state state;
-	int sock; /* owned while waiting, the session's when up */
+	int sock; /* owned while waiting, the session's or the front's later */
+	struct mp_meet meet;
 	struct mp_guest_table *table;
+	struct mp_stock_log refusals, unmapped;
 };
 
 struct serve {
@@ -60,10 +66,11 @@ static void leave(struct serve *s, unsigned int i)
 {
 	struct peer *p = &s->peer[i];
 
-	if (p->state == PEER_UP)
+	if (p->state == PEER_UP || p->state == PEER_STOCK)
 		mp_worker_detach(s->cfg->worker, i);
 	else
 		mp_fd_close(&p->sock);
+	mp_meet_fini(&p->meet);
 	p->table = mp_guest_table_destroy(p->table);
 	p->state = PEER_GONE;
 }
@@ -75,20 +82,14 @@ static void give_up(struct serve *s, unsigned int i, int r, const char *why)
 	leave(s, i);
 }
 
-static bool peer_closed(int sock)
-{
-	char byte;
-
-	return recv(sock, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
-}
-
-static void meet(struct serve *s, unsigned int i)
+static void accept_rings(struct serve *s, unsigned int i, struct mp_mpqemu_msg *hello)
 {
 	struct mp_session_cfg cfg = {.features = MP_FEAT_DMA_REPORT | MP_FEAT_PAUSE |
 						 MP_FEAT_IO_STOP,
 				     .n_slots = MP_SESSION_DEFAULT_REP_SLOTS,
 				     .timeout_ns = MP_SESSION_DEFAULT_TIMEOUT_NS,
-				     .bell_fd = mp_worker_bell_fd(s->cfg->worker)};
+				     .bell_fd = mp_worker_bell_fd(s->cfg->worker),
+				     .hello = hello};
 	MP_CLEANUP(mp_session_fini) struct mp_session session = MP_SESSION_NULL;
 	struct mp_wire_worker_page page;
 	struct mp_session_device device;
@@ -96,10 +97,6 @@ static void meet(struct serve *s, unsigned int i)
 	const char *why = "";
 	int r;
 
-	if (peer_closed(p->sock)) {
-		leave(s, i);
-		return;
-	}
 	mp_device_describe(&device);
 	mp_worker_first_page(s->cfg->worker, i, &page);
 	cfg.user_page = &page;
@@ -115,7 +112,40 @@ static void meet(struct serve *s, unsigned int i)
 		return;
 	}
 	p->state = PEER_UP;
-	mp_debug("%s: connected", id_of(s, i));
+	mp_debug("%s: connected by rings", id_of(s, i));
+}
+
+static void accept_stock(struct serve *s, unsigned int i, struct mp_mpqemu_msg *first)
+{
+	struct peer *p = &s->peer[i];
+	int r;
+
+	r = mp_worker_attach_stock(s->cfg->worker, i, p->sock, first);
+	if (r < 0) {
+		give_up(s, i, r, "no memory for the proxy");
+		return;
+	}
+	p->state = PEER_STOCK;
+	mp_debug("%s: connected by the socket protocol of stock QEMU", id_of(s, i));
+}
+
+static void meet(struct serve *s, unsigned int i)
+{
+	struct peer *p = &s->peer[i];
+	struct mp_mpqemu_msg first = {.n_fds = 0};
+	const char *why = "";
+	int r;
+
+	r = mp_meet_go_on(&p->meet, p->sock, &first, &why);
+	if (r == -ECONNRESET)
+		leave(s, i);
+	else if (r < 0)
+		give_up(s, i, r, why);
+	else if (r == MP_MEET_RINGS)
+		accept_rings(s, i, &first);
+	else if (r == MP_MEET_STOCK)
+		accept_stock(s, i, &first);
+	mp_mpqemu_close_fds(&first);
 }
 
 /* Returns 1, or 0 when the proxy closed, or negative errno of a broken session. */
@@ -169,17 +199,58 @@ static void say_stop(const struct serve *s, unsigned int i, const struct mp_scsi
 		 drive && drive->file ? drive->file : "no file", strerror(-stop->error));
 }
 
+static void map_stock_ram(struct serve *s, unsigned int i, struct mp_mpqemu_msg *msg)
+{
+	struct mp_guest_table *table = NULL;
+	struct peer *p = &s->peer[i];
+	uint64_t n_unsaid;
+	int r;
+
+	r = mp_stock_map(msg, &table);
+	if (r < 0 && mp_stock_may_say(&p->unmapped, &n_unsaid))
+		mp_error("%s: cannot map guest memory: %s; the device reaches none of it",
+			 id_of(s, i), strerror(-r));
+	mp_worker_set_ram(s->cfg->worker, i, table);
+	mp_guest_table_destroy(p->table);
+	p->table = table;
+}
+
+static void handle_stock_notice(struct serve *s, unsigned int i, struct mp_notice *notice)
+{
+	struct mp_notice_refusal refusal;
+	struct mp_mpqemu_msg *ram = mp_notice_take_ram(notice);
+
+	if (ram)
+		map_stock_ram(s, i, ram);
+	if (mp_notice_take_refusal(notice, &refusal))
+		mp_stock_say(&s->peer[i].refusals, id_of(s, i), &refusal);
+}
+
+static void handle_end(struct serve *s, unsigned int i, enum mp_notice_end end)
+{
+	if (end == MP_NOTICE_CLOSED)
+		leave(s, i);
+	else if (s->peer[i].state == PEER_UP)
+		give_up(s, i, -EPROTO, "the proxy broke the protocol on its ring");
+	else
+		give_up(s, i, -EPROTO, "the proxy broke the protocol on its socket");
+}
+
 static void handle_notice(struct serve *s)
 {
+	struct mp_notice *notice;
 	struct mp_scsi_stop stop;
 
 	mp_bell_drain(mp_worker_notify_fd(s->cfg->worker));
-	for (unsigned int i = 0; i < s->cfg->cmd->n_hbas; i++)
-		if (mp_worker_take_stop(s->cfg->worker, i, &stop))
+	for (unsigned int i = 0; i < s->cfg->cmd->n_hbas; i++) {
+		notice = mp_worker_notice(s->cfg->worker, i);
+		if (mp_notice_take_stop(notice, &stop))
 			say_stop(s, i, &stop);
-	for (unsigned int i = 0; i < s->cfg->cmd->n_hbas; i++)
-		if (s->peer[i].state == PEER_UP && mp_worker_is_broken(s->cfg->worker, i))
-			give_up(s, i, -EPROTO, "the proxy broke the protocol on its ring");
+		if (s->peer[i].state == PEER_STOCK)
+			handle_stock_notice(s, i, notice);
+		if (s->peer[i].state != PEER_GONE && mp_notice_ended(notice) != MP_NOTICE_NO_END)
+			handle_end(s, i, mp_notice_ended(notice));
+	}
 }
 
 static unsigned int count(const struct serve *s, enum peer_state state)
@@ -199,29 +270,55 @@ static int check_all_met(struct serve *s)
 	return s->cfg->all_met ? s->cfg->all_met() : 0;
 }
 
+/* A stock proxy's socket is the core's. */
+static struct pollfd listen_fd(const struct peer *p)
+{
+	bool ours = p->state == PEER_WAITING || p->state == PEER_UP;
+
+	return (struct pollfd){.fd = ours ? p->sock : -1, .events = POLLIN};
+}
+
+/* Until the first half message is late; -1 there is none. */
+static int poll_ms(const struct serve *s)
+{
+	uint64_t until_ns = UINT64_MAX, now_ns;
+
+	for (unsigned int i = 0; i < s->cfg->cmd->n_hbas; i++)
+		if (s->peer[i].state == PEER_WAITING &&
+		    mp_meet_deadline_ns(&s->peer[i].meet) < until_ns)
+			until_ns = mp_meet_deadline_ns(&s->peer[i].meet);
+	if (until_ns == UINT64_MAX)
+		return -1;
+	now_ns = mp_clock_ns();
+	return until_ns > now_ns ? (int)((until_ns - now_ns) / 1000000 + 1) : 0;
+}
+
+static void handle_peer(struct serve *s, unsigned int i)
+{
+	const struct peer *p = &s->peer[i];
+
+	if (p->state == PEER_WAITING &&
+	    (s->pfd[i].revents || mp_meet_deadline_ns(&p->meet) != UINT64_MAX))
+		meet(s, i);
+	else if (p->state == PEER_UP && s->pfd[i].revents)
+		listen_to(s, i);
+}
+
 /* Returns whether a signal asked to end. */
 static bool wait_and_handle(struct serve *s)
 {
 	unsigned int n = s->cfg->cmd->n_hbas;
 
 	for (unsigned int i = 0; i < n; i++)
-		s->pfd[i] = (struct pollfd){.fd = s->peer[i].state == PEER_GONE ? -1
-										: s->peer[i].sock,
-					    .events = POLLIN};
+		s->pfd[i] = listen_fd(&s->peer[i]);
 	s->pfd[n] = (struct pollfd){.fd = mp_worker_notify_fd(s->cfg->worker), .events = POLLIN};
 	s->pfd[n + 1] = (struct pollfd){.fd = s->cfg->signal_fd, .events = POLLIN};
-	if (poll(s->pfd, n + 2, -1) < 0)
+	if (poll(s->pfd, n + 2, poll_ms(s)) < 0)
 		return false; /* EINTR; look again */
 	if (s->pfd[n + 1].revents)
 		return true;
-	for (unsigned int i = 0; i < n; i++) {
-		if (!s->pfd[i].revents)
-			continue;
-		if (s->peer[i].state == PEER_WAITING)
-			meet(s, i);
-		else
-			listen_to(s, i);
-	}
+	for (unsigned int i = 0; i < n; i++)
+		handle_peer(s, i);
 	if (s->pfd[n].revents)
 		handle_notice(s);
 	return false;

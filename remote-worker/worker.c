@@ -58,10 +58,8 @@ struct mp_worker {
 	int setup_result, uring_errno;
 	char *error;
 	size_t error_len;
-	/* Set by the core when a front broke, read by the control thread. */
-	_Atomic bool is_broken[MP_CMDLINE_MAX_HBAS];
-	/* Packed mp_scsi_stop, 0 none: set by the core, taken by the control thread. */
-	_Atomic uint64_t stop[MP_CMDLINE_MAX_HBAS];
+	/* From the core to the control thread. */
+	struct mp_notice notice[MP_CMDLINE_MAX_HBAS];
 	/* The core's. */
 	struct mp_state state;
 	struct mp_blk_engine *engine;
@@ -134,25 +132,6 @@ static void publish_stats(struct mp_worker *w)
 	}
 }
 
-/* -- what the control thread is told ------------------------------------- */
-
-#define STOP_VALID   (1ull << 63)
-#define STOP_READING (1ull << 62)
-
-static uint64_t pack_stop(const struct mp_scsi_stop *s)
-{
-	return STOP_VALID | (s->reading ? STOP_READING : 0) | (uint64_t)s->target << 40 |
-	       (uint64_t)s->lun << 32 | (uint32_t)-s->error;
-}
-
-static struct mp_scsi_stop unpack_stop(uint64_t packed)
-{
-	return (struct mp_scsi_stop){.target = packed >> 40 & 0xff,
-				     .lun = packed >> 32 & 0xff,
-				     .reading = packed & STOP_READING,
-				     .error = -(int)(packed & 0xffff)};
-}
-
 /* -- one turn ---------------------------------------------------------- */
 
 static bool is_running(const struct mp_device *d)
@@ -179,15 +158,6 @@ static void notify(struct mp_worker *w)
 	(void)n; /* EAGAIN: it has been told already */
 }
 
-static void report_broken(struct mp_worker *w, unsigned int device)
-{
-	/* relaxed: the eventfd orders it, and the control thread does nothing but close. */
-	if (atomic_load_explicit(&w->is_broken[device], memory_order_relaxed))
-		return;
-	atomic_store_explicit(&w->is_broken[device], true, memory_order_relaxed);
-	notify(w);
-}
-
 /* So that it is in the worker's messages which disk it was. */
 static void report_stop(struct mp_worker *w, unsigned int device)
 {
@@ -195,9 +165,28 @@ static void report_stop(struct mp_worker *w, unsigned int device)
 	struct mp_scsi_stop stop = mp_scsi_last_stop(d->bus);
 
 	d->stop_untold = false;
-	/* relaxed: the eventfd orders it. */
-	atomic_store_explicit(&w->stop[device], pack_stop(&stop), memory_order_relaxed);
-	notify(w);
+	mp_notice_stop(&w->notice[device], w->notify_fd, &stop);
+}
+
+static void report_front(struct mp_worker *w, unsigned int device)
+{
+	struct mp_notice *notice = &w->notice[device];
+	struct mp_front *f = w->device[device].front;
+
+	if (f->refusal.why != MP_REFUSED_NOTHING)
+		mp_notice_refusal(notice, w->notify_fd, &f->refusal);
+	f->refusal.why = MP_REFUSED_NOTHING;
+	if (f->ram)
+		mp_notice_ram(notice, w->notify_fd, f->ram);
+	f->ram = NULL;
+	if (f->broken)
+		mp_notice_end(notice, w->notify_fd,
+			      f->closed ? MP_NOTICE_CLOSED : MP_NOTICE_BROKEN);
+}
+
+static bool has_news(const struct mp_front *f)
+{
+	return f && (f->broken || f->ram || f->refusal.why != MP_REFUSED_NOTHING);
 }
 
 static unsigned int device_turn(struct mp_worker *w, unsigned int i)
@@ -211,8 +200,8 @@ static unsigned int device_turn(struct mp_worker *w, unsigned int i)
 		done += d->front->ops->drain(d->front, w->cmd->request_budget);
 	if (runs_scripts(d))
 		done += mp_lsi_run(&d->lsi, w->cmd->insn_budget);
-	if (mp_unlikely(d->front && d->front->broken))
-		report_broken(w, i);
+	if (mp_unlikely(has_news(d->front)))
+		report_front(w, i);
 	if (mp_unlikely(d->stop_untold))
 		report_stop(w, i);
 	if (mp_unlikely(d->errors_untold)) {
@@ -269,9 +258,13 @@ static void obey(struct mp_worker *w, struct mp_control_cmd *cmd)
 		break;
 	case MP_CONTROL_SET_RAM:
 		mp_device_set_ram(d, cmd->arg);
+		if (d->front && d->front->ops->ram_set)
+			d->front->ops->ram_set(d->front, cmd->arg != NULL);
 		break;
 	case MP_CONTROL_DETACH:
 		publish_stats(w);
+		if (d->front && d->front->ops->detach)
+			d->front->ops->detach(d->front);
 		mp_device_attach(d, NULL);
 		break;
 	case MP_CONTROL_STOP:
@@ -628,21 +621,9 @@ int mp_worker_notify_fd(const struct mp_worker *w)
 	return w->notify_fd;
 }
 
-bool mp_worker_is_broken(const struct mp_worker *w, unsigned int device)
+struct mp_notice *mp_worker_notice(struct mp_worker *w, unsigned int device)
 {
-	/* relaxed: read after the eventfd told of it; a late look is a later close. */
-	return atomic_load_explicit(&w->is_broken[device], memory_order_relaxed);
-}
-
-bool mp_worker_take_stop(struct mp_worker *w, unsigned int device, struct mp_scsi_stop *ret_stop)
-{
-	/* relaxed: read after the eventfd told of it. */
-	uint64_t packed = atomic_exchange_explicit(&w->stop[device], 0, memory_order_relaxed);
-
-	if (!packed)
-		return false;
-	*ret_stop = unpack_stop(packed);
-	return true;
+	return &w->notice[device];
 }
 
 bool mp_worker_take_io_error(struct mp_worker *w, unsigned int device,
@@ -673,17 +654,34 @@ void mp_worker_first_page(struct mp_worker *w, unsigned int device,
 		atomic_store_explicit(&ret_page->shadow[i], shadow[i], memory_order_relaxed);
 }
 
+static void attach(struct mp_worker *w, unsigned int device, struct mp_front *front)
+{
+	w->front[device] = front;
+	mp_control_call(w->control, MP_CONTROL_ATTACH, device, front);
+}
+
 int mp_worker_attach(struct mp_worker *w, unsigned int device, struct mp_session *s)
 {
-	struct mp_device *d = &w->device[device];
 	struct mp_front *front;
 	int r;
 
-	r = mp_front_ring_create(d, s, &front);
+	r = mp_front_ring_create(&w->device[device], s, &front);
 	if (r < 0)
 		return mp_err_trace(r);
-	w->front[device] = front;
-	mp_control_call(w->control, MP_CONTROL_ATTACH, device, front);
+	attach(w, device, front);
+	return 0;
+}
+
+int mp_worker_attach_stock(struct mp_worker *w, unsigned int device, int sock,
+			   struct mp_mpqemu_msg *first)
+{
+	struct mp_front *front;
+	int r;
+
+	r = mp_front_mpqemu_create(&w->device[device], w->engine, sock, first, &front);
+	if (r < 0)
+		return mp_err_trace(r);
+	attach(w, device, front);
 	return 0;
 }
 

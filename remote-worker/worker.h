@@ -15,6 +15,7 @@
 #include "base/hist.h"
 #include "remote-worker/cmdline.h"
 #include "remote-worker/guest_mem.h"
+#include "remote-worker/notice.h"
 #include "scsi-target/scsi.h"
 #include "wire/session.h"
 
@@ -39,14 +40,11 @@ int mp_worker_bell_fd(const struct mp_worker *w);
 /**
  * mp_worker_notify_fd() - readable when the core has something to tell
  *
- * See mp_worker_is_broken(), mp_worker_take_stop() and mp_worker_take_io_error().
+ * See mp_worker_notice() and mp_worker_take_io_error().
  */
 int mp_worker_notify_fd(const struct mp_worker *w);
-/** mp_worker_is_broken() - has the core given @device up? Any thread */
-bool mp_worker_is_broken(const struct mp_worker *w, unsigned int device);
-
-/** mp_worker_take_stop() - has an I/O error stopped @device since the last call, and which? Any thread */
-bool mp_worker_take_stop(struct mp_worker *w, unsigned int device, struct mp_scsi_stop *ret_stop);
+/** mp_worker_notice() - what the core tells of @device; for the control thread's half of notice.h */
+struct mp_notice *mp_worker_notice(struct mp_worker *w, unsigned int device);
 
 /**
  * mp_worker_take_io_error() - the next failed block request of @device's disks, oldest first
@@ -69,6 +67,13 @@ void mp_worker_first_page(struct mp_worker *w, unsigned int device,
 
 /** mp_worker_attach() - connect a device with its proxy; @s is stolen on success */
 int mp_worker_attach(struct mp_worker *w, unsigned int device, struct mp_session *s);
+
+/**
+ * mp_worker_attach_stock() - connect a device with a stock proxy; the core reads @sock from now on
+ * @sock, @first:  as mp_front_mpqemu_create()
+ */
+int mp_worker_attach_stock(struct mp_worker *w, unsigned int device, int sock,
+			   struct mp_mpqemu_msg *first);
 
 /** mp_worker_set_ram() - on return the core uses @table (NULL: none) and no other */
 void mp_worker_set_ram(struct mp_worker *w, unsigned int device,

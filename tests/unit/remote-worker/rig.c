@@ -14,6 +14,7 @@
 #include "lsi-core/lsi.h"
 #include "remote-worker/serve.h"
 #include "tests/lib/t.h"
+#include "tests/unit/remote-worker/rig_stock.h"
 
 #define BAR        MP_LSI_BAR_MMIO
 #define N_ARGS     64
@@ -183,6 +184,8 @@ int rig_stop(struct rig *r)
 	for (unsigned int i = 0; i < r->n_devices; i++) {
 		if (r->linked)
 			mp_link_detach(&r->dev[i].link);
+		else if (r->dev[i].stock)
+			rig_stock_close(r, i);
 		else if (r->dev[i].sock >= 0)
 			close(r->dev[i].sock);
 	}
@@ -198,24 +201,39 @@ int rig_stop(struct rig *r)
 	return r->serve_result;
 }
 
+static uint64_t reg_read(struct rig *r, unsigned int dev, uint32_t reg, unsigned int size)
+{
+	if (r->dev[dev].stock)
+		return rig_stock_read(r, dev, RIG_STOCK_MMIO + reg, size);
+	return mp_link_read(&r->dev[dev].link, BAR, reg, size);
+}
+
+static void reg_write(struct rig *r, unsigned int dev, uint32_t reg, unsigned int size, uint32_t v)
+{
+	if (r->dev[dev].stock)
+		rig_stock_write(r, dev, RIG_STOCK_MMIO + reg, size, v);
+	else
+		mp_link_post(&r->dev[dev].link, BAR, reg, size, v);
+}
+
 uint8_t rig_read8(struct rig *r, unsigned int dev, uint32_t reg)
 {
-	return (uint8_t)mp_link_read(&r->dev[dev].link, BAR, reg, 1);
+	return (uint8_t)reg_read(r, dev, reg, 1);
 }
 
 uint32_t rig_read32(struct rig *r, unsigned int dev, uint32_t reg)
 {
-	return (uint32_t)mp_link_read(&r->dev[dev].link, BAR, reg, 4);
+	return (uint32_t)reg_read(r, dev, reg, 4);
 }
 
 void rig_write8(struct rig *r, unsigned int dev, uint32_t reg, uint8_t v)
 {
-	mp_link_post(&r->dev[dev].link, BAR, reg, 1, v);
+	reg_write(r, dev, reg, 1, v);
 }
 
 void rig_write32(struct rig *r, unsigned int dev, uint32_t reg, uint32_t v)
 {
-	mp_link_post(&r->dev[dev].link, BAR, reg, 4, v);
+	reg_write(r, dev, reg, 4, v);
 }
 
 uint32_t rig_program(struct rig *r, uint32_t off, const uint32_t *words, unsigned int n)

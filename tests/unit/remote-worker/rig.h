@@ -39,6 +39,8 @@
 struct rig_device {
 	struct mp_link link;
 	int sock; /* when it is not linked: raw end of the socket */
+	bool stock; /* @sock speaks the stock protocol, see rig_stock.h */
+	int intr_fd, resample_fd; /* then */
 	int irq_level;
 	unsigned int n_rises;
 	unsigned int n_reports, n_io_stops;
