@@ -121,6 +121,7 @@ void mp_blk_submit(struct mp_blk *b, struct mp_blk_req *req)
 	req->result = 0;
 	req->moved = 0;
 	req->phase = 0;
+	req->throttled = false;
 	req->begun_tsc = mp_clock_tsc();
 	b->engine->n_inflight++;
 	b->engine->n_requests++;
@@ -129,7 +130,7 @@ void mp_blk_submit(struct mp_blk *b, struct mp_blk_req *req)
 	req->refused = r < 0;
 	if (mp_unlikely(r < 0))
 		mp_blk_end_later(req, r);
-	else
+	else if (mp_likely(!b->throttle.on) || !mp_limit_holds(b, req))
 		b->driver->submit(b, req);
 }
 
@@ -140,6 +141,10 @@ void mp_blk_cancel(struct mp_blk_req *req)
 	if (!req->busy)
 		return;
 	e = req->blk->engine;
+	if (mp_throttle_remove(&req->blk->throttle, req)) {
+		mp_blk_end_later(req, -ECANCELED);
+		return;
+	}
 	/* On the ready list it has ended already: its result stands. */
 	for (const struct mp_blk_req *i = e->ready.head; i; i = i->next)
 		if (i == req)
@@ -189,6 +194,8 @@ struct mp_blk_engine *mp_blk_engine_destroy(struct mp_blk_engine *e)
 {
 	if (!e)
 		return NULL;
+	for (struct mp_blk *b = e->holding; b; b = b->next_holding)
+		mp_blk_rush(b);
 	while (e->n_inflight > 0) {
 		mp_blk_engine_poll(e);
 		if (e->n_inflight > 0)
@@ -212,14 +219,23 @@ unsigned int mp_blk_engine_poll(struct mp_blk_engine *e)
 {
 	unsigned int n = end_ready(e);
 
+	if (mp_unlikely(e->holding))
+		n += mp_limit_poll(e);
 	return n + e->ops->poll(e);
 }
 
 int mp_blk_engine_wait(struct mp_blk_engine *e, uint64_t timeout_ns)
 {
-	if (e->ready.head)
+	uint64_t held_ns = mp_unlikely(e->holding) ? mp_limit_wait_ns(e) : UINT64_MAX;
+	int r;
+
+	if (e->ready.head || held_ns == 0)
 		return 0;
-	return e->ops->wait(e, timeout_ns);
+	if (held_ns >= timeout_ns)
+		return e->ops->wait(e, timeout_ns);
+	/* Ends like a completion: there is something to do. */
+	r = e->ops->wait(e, held_ns);
+	return r == -ETIME ? 0 : r;
 }
 
 unsigned int mp_blk_engine_n_inflight(const struct mp_blk_engine *e)
@@ -294,6 +310,7 @@ struct mp_blk *mp_blk_close(struct mp_blk *b)
 {
 	if (!b)
 		return NULL;
+	mp_limit_leave(b);
 	if (b->fd >= 0)
 		b->engine->ops->detach(b->engine, b);
 	free_blk(&b);

@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "block/stats.h"
+#include "block/throttle.h"
 
 enum mp_blk_op {
 	MP_BLK_READ,
@@ -63,6 +64,7 @@ struct mp_blk_req {
 	uint32_t phase;
 	bool busy;
 	bool refused; /* never given to the driver */
+	bool throttled; /* waits for the throttle */
 	uint64_t begun_tsc, ended_tsc; /* submit, and just before done() */
 };
 
@@ -195,6 +197,18 @@ const struct mp_blk_stats *mp_blk_stats(const struct mp_blk *b);
 bool mp_blk_idle_ns(const struct mp_blk *b, uint64_t *ret_ns);
 /** mp_blk_count_invalid() - a request wasn't even made, because it made no sense */
 void mp_blk_count_invalid(struct mp_blk *b, enum mp_blk_op op);
+
+/**
+ * mp_blk_set_throttle() - new limits, from now on; zeroed: none
+ *
+ * What waits for the old ones is measured against the new. Return: 0; -EINVAL,
+ * mp_throttle_check() says why. Context: polling core.
+ */
+int mp_blk_set_throttle(struct mp_blk *b, const struct mp_blk_throttle *cfg);
+/** mp_blk_throttle() - the limits in force; zeroed: none */
+const struct mp_blk_throttle *mp_blk_throttle(const struct mp_blk *b);
+/** mp_blk_rush() - requests that wait for the throttle go now; for who waits for all to end */
+void mp_blk_rush(struct mp_blk *b);
 
 /** mp_blk_submit() - queue @req; wrong offset, length or op completes with -EINVAL at the next poll */
 void mp_blk_submit(struct mp_blk *b, struct mp_blk_req *req);

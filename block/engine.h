@@ -52,6 +52,7 @@ struct mp_blk_watch {
 
 struct mp_blk_engine {
 	const struct mp_blk_engine_ops *ops;
+	struct mp_blk *holding; /* disks with requests that wait for their throttle */
 	struct mp_blk_list ready; /* ended; done() is called at the next poll */
 	unsigned int n_inflight; /* from submit to done() */
 	uint64_t n_enters, n_requests;
@@ -83,6 +84,9 @@ struct mp_blk {
 	/* Learned: the file system refused that way of zeroing or discarding. */
 	bool no_punch_hole, no_zero_range;
 	struct mp_blk_stats stats;
+	struct mp_throttle throttle;
+	bool is_holding; /* is in the engine's list */
+	struct mp_blk *next_holding;
 };
 
 enum mp_blk_call {
@@ -121,6 +125,15 @@ void mp_blk_end_later(struct mp_blk_req *req, int result);
 
 /** mp_blk_end() - call done(); inside poll only */
 void mp_blk_end(struct mp_blk_req *req);
+
+/** mp_limit_holds() - Return: true: @req waits for the throttle of @b, which is on */
+bool mp_limit_holds(struct mp_blk *b, struct mp_blk_req *req);
+/** mp_limit_poll() - let go what may go now; returns how many. Asked where e->holding */
+unsigned int mp_limit_poll(struct mp_blk_engine *e);
+/** mp_limit_wait_ns() - until the next one may go */
+uint64_t mp_limit_wait_ns(const struct mp_blk_engine *e);
+/** mp_limit_leave() - @b, for which nothing waits any more, is closed */
+void mp_limit_leave(struct mp_blk *b);
 
 /** mp_blk_count_ended() - into the statistics, before done() */
 void mp_blk_count_ended(struct mp_blk_req *req);

@@ -135,9 +135,13 @@ void mp_error_happened(struct mp_scsi_side *s)
 	}
 }
 
+/* What waits for a throttle is in flight for us, and whoever pauses waits for that. */
 void mp_scsi_pause(struct mp_scsi_bus *bus)
 {
 	bus->paused = true;
+	for (struct mp_scsi_lun *lun = bus->luns; lun; lun = lun->next)
+		if (lun->blk)
+			mp_blk_rush(lun->blk);
 }
 
 struct mp_scsi_stop mp_scsi_last_stop(const struct mp_scsi_bus *bus)

@@ -238,6 +238,7 @@ void mp_job_stop(struct mp_scsi_lun *lun)
 	if (!job->working)
 		return;
 	job->stop = true;
+	mp_blk_rush(job->lun->blk);
 	if (!job->kept)
 		return;
 	job->bus->n_jobs_kept--;

@@ -135,3 +135,8 @@ void mp_blk_count_invalid(struct mp_blk *b, enum mp_blk_op op)
 {
 	b->n_invalid[op]++;
 }
+
+void mp_blk_rush(struct mp_blk *b)
+{
+	b->n_rushes++;
+}

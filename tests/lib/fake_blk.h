@@ -22,7 +22,8 @@ struct mp_blk {
 	struct mp_blk_req *reqs[FAKE_BLK_MAX_REQS]; /* waiting, oldest first */
 	unsigned int n_reqs;
 	/* What was asked, since the start. */
-	unsigned int n_op[MP_BLK_N_OPS], n_invalid[MP_BLK_N_OPS], n_fua, n_unmap, n_cancels;
+	unsigned int n_op[MP_BLK_N_OPS], n_invalid[MP_BLK_N_OPS], n_fua, n_unmap, n_cancels,
+		n_rushes;
 };
 
 /** fake_blk_init() - zeroed disk of @size_bytes, sectors of 512 */

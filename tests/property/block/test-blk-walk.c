@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Random requests, many in flight, with and without the pool, cancelled now and
- * then, against an array; the same walk on io_uring and on threads.
+ * then, with limits that come and go, against an array; the same walk on io_uring
+ * and on threads.
  *
  * Requests that overlap in time don't overlap in place. A write that was
  * cancelled leaves its sectors in doubt: they are rewritten before they count.
@@ -21,7 +22,7 @@
 #define MAX_SECTORS 16u
 #define N_REQS      48u
 #define SLOT_BYTES  (MAX_SECTORS * 512u)
-#define N_STEPS     6000u
+#define N_STEPS     10000u
 
 struct slot {
 	struct mp_blk_req req;
@@ -36,7 +37,7 @@ static struct {
 	bool in_doubt[N_SECTORS], used[N_SECTORS];
 	struct slot slots[N_REQS];
 	uint64_t seed;
-	unsigned int n_done, n_reads, n_canceled, n_holes;
+	unsigned int n_done, n_reads, n_canceled, n_holes, n_limits;
 } x;
 
 static uint32_t below(uint32_t n)
@@ -145,6 +146,19 @@ static void submit_one(void)
 	mp_blk_submit(x.disk, &s->req);
 }
 
+static void set_limits(void)
+{
+	struct mp_blk_throttle limits = {0};
+	unsigned int scope = below(MP_THROTTLE_N_SCOPES);
+
+	if (below(4) == 0)
+		limits.iops[scope].avg = 1000 + below(20000);
+	if (below(4) == 0)
+		limits.bps[scope].avg = 1000000 + below(100000000);
+	T_EQ(mp_blk_set_throttle(x.disk, &limits), 0);
+	x.n_limits++;
+}
+
 static void step(void)
 {
 	unsigned int dice = below(100);
@@ -153,8 +167,12 @@ static void step(void)
 		submit_one();
 	else if (dice < 95)
 		mp_blk_engine_poll(x.engine);
-	else if (dice < 98)
+	else if (dice < 97)
 		mp_blk_cancel(&x.slots[below(N_REQS)].req);
+	else if (dice < 98 && below(2))
+		set_limits();
+	else if (dice < 98)
+		mp_blk_rush(x.disk);
 	else
 		mp_blk_engine_wait(x.engine, 1000000);
 }

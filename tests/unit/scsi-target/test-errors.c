@@ -313,6 +313,27 @@ static void test_a_paused_bus_takes_commands_and_starts_none(void)
 	hba_fini(&h);
 }
 
+/* Or who pauses would wait for as long as a throttle likes. */
+static void test_a_pause_hurries_what_a_throttle_holds(void)
+{
+	setup(MP_SCSI_ON_ERROR_REPORT, MP_SCSI_ON_ERROR_REPORT);
+	start(1, read4, 10);
+	mp_scsi_pause(bus);
+	T_EQ(h.blk.n_rushes, 1);
+	hba_fini(&h);
+}
+
+static void test_the_end_of_a_format_hurries_its_request(void)
+{
+	static const uint8_t format[6] = {0x04};
+
+	setup(MP_SCSI_ON_ERROR_REPORT, MP_SCSI_ON_ERROR_REPORT);
+	start(1, format, 6);
+	mp_scsi_stop_jobs(bus);
+	T_EQ(h.blk.n_rushes, 1);
+	hba_fini(&h);
+}
+
 static void test_what_is_in_flight_may_end_while_paused(void)
 {
 	setup(MP_SCSI_ON_ERROR_REPORT, MP_SCSI_ON_ERROR_REPORT);
@@ -415,6 +436,8 @@ T_MAIN(T_TEST(test_a_read_that_fails_names_the_block), T_TEST(test_each_errno_ha
        T_TEST(test_errors_of_aborted_tasks_are_nobodys_business),
        T_TEST(test_an_error_of_a_format_is_told),
        T_TEST(test_a_paused_bus_takes_commands_and_starts_none),
+       T_TEST(test_a_pause_hurries_what_a_throttle_holds),
+       T_TEST(test_the_end_of_a_format_hurries_its_request),
        T_TEST(test_what_is_in_flight_may_end_while_paused),
        T_TEST(test_a_task_under_way_stops_at_its_next_request),
        T_TEST(test_dormant_tasks_stay_so_while_paused),

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * throttle - how much a disk may do in a second: bytes and requests, in all,
+ * of reads and of writes, with bursts; QEMU's options of these names mean the
+ * same.
+ *
+ * struct mp_blk_throttle is what a user says. struct mp_throttle is inside of
+ * block: it knows no clock, no engine and no disk, only the time that it is told
+ * and the requests that it keeps waiting.
+ */
+#ifndef MP_BLOCK_THROTTLE_H
+#define MP_BLOCK_THROTTLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define MP_THROTTLE_MOST 1000000000000000ull /* of avg and max */
+
+enum { MP_THROTTLE_TOTAL, MP_THROTTLE_READ, MP_THROTTLE_WRITE, MP_THROTTLE_N_SCOPES };
+
+/* bps=, bps_max=, bps_max_length=, or the same of iops=. */
+struct mp_blk_limit {
+	uint64_t avg; /* a second; 0: no limit */
+	uint64_t max; /* in a burst; 0: the tenth part of a second's avg at once */
+	uint64_t max_length; /* seconds that a burst may last; 0: 1 */
+};
+
+struct mp_blk_throttle {
+	struct mp_blk_limit bps[MP_THROTTLE_N_SCOPES], iops[MP_THROTTLE_N_SCOPES];
+	uint64_t iops_size; /* a request of n times as many bytes counts as n; 0: as one */
+};
+
+struct mp_blk_req;
+
+struct mp_throttle_queue {
+	struct mp_blk_req *head, *tail;
+};
+
+struct mp_throttle_bucket {
+	struct mp_blk_limit limit;
+	double level, burst; /* what is in it */
+};
+
+enum { MP_THROTTLE_BPS, MP_THROTTLE_IOPS, MP_THROTTLE_N_UNITS };
+
+/* Zeroed: no limits. */
+struct mp_throttle {
+	struct mp_blk_throttle cfg;
+	bool on;
+	struct mp_throttle_bucket bucket[MP_THROTTLE_N_UNITS][MP_THROTTLE_N_SCOPES];
+	uint64_t leaked_ns; /* until when what has leaked is out */
+	struct mp_throttle_queue reads, writes; /* that wait, oldest first */
+};
+
+/**
+ * mp_throttle_check() - is it a configuration that has a meaning?
+ * @ret_why:  a sentence for the user where it isn't
+ *
+ * Return: 0; -EINVAL.
+ */
+int mp_throttle_check(const struct mp_blk_throttle *cfg, const char **ret_why);
+
+/** mp_throttle_set() - @cfg, checked, is what counts from @now_ns on; the buckets are empty. What waits goes on waiting */
+void mp_throttle_set(struct mp_throttle *t, const struct mp_blk_throttle *cfg, uint64_t now_ns);
+
+/** mp_throttle_admit() - a request has come; Return: true: it may go, and is counted; false: it waits */
+bool mp_throttle_admit(struct mp_throttle *t, struct mp_blk_req *req, uint64_t now_ns);
+
+/** mp_throttle_next() - one that has waited and may go now, counted; NULL: none may */
+struct mp_blk_req *mp_throttle_next(struct mp_throttle *t, uint64_t now_ns);
+
+/** mp_throttle_rush() - the oldest that waits, whatever the limits say, counted; NULL: none waits */
+struct mp_blk_req *mp_throttle_rush(struct mp_throttle *t);
+
+/** mp_throttle_remove() - @req doesn't want to go any more; Return: did it wait? */
+bool mp_throttle_remove(struct mp_throttle *t, struct mp_blk_req *req);
+
+/** mp_throttle_wait_ns() - from @now_ns until mp_throttle_next() has one; UINT64_MAX: none waits */
+uint64_t mp_throttle_wait_ns(struct mp_throttle *t, uint64_t now_ns);
+
+#endif
