@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "proxy/link_priv.h"
 
 static void note(struct rig *r, const char *text)
 {
@@ -171,17 +172,33 @@ static int meet_stock(struct rig *r, const struct rig_opts *opts)
 	return r->l.dead ? -1 : 0;
 }
 
+static int meet_bare(struct rig *r, const struct rig_opts *opts)
+{
+	int socks[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, socks) < 0)
+		return -1;
+	fake_stock_init(&r->f, socks[1]);
+	r->l = (struct mp_link){.s = MP_SESSION_NULL, .cfg = link_cfg(r, opts)};
+	r->l.s.sock = socks[0];
+	r->l.s.device = fake_device();
+	r->l.s.device.bar[2].bytes = 8192;
+	return mp_link_socket_open(&r->l);
+}
+
 struct rig *rig_open(const struct rig_opts *opts)
 {
 	struct rig *r = calloc(1, sizeof(*r));
+	int ret;
 
 	mp_assert(r && mp_stat_create(&r->stats) == 0);
 	r->serves = true;
-	r->stock = opts->stock;
+	r->stock = opts->stock || opts->bare;
 	r->l.s = MP_SESSION_NULL;
 	fake_stock_init(&r->f, -1);
 	r->p = (struct fake_peer){.s = MP_SESSION_NULL};
-	if ((opts->stock ? meet_stock(r, opts) : meet(r, opts)) == 0)
+	ret = opts->bare ? meet_bare(r, opts) : opts->stock ? meet_stock(r, opts) : meet(r, opts);
+	if (ret == 0)
 		return r;
 	rig_close(r);
 	return NULL;

@@ -32,6 +32,7 @@ struct rig_opts {
 	uint32_t features, rep_slots;
 	uint64_t reply_timeout_ns, spin_ns;
 	bool stock; /* a worker that knows only the stock protocol */
+	bool bare; /* and no message has passed: the device is as if it had been probed */
 	unsigned int n_restart; /* of fake_stock, from its start */
 };
 
