@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "tests/lib/fake_peer.h"
+#include "wire/mpqemu.h"
 
 static int listen_once(const char *path)
 {
@@ -24,6 +25,25 @@ static int listen_once(const char *path)
 	    listen(listener, 1) < 0)
 		return -1;
 	return accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+}
+
+/* As a worker of ours: takes an offer of rings, if that is what comes first. */
+static int take_offer(int sock)
+{
+	struct mp_mpqemu_msg msg = {
+		.cmd = MP_MPQEMU_RET, .hole = MP_MPQEMU_ANSWER, .size = sizeof(msg.value)};
+	struct mp_session_header raw_header;
+	struct mp_mpqemu_cfg raw_cfg;
+	ssize_t n = recv(sock, &raw_header, sizeof(raw_header), MSG_PEEK | MSG_WAITALL);
+
+	if (n != sizeof(raw_header))
+		return -1;
+	if (raw_header.cmd != MP_MPQEMU_PCI_CFGREAD || raw_header.hole != MP_MPQEMU_OFFER)
+		return 0;
+	if (recv(sock, &raw_header, sizeof(raw_header), 0) != sizeof(raw_header) ||
+	    recv(sock, &raw_cfg, sizeof(raw_cfg), MSG_WAITALL) != sizeof(raw_cfg))
+		return -1;
+	return mp_mpqemu_send(sock, &msg, MP_FDPASS_FOREVER);
 }
 
 int main(int argc, char **argv)
@@ -40,7 +60,8 @@ int main(int argc, char **argv)
 		free(p);
 		return 2;
 	}
-	if (fake_peer_accept_take(p, sock, 64,
+	if (take_offer(sock) < 0 ||
+	    fake_peer_accept_take(p, sock, 64,
 				  MP_FEAT_DMA_REPORT | MP_FEAT_PAUSE | MP_FEAT_IO_STOP) < 0) {
 		free(p);
 		return 1;

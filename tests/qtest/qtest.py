@@ -3,6 +3,7 @@
 
 One Machine is one QEMU with one worker process, in a folder of its own.
 """
+import contextlib
 import fcntl
 import json
 import os
@@ -41,11 +42,13 @@ class Machine:
     """QEMU with mpring-pci as device 4 of the root bus, and its worker."""
 
     def __init__(self, tools, machine="pc", device="", ram=("128M", "on"), qemu_args=(),
-                 worker=None, accel="tcg", paused=True, by_path=False, so=None, stats=None):
+                 worker=None, accel="tcg", paused=True, by_path=False, so=None, stats=None,
+                 started=None):
         self.dir = tempfile.mkdtemp(prefix="mpring-qtest-")
         self.log_path = os.path.join(self.dir, "qemu.log")
         self.pending, self.irqs = b"", []
         self.worker = self.qemu = self.sock = None
+        self.started = started      # called when QEMU runs, before it answers
         size, share = ram
         args = ["-accel", accel, "-m", size + ",slots=32,maxmem=8G",
                 "-object", "memory-backend-memfd,id=mem,size=%s,share=%s" % (size, share),
@@ -66,6 +69,9 @@ class Machine:
         """The worker on one end of a socket pair, or on a path; what the proxy needs."""
         ours, theirs = socket.socketpair()
         path = os.path.join(self.dir, "worker")
+        if by_path == "late":       # the test starts it
+            theirs.close()
+            return ours, "socket=" + os.path.join(self.dir, "late")
         with theirs:
             if worker:
                 args = worker(theirs.fileno(), self.dir)
@@ -88,6 +94,8 @@ class Machine:
             self.qemu = subprocess.Popen(command, pass_fds=fds, stderr=log, stdout=log,
                                          stdin=subprocess.DEVNULL)
         wait_for(lambda: os.path.exists(qtest_path) or self.qemu.poll() is not None, "QEMU")
+        if self.started:
+            self.started(self)
         if self.qemu.poll() is None:
             self._connect(qtest_path)
 
@@ -226,6 +234,16 @@ class Machine:
         self.cfg_write(0x04, 7, 2)
         for reg, irq in zip(range(0x60, 0x64), (10, 10, 11, 11)):
             self.cfg_write(reg, irq, 1, slot=1)
+
+
+@contextlib.contextmanager
+def sleeping_rom():
+    """Firmware of a guest that sleeps for ever: the qtest protocol has its devices for itself."""
+    with tempfile.NamedTemporaryFile(prefix="mpring-rom-") as rom:
+        # The reset vector: cli; hlt; and again.
+        rom.write(b"\0" * 0xFFF0 + b"\xfa\xf4\xeb\xfd".ljust(16, b"\0"))
+        rom.flush()
+        yield rom.name
 
 
 def wait_for(condition, what, timeout=DEADLINE_S):

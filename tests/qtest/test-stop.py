@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 
-from qtest import DEADLINE_S, Machine, run_tests, wait_for
+from qtest import DEADLINE_S, Machine, run_tests, sleeping_rom, wait_for
 
 IO, MEM, RAM_BAR = 0xC000, 0xFE000000, 0xFE002000
 DSTAT, DSP, DSPS, SCRATCHA = 0x0C, 0x2C, 0x30, 0x34
@@ -312,11 +312,8 @@ def main():
     parser.add_argument("--only", default="")
     tools = parser.parse_args()
     tests = [f for name, f in globals().items() if name.startswith("test_") and tools.only in name]
-    with tempfile.NamedTemporaryFile(prefix="mpring-rom-") as rom:
-        # The reset vector: cli; hlt; and again.
-        rom.write(b"\0" * 0xFFF0 + b"\xfa\xf4\xeb\xfd".ljust(16, b"\0"))
-        rom.flush()
-        tools.rom = rom.name
+    with sleeping_rom() as rom:
+        tools.rom = rom
         sys.exit(run_tests(tests, tools))
 
 
