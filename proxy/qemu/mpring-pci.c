@@ -358,7 +358,7 @@ static int transport_of(MpringPci *d, Error **errp)
 
     for (int i = 0; i < (int)ARRAY_SIZE(names); i++) {
         if (!d->transport_text || strcmp(d->transport_text, names[i]) == 0) {
-            return d->transport_text ? i : MP_LINK_RING;
+            return d->transport_text ? i : MP_LINK_AUTO;
         }
     }
     error_setg(errp, "transport=%s is none of auto, ring, socket",
@@ -391,20 +391,20 @@ static struct mp_link_cfg link_cfg(MpringPci *d)
     };
 }
 
-/* A stock worker doesn't tell what it wrote to guest memory. */
+/* Over the stock protocol no worker tells what it wrote to guest memory. */
 static bool accept_stock(MpringPci *d, Error **errp)
 {
     if (d->dma_report == ON_OFF_AUTO_ON) {
-        error_setg(errp, "dma-report=on, but this is a stock worker, which "
-                         "can't report its memory writes; use an mpring "
-                         "worker, or KVM");
+        error_setg(errp, "dma-report=on, but the stock protocol has no reports "
+                         "of memory writes; use rings with an mpring worker, "
+                         "or KVM");
         return false;
     }
     if (wants_reports(d)) {
-        warn_report("mpring-pci %s: a stock worker doesn't report its memory "
-                    "writes, so under TCG the guest may run stale code; use an "
-                    "mpring worker, or KVM; dma-report=off takes the risk "
-                    "without this warning",
+        warn_report("mpring-pci %s: the stock protocol has no reports of "
+                    "memory writes, so under TCG the guest may run stale code; "
+                    "use rings with an mpring worker, or KVM; dma-report=off "
+                    "takes the risk without this warning",
                     mpring_name(d));
     }
     return true;

@@ -241,13 +241,13 @@ def expect_stock(vm):
 
 
 def our_proxy_boots_from_a_stock_remote():
-    with Vm(device=",transport=auto", remote="stock") as vm:
+    with Vm(remote="stock") as vm:
         expect_stock(vm)
 
 
 def our_proxy_boots_from_a_stock_remote_under_kvm():
     need_kvm()
-    with Vm(accel="kvm", device=",transport=auto", remote="stock") as vm:
+    with Vm(accel="kvm", remote="stock") as vm:
         expect(vm, EXPECTED)
 
 

@@ -17,7 +17,7 @@ SIR = 0x04
 
 PROGRAM, SOURCE, TARGET = 0x10000, 0x20000, 0x30000
 MOVE_MEMORY, INT = 0xC0000000, 0x98080000
-STALE = "a stock worker doesn't report its memory writes"
+STALE = "the stock protocol has no reports of memory writes"
 
 
 def stock(tools):
@@ -33,7 +33,7 @@ def stock(tools):
 
 
 def machine(tools, device="", **more):
-    m = Machine(tools, worker=stock(tools), device=",transport=auto,dma-report=off" + device, **more)
+    m = Machine(tools, worker=stock(tools), device=",dma-report=off" + device, **more)
     m.enable(IO, MEM, RAM_BAR)
     m.command("irq_intercept_in ioapic")
     return m
@@ -201,7 +201,7 @@ def test_stopped_stock_worker_is_bounded_and_revived_by_reset(tools):
 
 def test_mute_worker_is_given_up_with_the_way_out(tools):
     with Machine(tools, worker=lambda fd, folder: ["sleep", "60"],
-                 device=",transport=auto,connect-timeout=300") as m:
+                 device=",connect-timeout=300") as m:
         assert m.qemu.poll() == 1
         assert "no answer to the first message: is a worker there, and running?" in m.log(), m.log()
 
@@ -241,14 +241,14 @@ def test_more_than_seven_pieces_of_memory_are_said(tools):
 
 
 def test_missing_reports_are_warned_of_under_tcg(tools):
-    with Machine(tools, worker=stock(tools), device=",transport=auto") as m:
+    with Machine(tools, worker=stock(tools)) as m:
         assert m.log().count(STALE) == 1 and "dma-report=off" in m.log(), m.log()
 
 
 def test_missing_reports_that_were_asked_for_are_refused(tools):
-    with Machine(tools, worker=stock(tools), device=",transport=auto,dma-report=on") as m:
+    with Machine(tools, worker=stock(tools), device=",dma-report=on") as m:
         assert m.qemu.poll() == 1
-        assert "dma-report=on, but this is a stock worker" in m.log(), m.log()
+        assert "dma-report=on, but the stock protocol" in m.log(), m.log()
 
 
 def test_transport_ring_refuses_a_stock_worker(tools):
@@ -266,7 +266,7 @@ def test_transport_socket_offers_no_rings(tools):
 
 def test_transport_auto_takes_rings_of_a_worker_that_has_them(tools):
     stats = Stats(tools.source_root)
-    with Machine(tools, device=",transport=auto", stats=stats) as m:
+    with Machine(tools, stats=stats) as m:
         m.enable()
         m.write(0xFE000020, 5)
         assert m.read(0xFE000020) == 5
