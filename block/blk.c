@@ -285,7 +285,7 @@ int mp_blk_open(struct mp_blk_engine *e, const struct mp_blk_open *how, struct m
 	b->engine = e;
 	b->fd = -1;
 	b->slot = -1;
-	b->block_bytes = 512;
+	b->block_bytes = MP_BLK_SECTOR_BYTES;
 	b->read_only = how->read_only;
 	b->no_flush = how->no_flush;
 	b->discard = how->discard;
@@ -297,6 +297,8 @@ int mp_blk_open(struct mp_blk_engine *e, const struct mp_blk_open *how, struct m
 		return mp_err_trace(r);
 	r = b->fd >= 0 ? e->ops->attach(e, b) : 0;
 	if (r < 0) {
+		if (how->medium)
+			b->fd = -1; /* still the caller's */
 		snprintf(ret_error, error_len, "cannot use %s: %s; open fewer disks in one process",
 			 how->filename, strerror(-r));
 		return mp_err_trace(r);

@@ -141,6 +141,13 @@ uint64_t mp_blk_engine_n_requests(const struct mp_blk_engine *e);
 /* A WRITE of nothing but zeros becomes WRITE_ZEROES, which may unmap. */
 enum mp_blk_detect { MP_BLK_DETECT_OFF, MP_BLK_DETECT_ON, MP_BLK_DETECT_UNMAP };
 
+/* A raw disk that is open already: see mp_blk_prepare(). */
+struct mp_blk_medium {
+	int fd; /* locked, unless locking is off */
+	uint64_t size_bytes;
+	uint32_t block_bytes;
+};
+
 struct mp_blk_open {
 	const char *driver; /* "raw" or "null" */
 	const char *filename; /* raw */
@@ -153,7 +160,17 @@ struct mp_blk_open {
 	bool no_lock; /* locking=off */
 	/* raw: nobody said so, the first sector looked like nothing else. It must stay so: -EPERM. */
 	bool probed;
+	const struct mp_blk_medium
+		*medium; /* raw: no call opens anything; the fd is taken on success */
 };
+
+/**
+ * mp_blk_prepare() - all of opening a raw disk that needs rights, and no engine
+ * @ret_medium:  for mp_blk_open() of another process, too: the lock goes with the fd
+ * @ret_error:   as for mp_blk_open(), which says the rest
+ */
+int mp_blk_prepare(const struct mp_blk_open *how, struct mp_blk_medium *ret_medium, char *ret_error,
+		   size_t error_len);
 
 /**
  * mp_blk_open() - open a disk on an engine

@@ -351,31 +351,32 @@ static uint32_t probe_alignment(int fd)
 	return bytes;
 }
 
-static int measure(struct mp_blk *b, const struct mp_blk_open *how, const struct complaint *c)
+static int measure(struct mp_blk_medium *m, const struct mp_blk_open *how,
+		   const struct complaint *c)
 {
 	struct stat st;
 	int r;
 
-	if (fstat(b->fd, &st) < 0)
+	if (fstat(m->fd, &st) < 0)
 		return complain(c, mp_err_origin(-errno), "nothing was changed");
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
 		return complain(c, mp_err_origin(-EINVAL), "give a file or a block device");
-	r = size_from_medium(b->fd, &st, &b->size_bytes);
+	r = size_from_medium(m->fd, &st, &m->size_bytes);
 	if (r < 0)
 		return complain(c, r, "its size is unknown");
 	if (how->cache_direct)
-		b->block_bytes = probe_alignment(b->fd);
-	b->size_bytes -= b->size_bytes % b->block_bytes;
-	if (b->size_bytes == 0)
+		m->block_bytes = probe_alignment(m->fd);
+	m->size_bytes -= m->size_bytes % m->block_bytes;
+	if (m->size_bytes == 0)
 		return complain(
 			c, mp_err_origin(-EINVAL),
 			"it is smaller than one sector; give it a size with truncate -s SIZE");
 	return 0;
 }
 
-static int lock(const struct mp_blk *b, const struct complaint *c)
+static int lock(int fd, bool read_only, const struct complaint *c)
 {
-	int r = mp_lock_image(b->fd, b->read_only);
+	int r = mp_lock_image(fd, read_only);
 
 	if (r == -EAGAIN)
 		snprintf(c->text, c->len,
@@ -387,14 +388,8 @@ static int lock(const struct mp_blk *b, const struct complaint *c)
 	return mp_err_trace(r);
 }
 
-int mp_raw_open(struct mp_blk *b, const struct mp_blk_open *how, char *ret_error, size_t error_len)
+static int check_how(const struct mp_blk_open *how, char *ret_error, size_t error_len)
 {
-	struct complaint c = {how->filename, ret_error, error_len};
-	/* O_NONBLOCK: opening a FIFO by mistake must not hang; disks ignore it. */
-	int flags = O_CLOEXEC | O_NONBLOCK | (how->read_only ? O_RDONLY : O_RDWR) |
-		    (how->cache_direct ? O_DIRECT : 0);
-	int r;
-
 	if (!how->filename || !how->filename[0]) {
 		snprintf(ret_error, error_len, "a raw disk needs a file name");
 		return mp_err_origin(-EINVAL);
@@ -406,19 +401,53 @@ int mp_raw_open(struct mp_blk *b, const struct mp_blk_open *how, char *ret_error
 			 how->filename);
 		return mp_err_origin(-EINVAL);
 	}
-	b->fd = open(how->filename, flags);
-	if (b->fd < 0) {
+	return 0;
+}
+
+int mp_blk_prepare(const struct mp_blk_open *how, struct mp_blk_medium *ret_medium, char *ret_error,
+		   size_t error_len)
+{
+	struct complaint c = {how->filename, ret_error, error_len};
+	struct mp_blk_medium m = {.block_bytes = MP_BLK_SECTOR_BYTES};
+	/* O_NONBLOCK: opening a FIFO by mistake must not hang; disks ignore it. */
+	int flags = O_CLOEXEC | O_NONBLOCK | (how->read_only ? O_RDONLY : O_RDWR) |
+		    (how->cache_direct ? O_DIRECT : 0);
+	int r = check_how(how, ret_error, error_len);
+
+	if (r < 0)
+		return mp_err_trace(r);
+	m.fd = open(how->filename, flags);
+	if (m.fd < 0) {
 		r = mp_err_origin(-errno);
 		return complain(&c, r, open_hint(how->filename, r, how->read_only));
 	}
-	r = measure(b, how, &c);
+	r = measure(&m, how, &c);
 	if (r >= 0 && !how->no_lock)
-		r = lock(b, &c);
+		r = lock(m.fd, how->read_only, &c);
 	/* io_uring gives up early on an O_NONBLOCK file; we want it to wait. */
-	if (r >= 0 && fcntl(b->fd, F_SETFL, flags & O_DIRECT) < 0)
+	if (r >= 0 && fcntl(m.fd, F_SETFL, flags & O_DIRECT) < 0)
 		r = complain(&c, mp_err_origin(-errno), "nothing was changed");
-	if (r < 0)
+	if (r < 0) {
+		close(m.fd);
 		return r;
+	}
+	*ret_medium = m;
+	return 0;
+}
+
+int mp_raw_open(struct mp_blk *b, const struct mp_blk_open *how, char *ret_error, size_t error_len)
+{
+	struct mp_blk_medium m;
+	int r = how->medium ? check_how(how, ret_error, error_len)
+			    : mp_blk_prepare(how, &m, ret_error, error_len);
+
+	if (r < 0)
+		return mp_err_trace(r);
+	if (how->medium)
+		m = *how->medium;
+	b->fd = m.fd;
+	b->size_bytes = m.size_bytes;
+	b->block_bytes = m.block_bytes;
 	b->driver = &raw_driver;
 	return 0;
 }

@@ -15,7 +15,16 @@ enum mp_control_op {
 	MP_CONTROL_ATTACH, /* arg: the device's front */
 	MP_CONTROL_SET_RAM, /* arg: its table of guest memory, NULL none */
 	MP_CONTROL_DETACH, /* let go of front and table */
+	MP_CONTROL_RUN, /* arg: struct mp_control_job */
 	MP_CONTROL_STOP, /* end the thread */
+};
+
+struct mp_core;
+
+/* Something else to do on the core. */
+struct mp_control_job {
+	void (*run)(struct mp_core *core, void *opaque);
+	void *opaque;
 };
 
 /* The caller's, on its stack; its fields are the core's until the call returns. */

@@ -158,17 +158,21 @@ void mp_device_reset(struct mp_device *d)
  * SCRIPTS are all that writes guest memory: a halted device leaves it alone from
  * here on. Block I/O in flight only fills the pool; the proxy asks until it ends.
  */
-static uint64_t halt(struct mp_device *d)
+uint64_t mp_device_hold(struct mp_device *d, enum mp_hold who)
 {
+	d->holds |= (uint8_t)who;
 	d->halted = true;
 	mp_scsi_pause(d->bus);
 	return mp_scsi_bus_n_busy(d->bus);
 }
 
-static void go_on(struct mp_device *d)
+void mp_device_release(struct mp_device *d, enum mp_hold who)
 {
-	d->halted = false;
+	d->holds &= (uint8_t)~who;
 	d->io_stopped = 0;
+	if (d->holds)
+		return;
+	d->halted = false;
 	mp_scsi_continue(d->bus);
 }
 
@@ -184,7 +188,7 @@ void mp_device_attach(struct mp_device *d, struct mp_front *front)
 	d->ram = NULL;
 	mp_guest_view_init(&d->mem, NULL);
 	d->log.n = 0;
-	go_on(d);
+	mp_device_release(d, MP_HOLD_PROXY);
 }
 
 static uint64_t bar_read(struct mp_device *d, const struct mp_wire_req *req)
@@ -218,9 +222,9 @@ uint64_t mp_device_apply(struct mp_device *d, const struct mp_wire_req *req)
 		mp_device_reset(d);
 		return 0;
 	case MP_REQ_PAUSE:
-		return halt(d);
+		return mp_device_hold(d, MP_HOLD_PROXY);
 	case MP_REQ_CONTINUE:
-		go_on(d);
+		mp_device_release(d, MP_HOLD_PROXY);
 		return 0;
 	default:
 		return 0;

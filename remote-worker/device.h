@@ -36,12 +36,18 @@ struct mp_device {
 	struct mp_pci_config
 		config; /* with rings: as far as the proxy sends what the guest writes */
 	struct mp_front *front; /* NULL: not attached */
+	uint8_t holds; /* enum mp_hold: who has halted it */
 	bool halted; /* the machine stands still: no SCRIPTS, no block I/O */
 	uint32_t io_stopped; /* an I/O error asks for that, MP_IO_*; until the machine continues */
 	bool stop_untold; /* to the control thread */
 	struct mp_error_box errors;
 	bool errors_untold; /* there are new ones in it */
 	struct mp_shm stats; /* counters page, or MP_SHM_NULL */
+};
+
+enum mp_hold {
+	MP_HOLD_PROXY = 1 << 0, /* QEMU has stopped its machine */
+	MP_HOLD_USER = 1 << 1, /* the user has stopped the worker */
 };
 
 struct mp_device_cfg {
@@ -75,6 +81,15 @@ void mp_device_set_ram(struct mp_device *d, const struct mp_guest_table *table);
 
 /** mp_device_reset() - PCI reset; on return no DMA and no interrupt of before can come */
 void mp_device_reset(struct mp_device *d);
+
+/**
+ * mp_device_hold() - halt it: no SCRIPTS, no chip timers, no new block I/O
+ *
+ * Returns how many block requests are still in flight: the caller asks until none is.
+ */
+uint64_t mp_device_hold(struct mp_device *d, enum mp_hold who);
+/** mp_device_release() - it goes on when nobody holds it any more; also after an I/O error */
+void mp_device_release(struct mp_device *d, enum mp_hold who);
 
 /** mp_glue_ops - what the chip needs, mp_glue_scsi_ops - what the bus needs; opaque is the device */
 extern const struct mp_lsi_ops mp_glue_lsi_ops;

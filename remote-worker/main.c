@@ -2,14 +2,15 @@
 /*
  * mpring-worker. Set-up order, each step needing what is before it:
  *
- *	command line -> signals -> disks, devices, polling thread
+ *	command line -> supervisor, if one is needed -> signals
+ *	-> disks, devices, polling thread
  *	-> close what was inherited and isn't ours -> sandbox
  *	-> proxies -> narrower sandbox -> work
  *
  * Nothing of a guest is looked at before the sandbox stands.
  *
  * Exit status: 0 the proxies closed, or a signal asked to end; 1 an error; 2 a
- * wrong command line.
+ * wrong command line. A supervisor ends as its worker has ended, by a signal too.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -18,14 +19,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "remote-worker/cmdline.h"
+#include "remote-worker/office.h"
+#include "remote-worker/rpc.h"
 #include "remote-worker/sandbox.h"
 #include "remote-worker/serve.h"
+#include "remote-worker/supervisor.h"
 #include "remote-worker/worker.h"
 
 #define EXIT_USAGE 2
@@ -75,6 +80,14 @@ static int find_inherited(struct inherited *in)
 	return mp_err_trace(r);
 }
 
+static bool was_inherited(const struct inherited *in, int fd)
+{
+	for (size_t i = 0; i < in->n; i++)
+		if (in->fd[i] == fd)
+			return true;
+	return false;
+}
+
 static bool is_ours(const struct mp_cmdline *cmd, int fd)
 {
 	for (unsigned int i = 0; i < cmd->n_hbas; i++)
@@ -89,6 +102,17 @@ static void close_inherited(const struct inherited *in, const struct mp_cmdline 
 	for (size_t i = 0; i < in->n; i++)
 		if (!is_ours(cmd, in->fd[i]))
 			close(in->fd[i]);
+}
+
+/* What a supervisor had opened for itself before the worker was forked off. */
+static void close_supervisors(const struct inherited *in, const struct mp_cmdline *cmd, int rpc)
+{
+	MP_CLEANUP(inherited_fini) struct inherited now = {.fd = NULL};
+
+	find_inherited(&now);
+	for (size_t i = 0; i < now.n; i++)
+		if (now.fd[i] != rpc && !is_ours(cmd, now.fd[i]) && !was_inherited(in, now.fd[i]))
+			close(now.fd[i]);
 }
 
 static int make_signal_fd(void)
@@ -131,7 +155,16 @@ static int restrict_process(const struct mp_cmdline *cmd)
 	return r;
 }
 
-static int run(const struct mp_cmdline *cmd, const struct inherited *in)
+/* The supervisor hears that we are set up; what it asks is done in mp_serve(). */
+static int open_office(struct mp_serve_cfg *cfg, int rpc)
+{
+	int r = mp_office_create(cfg->worker, rpc, &cfg->office);
+
+	return r == 0 ? mp_err_trace(mp_rpc_event(rpc, "ready", NULL)) : mp_err_trace(r);
+}
+
+/* @rpc: to the supervisor, -1 none */
+static int run(const struct mp_cmdline *cmd, const struct inherited *in, int rpc)
 {
 	MP_CLEANUP_FD int signal_fd = make_signal_fd();
 	struct mp_serve_cfg cfg = {.cmd = cmd, .signal_fd = signal_fd};
@@ -150,12 +183,64 @@ static int run(const struct mp_cmdline *cmd, const struct inherited *in)
 	say_backend(cfg.worker);
 	close_inherited(in, cmd);
 	r = restrict_process(cmd);
+	if (r == 0 && rpc >= 0)
+		r = open_office(&cfg, rpc);
 	if (r == 0) {
 		cfg.all_met = cmd->no_sandbox ? NULL : narrow;
 		r = mp_serve(&cfg);
 	}
 	mp_worker_stop(cfg.worker);
+	mp_office_destroy(cfg.office);
 	return r;
+}
+
+static int exit_status(int r)
+{
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* As the worker ended: whoever waits for us sees what he would have seen of it. */
+static int end_as(int status)
+{
+	int sig = WTERMSIG(status);
+	sigset_t set;
+
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	mp_error("the worker was killed by signal %d (%s)", sig, strsignal(sig));
+	signal(sig, SIG_DFL);
+	sigemptyset(&set);
+	sigaddset(&set, sig);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	raise(sig);
+	return 128 + sig;
+}
+
+static int supervise(struct mp_cmdline *cmd, const struct inherited *in)
+{
+	static const struct mp_supervisor_ops ops;
+	struct mp_supervisor *s;
+	char error[ERROR_LEN];
+	int rpc = -1, r, status;
+
+	r = mp_supervisor_create(cmd, &s, error, sizeof(error));
+	if (r < 0) {
+		mp_error("%s", error);
+		return EXIT_FAILURE;
+	}
+	r = mp_supervisor_fork(s, &rpc);
+	if (r == 1) {
+		close_supervisors(in, cmd, rpc);
+		return exit_status(run(cmd, in, rpc));
+	}
+	if (r < 0) {
+		mp_error("cannot start the worker: %s", strerror(-r));
+		mp_supervisor_destroy(s);
+		return EXIT_FAILURE;
+	}
+	status = mp_supervisor_run(s, &ops, NULL);
+	mp_supervisor_destroy(s);
+	return end_as(status);
 }
 
 int main(int argc, char **argv)
@@ -180,9 +265,12 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	mp_log_init("mpring-worker", cmd.verbose);
+	mp_rpc_seed();
 	if (r_inherited < 0) {
 		mp_error("cannot list the open files: %s", strerror(-r_inherited));
 		return EXIT_FAILURE;
 	}
-	return run(&cmd, &in) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	if (mp_supervisor_needed(&cmd))
+		return supervise(&cmd, &in);
+	return exit_status(run(&cmd, &in, -1));
 }

@@ -32,7 +32,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "remote-worker/device.h"
+#include "remote-worker/core.h"
 #include "remote-worker/meet.h"
 #include "remote-worker/stock.h"
 
@@ -49,7 +49,7 @@ struct peer {
 struct serve {
 	const struct mp_serve_cfg *cfg;
 	struct peer peer[MP_CMDLINE_MAX_HBAS];
-	struct pollfd pfd[MP_CMDLINE_MAX_HBAS + 2];
+	struct pollfd pfd[MP_CMDLINE_MAX_HBAS + 3];
 	bool all_met;
 	int result;
 	/* Of the table being received. */
@@ -187,13 +187,10 @@ static void listen_to(struct serve *s, unsigned int i)
 /* The drive's id and file, as the user knows them. */
 static void say_stop(const struct serve *s, unsigned int i, const struct mp_scsi_stop *stop)
 {
-	const struct mp_cmdline *cmd = s->cfg->cmd;
-	const struct mp_opt_drive *drive = NULL;
+	const struct mp_unit *u = mp_core_unit_at(mp_worker_core(s->cfg->worker), i, stop->target,
+						  stop->lun);
+	const struct mp_opt_drive *drive = u && u->medium ? u->medium->drive : NULL;
 
-	for (unsigned int k = 0; k < cmd->n_disks; k++)
-		if (cmd->disk[k].hba == i && cmd->disk[k].scsi_id == stop->target &&
-		    cmd->disk[k].lun == stop->lun)
-			drive = mp_cmdline_drive(cmd, &cmd->disk[k]);
 	mp_error("%s: cannot %s drive %s (%s): %s; the machine is stopped until it continues",
 		 id_of(s, i), stop->reading ? "read" : "write", drive ? drive->id : "",
 		 drive && drive->file ? drive->file : "no file", strerror(-stop->error));
@@ -251,6 +248,7 @@ static void handle_notice(struct serve *s)
 		if (s->peer[i].state != PEER_GONE && mp_notice_ended(notice) != MP_NOTICE_NO_END)
 			handle_end(s, i, mp_notice_ended(notice));
 	}
+	mp_office_tell(s->cfg->office);
 }
 
 static unsigned int count(const struct serve *s, enum peer_state state)
@@ -278,10 +276,10 @@ static struct pollfd listen_fd(const struct peer *p)
 	return (struct pollfd){.fd = ours ? p->sock : -1, .events = POLLIN};
 }
 
-/* Until the first half message is late; -1 there is none. */
+/* Until the first half message is late, or the office looks again; -1 neither. */
 static int poll_ms(const struct serve *s)
 {
-	uint64_t until_ns = UINT64_MAX, now_ns;
+	uint64_t until_ns = mp_office_deadline_ns(s->cfg->office), now_ns;
 
 	for (unsigned int i = 0; i < s->cfg->cmd->n_hbas; i++)
 		if (s->peer[i].state == PEER_WAITING &&
@@ -304,7 +302,7 @@ static void handle_peer(struct serve *s, unsigned int i)
 		listen_to(s, i);
 }
 
-/* Returns whether a signal asked to end. */
+/* Returns whether a signal or the supervisor asked to end, or there is no supervisor any more. */
 static bool wait_and_handle(struct serve *s)
 {
 	unsigned int n = s->cfg->cmd->n_hbas;
@@ -313,7 +311,8 @@ static bool wait_and_handle(struct serve *s)
 		s->pfd[i] = listen_fd(&s->peer[i]);
 	s->pfd[n] = (struct pollfd){.fd = mp_worker_notify_fd(s->cfg->worker), .events = POLLIN};
 	s->pfd[n + 1] = (struct pollfd){.fd = s->cfg->signal_fd, .events = POLLIN};
-	if (poll(s->pfd, n + 2, poll_ms(s)) < 0)
+	s->pfd[n + 2] = (struct pollfd){.fd = mp_office_fd(s->cfg->office), .events = POLLIN};
+	if (poll(s->pfd, n + 3, poll_ms(s)) < 0)
 		return false; /* EINTR; look again */
 	if (s->pfd[n + 1].revents)
 		return true;
@@ -321,7 +320,7 @@ static bool wait_and_handle(struct serve *s)
 		handle_peer(s, i);
 	if (s->pfd[n].revents)
 		handle_notice(s);
-	return false;
+	return mp_office_poll(s->cfg->office, s->pfd[n + 2].revents != 0) != 0;
 }
 
 int mp_serve(const struct mp_serve_cfg *cfg)

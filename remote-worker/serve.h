@@ -8,12 +8,14 @@
 #include <stdbool.h>
 
 #include "remote-worker/cmdline.h"
+#include "remote-worker/office.h"
 #include "remote-worker/worker.h"
 
 struct mp_serve_cfg {
 	const struct mp_cmdline *cmd;
 	struct mp_worker *worker;
 	int signal_fd; /* signalfd that asks to end; borrowed; -1 none */
+	struct mp_office *office; /* for a supervisor's calls; borrowed; NULL: there is none */
 	/* Called once, when every device has met its proxy; may be NULL. */
 	int (*all_met)(void);
 };

@@ -8,7 +8,15 @@
 #include "base/err.h"
 #include "block/probe.h"
 
-static int fail(const struct mp_unit_place *place, int r, const char *what, const char *why)
+/* Where one unit is made. */
+struct place {
+	struct mp_core *core;
+	struct mp_scsi_bus *bus;
+	char *error; /* on failure a sentence for the user */
+	size_t error_len;
+};
+
+static int fail(const struct place *place, int r, const char *what, const char *why)
 {
 	snprintf(place->error, place->error_len, "%s: %s", what, why);
 	return mp_err_origin(r);
@@ -53,7 +61,7 @@ static enum mp_scsi_on_error on_error(const char *word)
 	}
 }
 
-static int check_format(const struct mp_unit_place *place, const struct mp_opt_drive *drive)
+static int check_format(const struct place *place, const struct mp_opt_drive *drive)
 {
 	const char *format;
 
@@ -69,27 +77,21 @@ static int check_format(const struct mp_unit_place *place, const struct mp_opt_d
 	return mp_err_origin(-EMEDIUMTYPE);
 }
 
-static int open_medium(const struct mp_unit_place *place, const struct mp_opt_disk *disk,
-		       struct mp_blk **ret_blk)
+static int open_medium(const struct place *place, struct mp_medium *m, bool is_cd,
+		       const struct mp_blk_medium *opened)
 {
-	const struct mp_opt_drive *drive = mp_cmdline_drive(place->cmd, disk);
-	struct mp_blk_open how;
-	int r;
+	struct mp_blk_open how = mp_cmdline_blk_open(m->drive);
+	int r = opened ? 0 : check_format(place, m->drive);
 
-	*ret_blk = NULL;
-	if (!drive)
-		return 0;
-	r = check_format(place, drive);
 	if (r < 0)
 		return mp_err_trace(r);
-	how = mp_cmdline_blk_open(drive);
-	how.read_only |= disk->is_cd;
-	r = mp_blk_open(place->engine, &how, ret_blk, place->error, place->error_len);
+	how.read_only |= is_cd;
+	how.medium = opened;
+	r = mp_blk_open(place->core->engine, &how, &m->blk, place->error, place->error_len);
 	return mp_err_trace(r);
 }
 
-static int add_disk(const struct mp_unit_place *place, const struct mp_opt_disk *disk,
-		    struct mp_blk *blk)
+static int add_disk(const struct place *place, const struct mp_opt_disk *disk, struct mp_blk *blk)
 {
 	struct mp_scsi_disk_cfg cfg = {.target = disk->scsi_id,
 				       .lun = disk->lun,
@@ -108,8 +110,7 @@ static int add_disk(const struct mp_unit_place *place, const struct mp_opt_disk 
 		     : 0;
 }
 
-static int add_cd(const struct mp_unit_place *place, const struct mp_opt_disk *disk,
-		  struct mp_blk *blk)
+static int add_cd(const struct place *place, const struct mp_opt_disk *disk, struct mp_blk *blk)
 {
 	struct mp_scsi_cd_cfg cfg = {.target = disk->scsi_id,
 				     .lun = disk->lun,
@@ -125,12 +126,229 @@ static int add_cd(const struct mp_unit_place *place, const struct mp_opt_disk *d
 		     : 0;
 }
 
-int mp_unit_create(const struct mp_unit_place *place, const struct mp_opt_disk *disk,
-		   struct mp_blk **ret_blk)
+static struct place place_of(struct mp_core *core, const struct mp_opt_disk *disk, char *error,
+			     size_t error_len)
 {
-	int r = open_medium(place, disk, ret_blk);
+	return (struct place){.core = core,
+			      .bus = core->device[disk->hba].bus,
+			      .error = error,
+			      .error_len = error_len};
+}
 
-	if (r < 0)
-		return mp_err_trace(r);
-	return disk->is_cd ? add_cd(place, disk, *ret_blk) : add_disk(place, disk, *ret_blk);
+static int add_unit(const struct place *place, const struct mp_opt_disk *disk,
+		    const struct mp_medium *m)
+{
+	struct mp_blk *blk = m ? m->blk : NULL;
+
+	return disk->is_cd ? add_cd(place, disk, blk) : add_disk(place, disk, blk);
+}
+
+static int create(const struct place *place, unsigned int i)
+{
+	struct mp_core *core = place->core;
+	const struct mp_opt_disk *disk = &core->cmd->disk[i];
+	const struct mp_opt_drive *drive = mp_cmdline_drive(core->cmd, disk);
+	struct mp_unit *u = &core->unit[i];
+	int r = 0;
+
+	u->disk = disk;
+	if (drive) {
+		u->medium = &core->medium[i];
+		*u->medium = (struct mp_medium){.drive = drive, .core = core, .hba = disk->hba};
+		r = open_medium(place, u->medium, disk->is_cd, NULL);
+	}
+	return r < 0 ? mp_err_trace(r) : add_unit(place, disk, u->medium);
+}
+
+int mp_units_create(struct mp_core *core, char *error, size_t error_len)
+{
+	struct place place;
+	int r = 0;
+
+	for (unsigned int i = 0; r == 0 && i < core->cmd->n_disks; i++) {
+		place = place_of(core, &core->cmd->disk[i], error, error_len);
+		r = create(&place, i);
+	}
+	return r;
+}
+
+void mp_units_close(struct mp_core *core)
+{
+	for (unsigned int i = 0; i < MP_CORE_MEDIA; i++)
+		core->medium[i].blk = mp_blk_close(core->medium[i].blk);
+}
+
+uint64_t mp_units_hold(struct mp_core *core)
+{
+	uint64_t n_busy = 0;
+
+	core->stopped = true;
+	for (unsigned int i = 0; i < core->cmd->n_hbas; i++)
+		n_busy += mp_device_hold(&core->device[i], MP_HOLD_USER);
+	return n_busy;
+}
+
+void mp_units_release(struct mp_core *core)
+{
+	core->stopped = false;
+	for (unsigned int i = 0; i < core->cmd->n_hbas; i++)
+		mp_device_release(&core->device[i], MP_HOLD_USER);
+}
+
+/* -- one at a time, while the others work ----------------------------------- */
+
+static void abandon(struct mp_medium *m)
+{
+	if (m)
+		m->blk = mp_blk_close(m->blk);
+}
+
+/* What was given in with a job is open, as the disk needs it; the caller closes it on failure. */
+static int open_new(const struct place *place, const struct mp_unit_job *job, bool is_cd)
+{
+	if (!job->medium)
+		return 0;
+	job->medium->core = place->core;
+	job->medium->blk = NULL;
+	return mp_err_trace(open_medium(place, job->medium, is_cd, job->opened));
+}
+
+void mp_unit_add(struct mp_core *core, void *opaque)
+{
+	struct mp_unit_job *job = opaque;
+	struct mp_unit *u = &core->unit[job->unit];
+	struct place place = place_of(core, job->disk, job->error, sizeof(job->error));
+
+	job->result = open_new(&place, job, job->disk->is_cd);
+	if (job->result == 0)
+		job->result = add_unit(&place, job->disk, job->medium);
+	if (job->result < 0) {
+		abandon(job->medium);
+		return;
+	}
+	u->disk = job->disk;
+	u->medium = job->medium;
+}
+
+void mp_unit_remove(struct mp_core *core, void *opaque)
+{
+	struct mp_unit_job *job = opaque;
+	struct mp_unit *u = &core->unit[job->unit];
+
+	job->result = mp_scsi_unit_remove(core->device[u->disk->hba].bus, u->disk->scsi_id,
+					  u->disk->lun);
+	if (job->result < 0)
+		return;
+	u->leaving = true;
+	if (u->medium)
+		u->medium->closing = true;
+}
+
+static bool is_locked(const struct mp_core *core, const struct mp_opt_disk *disk)
+{
+	return mp_scsi_cd_is_locked(core->device[disk->hba].bus, disk->scsi_id, disk->lun);
+}
+
+static struct mp_scsi_bus *cd_of(struct mp_core *core, struct mp_unit_job *job)
+{
+	const struct mp_opt_disk *disk = core->unit[job->unit].disk;
+
+	if (disk->is_cd)
+		return core->device[disk->hba].bus;
+	snprintf(job->error, sizeof(job->error), "'%s' is not removable",
+		 disk->id ? disk->id : disk->drive);
+	job->result = mp_err_origin(-ENOENT);
+	return NULL;
+}
+
+static bool refuses(struct mp_core *core, struct mp_unit_job *job)
+{
+	const struct mp_opt_disk *disk = core->unit[job->unit].disk;
+	struct mp_scsi_bus *bus = core->device[disk->hba].bus;
+
+	if (job->force || !is_locked(core, disk))
+		return false;
+	mp_scsi_cd_eject_request(bus, disk->scsi_id, disk->lun);
+	snprintf(job->error, sizeof(job->error),
+		 "'%s' is locked by the guest; it was asked to let go, force=true doesn't ask",
+		 disk->id ? disk->id : disk->drive);
+	job->result = mp_err_origin(-EPERM);
+	return true;
+}
+
+void mp_unit_change(struct mp_core *core, void *opaque)
+{
+	struct mp_unit_job *job = opaque;
+	struct mp_unit *u = &core->unit[job->unit];
+	struct mp_scsi_bus *bus = cd_of(core, job);
+	struct place place = place_of(core, u->disk, job->error, sizeof(job->error));
+
+	if (!bus || refuses(core, job))
+		return;
+	job->result = open_new(&place, job, true);
+	if (job->result == 0)
+		job->result = mp_scsi_cd_change(bus, u->disk->scsi_id, u->disk->lun,
+						job->medium ? job->medium->blk : NULL);
+	if (job->result < 0) {
+		if (job->result == -EINVAL && !job->error[0])
+			fail(&place, -EINVAL, job->medium ? job->medium->drive->node_name : "",
+			     "the file is no disc: it needs at least one block of 2048 bytes");
+		abandon(job->medium);
+		return;
+	}
+	if (u->medium)
+		u->medium->closing = true;
+	u->medium = job->medium;
+}
+
+void mp_unit_open_tray(struct mp_core *core, void *opaque)
+{
+	struct mp_unit_job *job = opaque;
+	const struct mp_opt_disk *disk = core->unit[job->unit].disk;
+	struct mp_scsi_bus *bus = cd_of(core, job);
+
+	if (!bus || refuses(core, job))
+		return;
+	job->result = mp_scsi_cd_open_tray(bus, disk->scsi_id, disk->lun);
+}
+
+void mp_unit_close_tray(struct mp_core *core, void *opaque)
+{
+	struct mp_unit_job *job = opaque;
+	const struct mp_opt_disk *disk = core->unit[job->unit].disk;
+	struct mp_scsi_bus *bus = cd_of(core, job);
+
+	if (bus)
+		job->result = mp_scsi_cd_close_tray(bus, disk->scsi_id, disk->lun);
+}
+
+void mp_unit_resize(struct mp_core *core, void *opaque)
+{
+	struct mp_unit_job *job = opaque;
+	const struct mp_unit *u = &core->unit[job->unit];
+
+	job->result = mp_scsi_disk_resized(core->device[u->disk->hba].bus, u->disk->scsi_id,
+					   u->disk->lun);
+}
+
+static bool is_used(const struct mp_core *core, const struct mp_medium *m)
+{
+	return mp_scsi_uses(core->device[m->hba].bus, m->blk);
+}
+
+void mp_unit_sweep(struct mp_core *core, void *n_left)
+{
+	unsigned int *n = n_left;
+
+	*n = 0;
+	for (unsigned int i = 0; i < MP_CORE_MEDIA; i++) {
+		struct mp_medium *m = &core->medium[i];
+
+		if (!m->closing || !m->blk)
+			continue;
+		if (is_used(core, m))
+			++*n;
+		else
+			m->blk = mp_blk_close(m->blk);
+	}
 }

@@ -1,32 +1,52 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * unit - a -device scsi-hd or scsi-cd of the command line becomes a unit on its
- * bus, with its medium open.
+ * unit - a -device scsi-hd or scsi-cd becomes a unit on its bus, with its medium
+ * open: at the start all of the command line, later one at a time.
+ *
+ * All of this runs on the polling core.
  */
 #ifndef MP_REMOTE_WORKER_UNIT_H
 #define MP_REMOTE_WORKER_UNIT_H
 
 #include <stddef.h>
 
-#include "remote-worker/cmdline.h"
-#include "scsi-target/scsi.h"
+#include "remote-worker/core.h"
 
-struct mp_unit_place {
-	const struct mp_cmdline *cmd;
-	struct mp_blk_engine *engine;
-	struct mp_scsi_bus *bus;
-	char *error; /* on failure a sentence for the user */
-	size_t error_len;
+/** mp_units_create() - all of the command line; mp_units_close() releases, also after a failure */
+int mp_units_create(struct mp_core *core, char *error, size_t error_len);
+/** mp_units_close() - the media of all units; no block I/O may be in flight, the buses are gone */
+void mp_units_close(struct mp_core *core);
+
+/** mp_units_hold() - halt every device for the user; returns how many block requests are in flight */
+uint64_t mp_units_hold(struct mp_core *core);
+/** mp_units_release() - and let them go on */
+void mp_units_release(struct mp_core *core);
+
+/* What the control thread wants done with one unit; it fills in what is needed, and keeps it. */
+struct mp_unit_job {
+	unsigned int unit; /* index */
+	const struct mp_opt_disk *disk; /* add */
+	struct mp_medium *medium; /* add, change: drive set, not open yet; NULL: none */
+	const struct mp_blk_medium *opened; /* of a raw drive */
+	bool force; /* eject: whatever the guest has locked */
+	uint64_t bytes; /* resize: 0 only looks how large it is now */
+	const struct mp_opt_throttle *throttle;
+	int result; /* 0, negative errno, or as the function has it */
+	char error[512]; /* on failure a sentence for the user */
 };
 
-/**
- * mp_unit_create() - open the medium of a disk, add the unit
- * @disk:     of place->cmd
- * @ret_blk:  the medium, or NULL of an empty drive; the caller closes it, also after a failure
- *
- * Return: 0; negative errno.
- */
-int mp_unit_create(const struct mp_unit_place *place, const struct mp_opt_disk *disk,
-		   struct mp_blk **ret_blk);
+/* For mp_worker_run(), with a struct mp_unit_job. */
+void mp_unit_add(struct mp_core *core, void *job);
+/* The unit is leaving, and its medium closing. */
+void mp_unit_remove(struct mp_core *core, void *job);
+/* result: -ENOENT no CD-ROM drive; -EPERM locked, and the guest was told of the wish. */
+void mp_unit_change(struct mp_core *core, void *job);
+void mp_unit_open_tray(struct mp_core *core, void *job);
+void mp_unit_close_tray(struct mp_core *core, void *job);
+/* result: 1 the size has changed */
+void mp_unit_resize(struct mp_core *core, void *job);
+
+/** mp_unit_sweep() - close what nobody uses any more; @n_left: unsigned int, how much waits */
+void mp_unit_sweep(struct mp_core *core, void *n_left);
 
 #endif

@@ -37,6 +37,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "remote-worker/control.h"
+#include "remote-worker/core.h"
 #include "remote-worker/device.h"
 #include "remote-worker/unit.h"
 
@@ -62,15 +63,13 @@ struct mp_worker {
 	struct mp_notice notice[MP_CMDLINE_MAX_HBAS];
 	/* The core's. */
 	struct mp_state state;
-	struct mp_blk_engine *engine;
-	struct mp_blk *blk[MP_CMDLINE_MAX_DISKS];
+	struct mp_core core;
 	struct mp_device device[MP_CMDLINE_MAX_HBAS];
 	struct mp_idle idle;
 	bool stopping;
-	uint64_t n_turns, n_idle_turns, n_sleeps;
+	struct mp_control_cmd *ran; /* done, and not told yet */
 	uint64_t tsc_hz, tsc_mult;
 	struct mp_hist turns; /* busy ones; read by any thread */
-	uint64_t cpu_ns, cpu_read_ns; /* CPU time, and when it was read */
 };
 
 /* -- statistics -------------------------------------------------------- */
@@ -80,11 +79,11 @@ static void read_cpu_time(struct mp_worker *w)
 	uint64_t now_ns = mp_clock_ns();
 	struct timespec ts;
 
-	if (now_ns - w->cpu_read_ns < CPU_TIME_NS)
+	if (now_ns - w->core.cpu_read_ns < CPU_TIME_NS)
 		return;
-	w->cpu_read_ns = now_ns;
+	w->core.cpu_read_ns = now_ns;
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-	w->cpu_ns = (uint64_t)ts.tv_sec * MP_NS_PER_SEC + (uint64_t)ts.tv_nsec;
+	w->core.cpu_ns = (uint64_t)ts.tv_sec * MP_NS_PER_SEC + (uint64_t)ts.tv_nsec;
 }
 
 static void device_stats(const struct mp_device *d, struct mp_stat_page *page)
@@ -104,13 +103,13 @@ static void device_stats(const struct mp_device *d, struct mp_stat_page *page)
 
 static void worker_stats(const struct mp_worker *w, struct mp_stat_page *page)
 {
-	mp_stat_set(page, MP_STAT_WORKER_TURNS, w->n_turns);
-	mp_stat_set(page, MP_STAT_WORKER_IDLE_TURNS, w->n_idle_turns);
-	mp_stat_set(page, MP_STAT_WORKER_SLEEPS, w->n_sleeps);
-	mp_stat_set(page, MP_STAT_WORKER_CPU_NS, w->cpu_ns);
-	mp_stat_set(page, MP_STAT_WORKER_URING_ENTERS, mp_blk_engine_n_enters(w->engine));
-	mp_stat_set(page, MP_STAT_WORKER_BLK_REQUESTS, mp_blk_engine_n_requests(w->engine));
-	mp_stat_set(page, MP_STAT_WORKER_BACKEND_THREADS, mp_blk_engine_is_threads(w->engine));
+	mp_stat_set(page, MP_STAT_WORKER_TURNS, w->core.n_turns);
+	mp_stat_set(page, MP_STAT_WORKER_IDLE_TURNS, w->core.n_idle_turns);
+	mp_stat_set(page, MP_STAT_WORKER_SLEEPS, w->core.n_sleeps);
+	mp_stat_set(page, MP_STAT_WORKER_CPU_NS, w->core.cpu_ns);
+	mp_stat_set(page, MP_STAT_WORKER_URING_ENTERS, mp_blk_engine_n_enters(w->core.engine));
+	mp_stat_set(page, MP_STAT_WORKER_BLK_REQUESTS, mp_blk_engine_n_requests(w->core.engine));
+	mp_stat_set(page, MP_STAT_WORKER_BACKEND_THREADS, mp_blk_engine_is_threads(w->core.engine));
 }
 
 static void publish_stats(struct mp_worker *w)
@@ -248,6 +247,11 @@ static unsigned int tick_all(struct mp_worker *w)
 	return n;
 }
 
+static void run_job(struct mp_worker *w, const struct mp_control_job *job)
+{
+	job->run(&w->core, job->opaque);
+}
+
 static void obey(struct mp_worker *w, struct mp_control_cmd *cmd)
 {
 	struct mp_device *d = &w->device[cmd->device];
@@ -267,6 +271,11 @@ static void obey(struct mp_worker *w, struct mp_control_cmd *cmd)
 			d->front->ops->detach(d->front);
 		mp_device_attach(d, NULL);
 		break;
+	case MP_CONTROL_RUN:
+		publish_stats(w);
+		run_job(w, cmd->arg);
+		w->ran = cmd; /* what it changed is published first */
+		return;
 	case MP_CONTROL_STOP:
 		w->stopping = true;
 		break;
@@ -284,21 +293,29 @@ static unsigned int take_command(struct mp_worker *w)
 	return 1;
 }
 
+static void end_job(struct mp_worker *w)
+{
+	if (mp_unlikely(w->ran))
+		mp_control_done(w->ran);
+	w->ran = NULL;
+}
+
 /* One turn follows requests down the stack and completions back up. */
 static unsigned int worker_turn(struct mp_worker *w)
 {
 	uint64_t begun_tsc = mp_clock_tsc();
 	unsigned int done = 0;
 
-	w->n_turns++;
+	w->core.n_turns++;
 	for (unsigned int i = 0; i < w->cmd->n_hbas; i++)
 		done += device_turn(w, i); /* ring -> registers -> SCRIPTS */
-	done += mp_blk_engine_poll(w->engine); /* SCRIPTS -> SCSI -> block, and back */
+	done += mp_blk_engine_poll(w->core.engine); /* SCRIPTS -> SCSI -> block, and back */
 	done += take_command(w);
-	if (done == 0 || (w->n_turns & (CLOCK_TURNS - 1)) == 0)
+	if (done == 0 || (w->core.n_turns & (CLOCK_TURNS - 1)) == 0)
 		done += tick_all(w);
 	if (done) {
 		publish_all(w);
+		end_job(w);
 		mp_hist_add(&w->turns, mp_clock_tsc_to_ns(mp_clock_tsc() - begun_tsc, w->tsc_mult));
 	}
 	return done;
@@ -356,8 +373,8 @@ static void worker_sleep(struct mp_worker *w)
 	idle_fronts(w, true);
 	publish_stats(w);
 	if (!arm_all(w)) {
-		w->n_sleeps++;
-		mp_blk_engine_wait(w->engine, sleep_ns(w));
+		w->core.n_sleeps++;
+		mp_blk_engine_wait(w->core.engine, sleep_ns(w));
 	}
 	disarm_all(w);
 	mp_idle_woke(&w->idle);
@@ -370,10 +387,10 @@ static void worker_loop(struct mp_worker *w)
 	while (!w->stopping) {
 		done = worker_turn(w);
 		if (done == 0) {
-			w->n_idle_turns++;
+			w->core.n_idle_turns++;
 			idle_fronts(w, false);
 		}
-		if (mp_unlikely((w->n_turns & (STATS_TURNS - 1)) == 0))
+		if (mp_unlikely((w->core.n_turns & (STATS_TURNS - 1)) == 0))
 			publish_stats(w);
 		switch (mp_idle_turn(&w->idle, done)) {
 		case MP_IDLE_SPIN:
@@ -423,15 +440,16 @@ static int create_engine(struct mp_worker *w)
 	int r;
 
 	cfg.pool = mp_state_pools(&w->state, &cfg.pool_len);
-	r = mp_blk_engine_create(&cfg, &w->engine);
+	r = mp_blk_engine_create(&cfg, &w->core.engine);
 	if (r < 0)
 		return setup_error(w, r,
 				   w->cmd->aio == MP_BLK_AIO_URING
 					   ? "cannot use io_uring; --aio threads needs none"
 					   : "cannot start block I/O",
 				   strerror(-r));
-	w->uring_errno = mp_blk_engine_is_threads(w->engine) ? mp_blk_engine_uring_errno(w->engine)
-							     : 0;
+	w->uring_errno = mp_blk_engine_is_threads(w->core.engine)
+				 ? mp_blk_engine_uring_errno(w->core.engine)
+				 : 0;
 	return 0;
 }
 
@@ -446,21 +464,9 @@ static int create_device(struct mp_worker *w, unsigned int i)
 	if (r < 0)
 		return setup_error(w, r, hba->id, strerror(-r));
 	if (hba->stats_fd < 0)
-		return 0;
+		return w->cmd->n_monitors ? mp_err_trace(mp_stat_create(&w->device[i].stats)) : 0;
 	r = mp_stat_adopt_take(hba->stats_fd, &w->device[i].stats);
 	return r < 0 ? setup_error(w, r, "--stats-fd", "the fd holds no counters page") : 0;
-}
-
-static int create_unit(struct mp_worker *w, unsigned int i)
-{
-	const struct mp_opt_disk *disk = &w->cmd->disk[i];
-	const struct mp_unit_place place = {.cmd = w->cmd,
-					    .engine = w->engine,
-					    .bus = w->device[disk->hba].bus,
-					    .error = w->error,
-					    .error_len = w->error_len};
-
-	return mp_err_trace(mp_unit_create(&place, disk, &w->blk[i]));
 }
 
 static int setup(struct mp_worker *w)
@@ -474,8 +480,10 @@ static int setup(struct mp_worker *w)
 		r = create_engine(w);
 	for (unsigned int i = 0; r == 0 && i < w->cmd->n_hbas; i++)
 		r = create_device(w, i);
-	for (unsigned int i = 0; r == 0 && i < w->cmd->n_disks; i++)
-		r = create_unit(w, i);
+	if (r == 0)
+		r = mp_units_create(&w->core, w->error, w->error_len);
+	if (r == 0 && w->cmd->start_stopped)
+		mp_units_hold(&w->core);
 	mp_idle_init(&w->idle, w->cmd->poll, (uint64_t)w->cmd->spin_us * 1000, w->tsc_hz);
 	return r;
 }
@@ -485,7 +493,7 @@ static bool is_busy(const struct mp_worker *w)
 	for (unsigned int i = 0; i < w->cmd->n_hbas; i++)
 		if (w->device[i].bus && mp_scsi_bus_n_busy(w->device[i].bus) > 0)
 			return true;
-	return w->engine && mp_blk_engine_n_inflight(w->engine) > 0;
+	return w->core.engine && mp_blk_engine_n_inflight(w->core.engine) > 0;
 }
 
 /* What was aborted may still be on its way to or from the disk. */
@@ -495,8 +503,8 @@ static void finish_block_io(struct mp_worker *w)
 		if (w->device[i].bus)
 			mp_scsi_stop_jobs(w->device[i].bus);
 	while (is_busy(w)) {
-		mp_blk_engine_wait(w->engine, STALL_RETRY_NS);
-		mp_blk_engine_poll(w->engine);
+		mp_blk_engine_wait(w->core.engine, STALL_RETRY_NS);
+		mp_blk_engine_poll(w->core.engine);
 	}
 }
 
@@ -505,9 +513,8 @@ static void teardown(struct mp_worker *w)
 	finish_block_io(w);
 	for (unsigned int i = 0; i < w->cmd->n_hbas; i++)
 		mp_device_fini(&w->device[i]);
-	for (unsigned int i = 0; i < w->cmd->n_disks; i++)
-		w->blk[i] = mp_blk_close(w->blk[i]);
-	w->engine = mp_blk_engine_destroy(w->engine);
+	mp_units_close(&w->core);
+	w->core.engine = mp_blk_engine_destroy(w->core.engine);
 }
 
 static void *thread_main(void *arg)
@@ -584,11 +591,14 @@ int mp_worker_start(const struct mp_cmdline *cmd, struct mp_worker **ret_w, char
 	if (!w)
 		return mp_err_origin(-ENOMEM);
 	w->cmd = cmd;
+	w->core.cmd = cmd;
+	w->core.device = w->device;
 	w->error = error;
 	w->error_len = error_len;
 	w->bell_fd = w->notify_fd = -1;
 	w->state = MP_STATE_NULL;
 	r = prepare(w);
+	w->core.notify_fd = w->notify_fd;
 	if (r == 0)
 		r = run_thread(w);
 	if (r < 0) {
@@ -678,7 +688,7 @@ int mp_worker_attach_stock(struct mp_worker *w, unsigned int device, int sock,
 	struct mp_front *front;
 	int r;
 
-	r = mp_front_mpqemu_create(&w->device[device], w->engine, sock, first, &front);
+	r = mp_front_mpqemu_create(&w->device[device], w->core.engine, sock, first, &front);
 	if (r < 0)
 		return mp_err_trace(r);
 	attach(w, device, front);
@@ -688,6 +698,19 @@ int mp_worker_attach_stock(struct mp_worker *w, unsigned int device, int sock,
 void mp_worker_set_ram(struct mp_worker *w, unsigned int device, const struct mp_guest_table *table)
 {
 	mp_control_call(w->control, MP_CONTROL_SET_RAM, device, (void *)(uintptr_t)table);
+}
+
+void mp_worker_run(struct mp_worker *w, void (*run)(struct mp_core *core, void *opaque),
+		   void *opaque)
+{
+	struct mp_control_job job = {.run = run, .opaque = opaque};
+
+	mp_control_call(w->control, MP_CONTROL_RUN, 0, &job);
+}
+
+struct mp_core *mp_worker_core(struct mp_worker *w)
+{
+	return &w->core;
 }
 
 void mp_worker_detach(struct mp_worker *w, unsigned int device)

@@ -79,6 +79,22 @@ int mp_worker_attach_stock(struct mp_worker *w, unsigned int device, int sock,
 void mp_worker_set_ram(struct mp_worker *w, unsigned int device,
 		       const struct mp_guest_table *table);
 
+struct mp_core;
+
+/**
+ * mp_worker_run() - call @run on the core, between two turns, and wait until it has returned
+ *
+ * It must not block. Counters pages are current when it is called.
+ */
+void mp_worker_run(struct mp_worker *w, void (*run)(struct mp_core *core, void *opaque),
+		   void *opaque);
+
+/**
+ * mp_worker_core() - for the control thread: what it has filled in itself, units and media, it
+ * may read
+ */
+struct mp_core *mp_worker_core(struct mp_worker *w);
+
 /** mp_worker_detach() - on return the core touches neither session nor guest memory; closes the session */
 void mp_worker_detach(struct mp_worker *w, unsigned int device);
 

@@ -161,6 +161,16 @@ int mp_scsi_cd_eject_request(struct mp_scsi_bus *bus, unsigned int target, unsig
 	return 1;
 }
 
+int mp_scsi_cd_open_tray(struct mp_scsi_bus *bus, unsigned int target, unsigned int lun)
+{
+	struct mp_scsi_lun *l = find_cd(bus, target, lun);
+
+	if (!l)
+		return mp_err_origin(-ENOENT);
+	mp_cd_open_tray(l);
+	return 0;
+}
+
 int mp_scsi_cd_close_tray(struct mp_scsi_bus *bus, unsigned int target, unsigned int lun)
 {
 	struct mp_scsi_lun *l = find_cd(bus, target, lun);

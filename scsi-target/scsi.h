@@ -192,6 +192,8 @@ int mp_scsi_cd_change(struct mp_scsi_bus *bus, unsigned int target, unsigned int
  * of the wish; -ENOENT.
  */
 int mp_scsi_cd_eject_request(struct mp_scsi_bus *bus, unsigned int target, unsigned int lun);
+/** mp_scsi_cd_open_tray() - with the disc in it, and whoever has locked it; 0; -ENOENT */
+int mp_scsi_cd_open_tray(struct mp_scsi_bus *bus, unsigned int target, unsigned int lun);
 /** mp_scsi_cd_close_tray() - with the disc that lies in it, if any; 0; -ENOENT */
 int mp_scsi_cd_close_tray(struct mp_scsi_bus *bus, unsigned int target, unsigned int lun);
 /** mp_scsi_cd_is_locked() - does an initiator prevent the removal? */

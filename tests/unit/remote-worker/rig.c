@@ -62,7 +62,8 @@ static const struct mp_link_ops ops = {
 static void *serve_thread(void *arg)
 {
 	struct rig *r = arg;
-	struct mp_serve_cfg cfg = {.cmd = &r->cmd, .worker = r->worker, .signal_fd = -1};
+	struct mp_serve_cfg cfg = {
+		.cmd = &r->cmd, .worker = r->worker, .signal_fd = -1, .office = r->office};
 
 	r->serve_result = mp_serve(&cfg);
 	return NULL;
@@ -138,7 +139,7 @@ void rig_spawn(struct rig *r, const char *exe, unsigned int n_devices, const cha
 		close(socks[i]);
 }
 
-void rig_start(struct rig *r, unsigned int n_devices, const char *options)
+static void start_worker(struct rig *r, unsigned int n_devices, const char *options)
 {
 	int socks[RIG_MAX_DEVICES];
 	char line[LINE_BYTES], error[1024];
@@ -147,7 +148,24 @@ void rig_start(struct rig *r, unsigned int n_devices, const char *options)
 	parse(r, line);
 	if (mp_worker_start(&r->cmd, &r->worker, error, sizeof(error)) < 0)
 		t_fail(__FILE__, __LINE__, "%s", error);
+}
+
+void rig_start(struct rig *r, unsigned int n_devices, const char *options)
+{
+	start_worker(r, n_devices, options);
 	T_EQ(pthread_create(&r->thread, NULL, serve_thread, r), 0);
+}
+
+int rig_start_office(struct rig *r, unsigned int n_devices, const char *options)
+{
+	int sock[2];
+
+	T_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sock), 0);
+	start_worker(r, n_devices, options);
+	r->office_sock = sock[1];
+	T_EQ(mp_office_create(r->worker, sock[1], &r->office), 0);
+	T_EQ(pthread_create(&r->thread, NULL, serve_thread, r), 0);
+	return sock[0];
 }
 
 void rig_set_ram(struct rig *r, unsigned int dev)
@@ -194,6 +212,9 @@ int rig_stop(struct rig *r)
 	} else {
 		pthread_join(r->thread, NULL);
 		r->worker = mp_worker_stop(r->worker);
+		if (r->office)
+			close(r->office_sock);
+		r->office = mp_office_destroy(r->office);
 		mp_cmdline_fini(&r->cmd);
 	}
 	munmap(r->ram, RIG_RAM_BYTES);

@@ -51,6 +51,8 @@ struct rig_device {
 struct rig {
 	struct mp_cmdline cmd;
 	struct mp_worker *worker;
+	struct mp_office *office; /* with rig_start_office() */
+	int office_sock;
 	pthread_t thread; /* runs mp_serve() */
 	pid_t pid; /* instead: a worker process */
 	int serve_result;
@@ -63,6 +65,8 @@ struct rig {
 
 /* Starts a worker: @options go to its command line, beside the adapters lsi0.. */
 void rig_start(struct rig *r, unsigned int n_devices, const char *options);
+/* The same with an office; returns the supervisor's end of its socket, the caller's. */
+int rig_start_office(struct rig *r, unsigned int n_devices, const char *options);
 /* The same as a process of its own: the program @exe. Closes nothing that is inheritable. */
 void rig_spawn(struct rig *r, const char *exe, unsigned int n_devices, const char *options);
 /* Attaches the links, offers guest memory, switches decoding on. */

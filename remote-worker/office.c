@@ -1,0 +1,571 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A call is looked up in a table, done, answered, one after the other. Nothing
+ * here waits for block I/O, or the proxies' sockets would wait too: what must
+ * is kept, and looked at again every few milliseconds until it is through.
+ *
+ *	stop		until no block request is in flight; then it is answered
+ *	a medium	that was taken out, until its last request is back; then it
+ *			is closed
+ *
+ * Units and media are filled in and freed here, and used by the core in between;
+ * what their options point into, the JSON of the call that brought them, is kept
+ * with them.
+ */
+#include "remote-worker/office.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "remote-worker/core.h"
+#include "remote-worker/rpc.h"
+#include "remote-worker/snapshot.h"
+#include "remote-worker/unit.h"
+#include "remote-worker/unit_json.h"
+
+#define LOOK_AGAIN_NS 5000000ull
+#define MAX_STOPS     64u
+
+struct mp_office {
+	struct mp_worker *w;
+	struct mp_core *core;
+	int sock;
+	unsigned int n_closing; /* media that wait */
+	json_int_t stop[MAX_STOPS]; /* ids of calls that wait */
+	unsigned int n_stops;
+	struct owned *owned; /* all of them: the core is gone before we are */
+	bool over;
+};
+
+/* One call. A handler answers by value, error, or later. */
+struct call {
+	struct mp_office *o;
+	json_int_t id;
+	json_t *args;
+	struct mp_fds *fds;
+	json_t *value;
+	struct mp_rpc_error *error;
+	bool later;
+};
+
+/* The options of a disk or a drive that a call has brought. */
+struct owned {
+	struct owned *next;
+	json_t *json;
+	union {
+		struct mp_opt_disk disk;
+		struct mp_opt_drive drive;
+	};
+};
+
+static void owned_free(struct mp_office *o, struct owned *own)
+{
+	struct owned **p = &o->owned;
+
+	if (!own)
+		return;
+	while (*p != own)
+		p = &(*p)->next;
+	*p = own->next;
+	json_decref(own->json);
+	free(own);
+}
+
+static int refuse(struct call *c, const char *klass, const char *why)
+{
+	mp_rpc_error_set(c->error, klass, "%s", why);
+	return mp_err_origin(-EREMOTEIO);
+}
+
+/* -- units and media ----------------------------------------------------------- */
+
+static void free_medium(struct mp_office *o, struct mp_medium *m)
+{
+	mp_assert(!m->blk);
+	owned_free(o, m->owned);
+	memset(m, 0, sizeof(*m));
+}
+
+static struct mp_medium *spare_medium(struct mp_office *o)
+{
+	for (unsigned int i = 0; i < MP_CORE_MEDIA; i++)
+		if (!o->core->medium[i].drive)
+			return &o->core->medium[i];
+	return NULL;
+}
+
+static struct mp_unit *spare_unit(struct mp_office *o)
+{
+	for (unsigned int i = 0; i < MP_CORE_UNITS; i++)
+		if (!o->core->unit[i].disk)
+			return &o->core->unit[i];
+	return NULL;
+}
+
+static void free_unit(struct mp_office *o, struct mp_unit *u)
+{
+	const struct mp_opt_disk *d = u->disk;
+
+	mp_rpc_event(o->sock, "disk-gone",
+		     json_pack("{s:i, s:s, s:s}", "unit", (int)(u - o->core->unit), "id", d->id,
+			       "device", o->core->cmd->hba[d->hba].id));
+	owned_free(o, u->owned);
+	memset(u, 0, sizeof(*u));
+}
+
+static void sweep(struct mp_office *o)
+{
+	struct mp_medium *m;
+	struct mp_unit *u;
+
+	mp_worker_run(o->w, mp_unit_sweep, &o->n_closing);
+	for (unsigned int i = 0; i < MP_CORE_UNITS; i++) {
+		u = &o->core->unit[i];
+		if (u->leaving && !(u->medium && u->medium->blk))
+			free_unit(o, u);
+	}
+	for (unsigned int i = 0; i < MP_CORE_MEDIA; i++) {
+		m = &o->core->medium[i];
+		if (m->closing && !m->blk)
+			free_medium(o, m);
+	}
+}
+
+static struct owned *own(struct call *c, const char *member)
+{
+	json_t *json = json_object_get(c->args, member);
+	struct owned *own = json ? calloc(1, sizeof(*own)) : NULL;
+
+	if (!own)
+		return NULL;
+	own->json = json_incref(json);
+	own->next = c->o->owned;
+	c->o->owned = own;
+	return own;
+}
+
+/* 0 with *ret_m NULL: the call names no drive. */
+static int new_medium(struct call *c, unsigned int hba, struct mp_medium **ret_m)
+{
+	struct mp_medium *m = spare_medium(c->o);
+	struct owned *own_drive = own(c, "drive");
+
+	*ret_m = NULL;
+	if (!own_drive)
+		return json_object_get(c->args, "drive")
+			       ? refuse(c, "GenericError", "out of memory")
+			       : 0;
+	if (!m || mp_drive_from_json(own_drive->json, &own_drive->drive) < 0) {
+		owned_free(c->o, own_drive);
+		return refuse(c, "GenericError", m ? "bad options of a drive" : "too many disks");
+	}
+	m->drive = &own_drive->drive;
+	m->owned = own_drive;
+	m->hba = hba;
+	*ret_m = m;
+	return 0;
+}
+
+/* A raw drive comes with its fd; the others with sockets, or with nothing. */
+static const struct mp_blk_medium *opened(struct call *c, struct mp_blk_medium *room)
+{
+	json_t *size = json_object_get(c->args, "opened");
+
+	if (!size || c->fds->n != 1)
+		return NULL;
+	room->fd = c->fds->fd[0];
+	room->size_bytes = (uint64_t)json_integer_value(json_object_get(size, "size"));
+	room->block_bytes = (uint32_t)json_integer_value(json_object_get(size, "block-size"));
+	return room->block_bytes ? room : NULL;
+}
+
+static void forget_fds(struct mp_fds *fds)
+{
+	for (size_t i = 0; i < fds->n; i++)
+		fds->fd[i] = -1;
+	fds->n = 0;
+}
+
+static int find_unit(struct call *c, struct mp_unit_job *job)
+{
+	json_t *unit = json_object_get(c->args, "unit");
+	json_int_t i = json_integer_value(unit);
+
+	if (!json_is_integer(unit) || i < 0 || i >= MP_CORE_UNITS || !c->o->core->unit[i].disk ||
+	    c->o->core->unit[i].leaving)
+		return refuse(c, "DeviceNotFound", "No such unit");
+	*job = (struct mp_unit_job){.unit = (unsigned int)i,
+				    .force = json_is_true(json_object_get(c->args, "force"))};
+	return 0;
+}
+
+static int run(struct call *c, void (*what)(struct mp_core *core, void *job),
+	       struct mp_unit_job *job)
+{
+	mp_worker_run(c->o->w, what, job);
+	if (job->result >= 0)
+		return 0;
+	return refuse(c, "GenericError", job->error[0] ? job->error : strerror(-job->result));
+}
+
+static void tell_tray(struct mp_office *o, unsigned int i, bool open)
+{
+	const struct mp_opt_disk *disk = o->core->unit[i].disk;
+
+	mp_rpc_event(o->sock, "tray-moved",
+		     json_pack("{s:i, s:s, s:b}", "unit", (int)i, "id", disk->id, "open", open));
+}
+
+/* -- calls ------------------------------------------------------------------------ */
+
+static int do_snapshot(struct call *c)
+{
+	c->value = mp_snapshot_take(c->o->w);
+	return c->value ? 0 : refuse(c, "GenericError", "out of memory");
+}
+
+static void hold(struct mp_core *core, void *n_busy)
+{
+	*(uint64_t *)n_busy = mp_units_hold(core);
+}
+
+static void release(struct mp_core *core, void *nothing)
+{
+	mp_units_release(core);
+}
+
+static void reset(struct mp_core *core, void *nothing)
+{
+	for (unsigned int i = 0; i < core->cmd->n_hbas; i++)
+		mp_device_reset(&core->device[i]);
+}
+
+static int do_stop(struct call *c)
+{
+	struct mp_office *o = c->o;
+	uint64_t n_busy;
+
+	mp_worker_run(o->w, hold, &n_busy);
+	if (n_busy == 0)
+		return 0;
+	if (o->n_stops == MAX_STOPS)
+		return refuse(c, "GenericError", "too many wait for block I/O to end");
+	o->stop[o->n_stops++] = c->id;
+	c->later = true;
+	return 0;
+}
+
+static void end_stops(struct mp_office *o)
+{
+	for (unsigned int i = 0; i < o->n_stops; i++)
+		mp_rpc_answer(o->sock, o->stop[i], NULL);
+	o->n_stops = 0;
+}
+
+static void look_at_stops(struct mp_office *o)
+{
+	uint64_t n_busy;
+
+	if (o->n_stops == 0)
+		return;
+	mp_worker_run(o->w, hold, &n_busy);
+	if (n_busy == 0)
+		end_stops(o);
+}
+
+static int do_cont(struct call *c)
+{
+	mp_worker_run(c->o->w, release, NULL);
+	/* Whoever waited for quiet waits in vain; the other client has won. */
+	end_stops(c->o);
+	return 0;
+}
+
+static int do_reset(struct call *c)
+{
+	mp_worker_run(c->o->w, reset, NULL);
+	return 0;
+}
+
+static int do_quit(struct call *c)
+{
+	c->o->over = true;
+	return 0;
+}
+
+static int new_disk(struct call *c, struct owned **ret_own)
+{
+	struct owned *d = own(c, "disk");
+
+	if (!d || mp_disk_from_json(d->json, &d->disk) < 0 ||
+	    d->disk.hba >= c->o->core->cmd->n_hbas) {
+		owned_free(c->o, d);
+		return refuse(c, "GenericError", "bad options of a disk");
+	}
+	*ret_own = d;
+	return 0;
+}
+
+static int do_disk_add(struct call *c)
+{
+	struct mp_unit *u = spare_unit(c->o);
+	struct mp_unit_job job = {.unit = (unsigned int)(u - c->o->core->unit)};
+	struct mp_blk_medium room;
+	struct owned *d;
+	int r;
+
+	if (!u)
+		return refuse(c, "GenericError", "there are as many disks as a worker can have");
+	r = new_disk(c, &d);
+	if (r < 0)
+		return r;
+	r = new_medium(c, d->disk.hba, &job.medium);
+	job.disk = &d->disk;
+	job.opened = opened(c, &room);
+	if (r == 0)
+		r = run(c, mp_unit_add, &job);
+	if (r < 0) {
+		if (job.medium)
+			free_medium(c->o, job.medium);
+		owned_free(c->o, d);
+		return r;
+	}
+	u->owned = d;
+	forget_fds(c->fds);
+	c->value = json_pack("{s:i}", "unit", (int)job.unit);
+	return 0;
+}
+
+static int do_disk_del(struct call *c)
+{
+	struct mp_unit_job job;
+	int r = find_unit(c, &job);
+
+	if (r == 0)
+		r = run(c, mp_unit_remove, &job);
+	/* What is closed at once is told of before the answer. */
+	if (r == 0)
+		sweep(c->o);
+	return r;
+}
+
+static int do_medium_change(struct call *c)
+{
+	struct mp_unit_job job;
+	struct mp_blk_medium room;
+	int r = find_unit(c, &job);
+
+	if (r < 0)
+		return r;
+	r = new_medium(c, c->o->core->unit[job.unit].disk->hba, &job.medium);
+	job.opened = opened(c, &room);
+	if (r == 0)
+		r = run(c, mp_unit_change, &job);
+	if (r < 0) {
+		if (job.medium)
+			free_medium(c->o, job.medium);
+		return r;
+	}
+	forget_fds(c->fds);
+	sweep(c->o);
+	tell_tray(c->o, job.unit, job.medium == NULL);
+	return 0;
+}
+
+static int do_eject(struct call *c)
+{
+	json_object_del(c->args, "drive");
+	return do_medium_change(c);
+}
+
+static int move_tray(struct call *c, bool open)
+{
+	struct mp_unit_job job;
+	int r = find_unit(c, &job);
+
+	if (r == 0)
+		r = run(c, open ? mp_unit_open_tray : mp_unit_close_tray, &job);
+	if (r == 0)
+		tell_tray(c->o, job.unit, open);
+	return r;
+}
+
+static int do_open_tray(struct call *c)
+{
+	return move_tray(c, true);
+}
+
+static int do_close_tray(struct call *c)
+{
+	return move_tray(c, false);
+}
+
+static int do_resize(struct call *c)
+{
+	struct mp_unit_job job;
+	int r = find_unit(c, &job);
+
+	job.bytes = (uint64_t)json_integer_value(json_object_get(c->args, "size"));
+	if (r == 0)
+		r = run(c, mp_unit_resize, &job);
+	if (r == 0)
+		c->value = json_pack("{s:b}", "changed", job.result == 1);
+	return r;
+}
+
+static const struct {
+	const char *name;
+	int (*run)(struct call *c);
+} calls[] = {
+	{"snapshot", do_snapshot},
+	{"stop", do_stop},
+	{"cont", do_cont},
+	{"reset", do_reset},
+	{"quit", do_quit},
+	{"disk-add", do_disk_add},
+	{"disk-del", do_disk_del},
+	{"medium-change", do_medium_change},
+	{"eject", do_eject},
+	{"open-tray", do_open_tray},
+	{"close-tray", do_close_tray},
+	{"resize", do_resize},
+};
+
+static int dispatch(struct call *c, const char *name)
+{
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+		if (strcmp(calls[i].name, name) == 0)
+			return calls[i].run(c);
+	return refuse(c, "CommandNotFound", "The worker has no such call");
+}
+
+static int answer(struct mp_office *o, json_t *msg, struct mp_fds *fds)
+{
+	struct mp_rpc_error error;
+	struct call c = {.o = o,
+			 .id = json_integer_value(json_object_get(msg, "id")),
+			 .args = json_object_get(msg, "args"),
+			 .fds = fds,
+			 .error = &error};
+
+	if (dispatch(&c, json_string_value(json_object_get(msg, "call"))) < 0)
+		return mp_rpc_answer_error(o->sock, c.id, &error);
+	return c.later ? 0 : mp_rpc_answer(o->sock, c.id, c.value);
+}
+
+/* -- what the control thread calls -------------------------------------------------- */
+
+int mp_office_create(struct mp_worker *w, int sock, struct mp_office **ret_o)
+{
+	struct mp_office *o = calloc(1, sizeof(*o));
+
+	if (!o)
+		return mp_err_origin(-ENOMEM);
+	o->w = w;
+	o->core = mp_worker_core(w);
+	o->sock = sock;
+	*ret_o = o;
+	return 0;
+}
+
+struct mp_office *mp_office_destroy(struct mp_office *o)
+{
+	if (!o)
+		return NULL;
+	mp_rpc_event(o->sock, "end", NULL);
+	while (o->owned)
+		owned_free(o, o->owned);
+	free(o);
+	return NULL;
+}
+
+int mp_office_fd(const struct mp_office *o)
+{
+	return o ? o->sock : -1;
+}
+
+uint64_t mp_office_deadline_ns(const struct mp_office *o)
+{
+	return o && (o->n_stops || o->n_closing) ? mp_clock_ns() + LOOK_AGAIN_NS : UINT64_MAX;
+}
+
+int mp_office_poll(struct mp_office *o, bool readable)
+{
+	int room[MP_RPC_MAX_FDS];
+	struct mp_fds fds = {.fd = room, .max = MP_RPC_MAX_FDS};
+	json_t *msg;
+	int r = 0;
+
+	if (!o)
+		return 0;
+	look_at_stops(o);
+	if (o->n_closing)
+		sweep(o);
+	if (!readable)
+		return 0;
+	if (mp_rpc_recv(o->sock, &msg, &fds) < 0)
+		return 1;
+	r = answer(o, msg, &fds);
+	mp_fds_close(&fds);
+	json_decref(msg);
+	return r < 0 || o->over;
+}
+
+/* -- events ---------------------------------------------------------------------------- */
+
+static const char *action_name(enum mp_scsi_on_error action)
+{
+	return action == MP_SCSI_ON_ERROR_STOP     ? "stop"
+	       : action == MP_SCSI_ON_ERROR_IGNORE ? "ignore"
+						   : "report";
+}
+
+static void tell_error(struct mp_office *o, unsigned int hba, const struct mp_scsi_io_error *e)
+{
+	const struct mp_unit *u = mp_core_unit_at(o->core, hba, e->target, e->lun);
+	const struct mp_opt_drive *drive;
+
+	if (!u)
+		return;
+	drive = u->medium ? u->medium->drive : NULL;
+	mp_rpc_event(o->sock, "io-error",
+		     json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:b, s:s}", "unit",
+			       (int)(u - o->core->unit), "id", u->disk->id, "drive",
+			       drive ? drive->id : "", "node", drive ? drive->node_name : "",
+			       "operation", e->op == MP_BLK_READ ? "read" : "write", "action",
+			       action_name(e->action), "nospace", e->error == -ENOSPC, "reason",
+			       strerror(-e->error)));
+}
+
+static void tell_lost(struct mp_office *o, struct mp_medium *m)
+{
+	/* relaxed: the eventfd orders it; a bit that comes later rings again. */
+	uint32_t lost = atomic_exchange_explicit(&m->lost, 0, memory_order_relaxed);
+
+	for (unsigned int i = 0; lost; i++, lost >>= 1)
+		if (lost & 1)
+			mp_rpc_event(o->sock, "nbd-lost",
+				     json_pack("{s:s, s:i}", "node", m->drive->node_name,
+					       "connection", (int)i));
+}
+
+void mp_office_tell(struct mp_office *o)
+{
+	struct mp_scsi_io_error e;
+
+	if (!o)
+		return;
+	for (unsigned int i = 0; i < o->core->cmd->n_hbas; i++)
+		while (mp_worker_take_io_error(o->w, i, &e)) {
+			tell_error(o, i, &e);
+			if (e.action == MP_SCSI_ON_ERROR_STOP)
+				mp_rpc_event(o->sock, "stopped", NULL);
+		}
+	for (unsigned int i = 0; i < MP_CORE_MEDIA; i++)
+		if (o->core->medium[i].drive && !o->core->medium[i].closing)
+			tell_lost(o, &o->core->medium[i]);
+}
