@@ -1,0 +1,231 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""The examples do what they say: each boots SeaBIOS from a remote disk under TCG.
+
+test-examples.py SOURCE-ROOT QEMU WORKER PLUGIN MPRING BOOT_IMAGE [CHECK...]      TAP; without CHECK all
+"""
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+DEADLINE_S = 60
+DISK_BYTES = 4 << 20
+# What boot.S prints; stock QEMU's proxy tells TCG nothing of DMA, so that old code may run: A for B.
+BOOTED = re.compile(rb'boot;ABwr;end')
+BOOTED_STOCK = re.compile(rb'boot;A[AB]wr;end')
+EXIT_DEBUG = 3  # isa-debug-exit's status for what boot.S writes there
+GUEST = ['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-debugcon', 'stdio',
+         '-device', 'isa-debug-exit,iobase=0xf4,iosize=1']
+
+
+class Failure(Exception):
+    pass
+
+
+class Skip(Exception):
+    pass
+
+
+class Place:
+    """A folder for one check, with boot disks in it."""
+
+    def __init__(self):
+        self.dir = tempfile.mkdtemp(prefix='mpring-examples.')
+        self.env = dict(os.environ, QEMU=QEMU, WORKER=WORKER, PLUGIN=PLUGIN, MEMORY='64M', TMPDIR=self.dir)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.dir)
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def disk(self, name='disk.img'):
+        path = self.path(name)
+        shutil.copyfile(BOOT_IMAGE, path)
+        os.truncate(path, DISK_BYTES)
+        return path
+
+    def run(self, *argv, status=0, text=None):
+        """what it wrote to standard output; it ends within DEADLINE_S, with @status"""
+        process = subprocess.Popen(argv, env=self.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, cwd=self.dir, start_new_session=True)
+        try:
+            out, err = process.communicate(text, DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # what it has started, too
+            out, err = process.communicate()
+            raise Failure(f'{argv[0]} did not end in time\n{out}\n{err.decode(errors="replace")}')
+        if process.returncode != status:
+            raise Failure(f'{argv[0]} ended with {process.returncode}, expected {status}\n{out}\n'
+                          + err.decode(errors='replace'))
+        return out
+
+    def boots(self, *argv, expect=BOOTED, text=None):
+        out = self.run(*argv, status=EXIT_DEBUG, text=text)
+        if not expect.search(out):
+            raise Failure(f'{argv[0]}: the guest printed {out!r}')
+        return out
+
+
+def example(name):
+    return os.path.join(ROOT, 'examples', name)
+
+
+def check_written(disk, same=True):
+    """Sector 3 has what the program of sector 2 left behind; old code leaves something else."""
+    with open(disk, 'rb') as f:
+        data = f.read()
+    if not data[3 * 512:4 * 512].strip(b'\0') or same and data[3 * 512:4 * 512] != data[2 * 512:3 * 512]:
+        raise Failure('sector 3 of the disk is not what the guest wrote')
+
+
+def need(tool, package):
+    if not shutil.which(tool):
+        raise Skip(f'no {tool}; install {package}')
+
+
+# === orchestrator.py =========================================================
+
+def orchestrate(expect, *options):
+    with Place() as place:
+        disks = [place.disk(), place.disk('second, disk.img')]
+        place.boots(example('orchestrator.py'), '--memory', '64M', *options, *disks, '--', *GUEST, expect=expect)
+        check_written(disks[0], same=expect is BOOTED)
+
+
+def orchestrator_starts_a_worker_for_each_disk():
+    orchestrate(BOOTED)
+
+
+def orchestrator_knows_the_old_form():
+    orchestrate(BOOTED, '--old-form')
+
+
+def orchestrator_runs_stock_qemu_at_both_ends():
+    orchestrate(BOOTED_STOCK, '--proxy', 'qemu', '--remote', 'qemu')
+
+
+# === replay.py ===============================================================
+
+def dry_run(place, disk, *options):
+    return place.run(MPRING, 'run', '--qemu', QEMU, '--worker', WORKER, '--plugin', PLUGIN, '--disk',
+                     disk.replace(',', ',,') + ',format=raw', '--dry-run', *options, '--', '-m', '64M', *GUEST)
+
+
+def what_a_dry_run_prints_can_be_started():
+    with Place() as place:
+        disk = place.disk("it's a disk, with \"$names\".img")
+        place.boots(example('replay.py'), text=dry_run(place, disk))
+        check_written(disk)
+
+
+def a_shell_takes_what_a_dry_run_prints():
+    """as it stands: each line is a comment, or one command with the words that were meant"""
+    with Place() as place:
+        disk = place.disk("it's a disk.img")
+        plan = dry_run(place, disk).decode()
+        lines = [line for line in plan.splitlines() if not line.startswith('#')]
+        show = 'show() { printf "%s\\n" "$@"; }\n' + re.sub(r'^(?=[^#])', 'show ', plan, flags=re.M)
+        words = place.run('sh', '-eu', '-c', show).decode().splitlines()
+        if words != [word for line in lines for word in shlex.split(line)]:
+            raise Failure(f'the shell read {words}')
+        if sum(disk in word for word in words) != 1 or words.count('-machine') != 2:
+            raise Failure(f'not what was asked for: {words}')
+
+
+# === systemd =================================================================
+
+def unit(place, name):
+    """a unit of the examples with the worker and the disk of this check"""
+    with open(example('systemd/' + name)) as f:
+        text = f.read()
+    for path, ours in (('/usr/local/bin/mpring-worker', WORKER), ('/var/lib/mpring/lsi0.img', place.path('disk.img')),
+                       ('/run/mpring/lsi0.sock', place.path('lsi0.sock'))):
+        text = text.replace(path, ours)
+    with open(place.path(name), 'w') as f:
+        f.write(text)
+    return text
+
+
+def systemd_takes_the_units():
+    need('systemd-analyze', 'systemd')
+    with Place() as place:
+        names = ['mpring-lsi0.socket', 'mpring-lsi0@.service']
+        for name in names:
+            unit(place, name)
+        done = subprocess.run(['systemd-analyze', 'verify', '--man=no'] + [place.path(name) for name in names],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=DEADLINE_S)
+        said = [line for line in done.stdout.decode().splitlines() if 'mpring' in line]
+        if done.returncode != 0 or said:
+            raise Failure('\n'.join(said) or done.stdout.decode())
+
+
+def wait_for_path(path, process):
+    deadline = time.monotonic() + DEADLINE_S
+    while not os.path.exists(path):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise Failure(f'nobody listens on {path}')
+        time.sleep(0.01)
+
+
+def qemu_by_path(path):
+    return [QEMU, '-object', 'memory-backend-memfd,id=mem,size=64M,share=on', '-machine', 'pc,memory-backend=mem',
+            '-m', '64M', '-plugin', PLUGIN, '-device', f'mpring-pci,id=lsi0,socket={path}'] + GUEST
+
+
+def systemd_starts_a_worker_for_each_connection():
+    need('systemd-socket-activate', 'systemd')
+    with Place() as place:
+        disk = place.disk()
+        start = re.search(r'ExecStart=((?:.*\\\n)*.*)', unit(place, 'mpring-lsi0@.service'))[1]
+        path = re.search(r'ListenStream=(.*)', unit(place, 'mpring-lsi0.socket'))[1]
+        activate = subprocess.Popen(['systemd-socket-activate', '--accept', '-l', path]
+                                    + shlex.split(start.replace('\\\n', ' ')), stderr=subprocess.DEVNULL)
+        try:
+            for _ in range(2):  # QEMU ends, another one comes
+                wait_for_path(path, activate)
+                place.boots(*qemu_by_path(path))
+                check_written(disk)
+        finally:
+            activate.terminate()
+            activate.wait()
+
+
+CHECKS = [orchestrator_starts_a_worker_for_each_disk, orchestrator_knows_the_old_form,
+          orchestrator_runs_stock_qemu_at_both_ends, what_a_dry_run_prints_can_be_started,
+          a_shell_takes_what_a_dry_run_prints, systemd_takes_the_units,
+          systemd_starts_a_worker_for_each_connection]
+
+
+def main(wanted):
+    checks = [check for check in CHECKS if not wanted or check.__name__ in wanted]
+    failed = 0
+    print(f'TAP version 13\n1..{len(checks)}', flush=True)
+    for i, check in enumerate(checks, 1):
+        result, note = 'ok', ''
+        try:
+            check()
+        except Skip as e:
+            note = f' # SKIP {e}'
+        except (Failure, AssertionError, OSError) as e:
+            result = 'not ok'
+            failed += 1
+            print(''.join(f'# {line}\n' for line in f'{type(e).__name__}: {e}'.splitlines()), end='')
+        print(f'{result} {i} - {check.__name__}{note}', flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    if len(sys.argv) < 7:
+        sys.exit(__doc__)
+    ROOT, QEMU, WORKER, PLUGIN, MPRING, BOOT_IMAGE = map(os.path.abspath, sys.argv[1:7])
+    sys.exit(main(sys.argv[7:]))
