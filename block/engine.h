@@ -72,6 +72,8 @@ struct mp_blk_driver {
 	void (*submit)(struct mp_blk *b, struct mp_blk_req *req);
 	/* Size of the medium now, or negative errno; NULL: it never changes. */
 	int64_t (*measure)(const struct mp_blk *b);
+	/* Make it so large, a multiple of block_bytes; NULL: it can't be. */
+	int (*resize)(struct mp_blk *b, uint64_t bytes);
 };
 
 struct mp_blk {

@@ -280,9 +280,24 @@ static int64_t raw_measure(const struct mp_blk *b)
 	return end < 0 ? -errno : (int64_t)end;
 }
 
+static int raw_resize(struct mp_blk *b, uint64_t bytes)
+{
+	int64_t now;
+	struct stat st;
+
+	if (fstat(b->fd, &st) < 0)
+		return mp_err_origin(-errno);
+	if (S_ISBLK(st.st_mode)) {
+		now = raw_measure(b);
+		return now < 0 || bytes > (uint64_t)now ? mp_err_origin(-ENOTSUP) : 0;
+	}
+	return ftruncate(b->fd, (off_t)bytes) < 0 ? mp_err_origin(-errno) : 0;
+}
+
 static const struct mp_blk_driver raw_driver = {
 	.submit = raw_submit,
 	.measure = raw_measure,
+	.resize = raw_resize,
 };
 
 /* Where opening a disk goes wrong, the user reads why and what to do. */

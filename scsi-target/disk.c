@@ -302,6 +302,7 @@ void mp_cmd_read_capacity16(struct mp_scsi_side *s)
 int mp_scsi_disk_resized(struct mp_scsi_bus *bus, unsigned int target, unsigned int lun)
 {
 	struct mp_scsi_lun *l = NULL;
+	uint64_t n_blocks;
 	int r;
 
 	if (target < MP_SCSI_MAX_TARGETS && lun < MP_SCSI_MAX_LUNS)
@@ -309,11 +310,15 @@ int mp_scsi_disk_resized(struct mp_scsi_bus *bus, unsigned int target, unsigned 
 	if (!l || l->type != MP_SCSI_DISK)
 		return mp_err_origin(-ENOENT);
 	r = mp_blk_refresh_size(l->blk);
-	if (r <= 0)
+	if (r < 0)
 		return mp_err_trace(r);
 	if (mp_blk_size_bytes(l->blk) < l->logical_bytes)
 		return mp_err_origin(-ENOMEDIUM);
-	l->n_blocks = mp_blk_size_bytes(l->blk) / l->logical_bytes;
+	/* Against what the initiators know: somebody else may have looked before. */
+	n_blocks = mp_blk_size_bytes(l->blk) / l->logical_bytes;
+	if (n_blocks == l->n_blocks)
+		return 0;
+	l->n_blocks = n_blocks;
 	mp_lun_attention(l, MP_UA_CAPACITY_CHANGED, MP_NOBODY);
 	return 1;
 }

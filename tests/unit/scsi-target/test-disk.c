@@ -322,6 +322,11 @@ static void test_resize_is_told_to_each_initiator(void)
 	T_EQ(hba_sense(&h), 0x062a09);
 	T_EQ(rw16(0x88, DISK_BLOCKS / 2, 1, NULL, 0), MP_SCSI_CHECK_CONDITION);
 	T_EQ(hba_sense(&h), 0x052100);
+	h.blk.size_bytes = DISK_BYTES; /* mp_blk_resize() has looked already */
+	h.blk.new_size_bytes = 0;
+	T_EQ(mp_scsi_disk_resized(h.bus, 0, 0), 1);
+	T_EQ(hba_sense(&h), 0x062a09);
+	T_EQ(mp_scsi_disk_resized(h.bus, 0, 0), 0);
 	T_EQ(mp_scsi_disk_resized(h.bus, 0, 1), -ENOENT);
 	T_EQ(mp_scsi_disk_resized(h.bus, 16, 0), -ENOENT);
 	hba_fini(&h);
