@@ -27,22 +27,42 @@ int mp_parser_fail(struct mp_parser *p, const char *fmt, ...)
 	return mp_err_origin(-EINVAL);
 }
 
-int mp_parser_keep(struct mp_parser *p, char *text)
+/* Appends @text, on the heap and freed if that fails, to a list that grows. */
+static int append(char ***list, unsigned int *n, unsigned int *room, char *text)
 {
-	unsigned int room = p->c->texts_room ? 2 * p->c->texts_room : 32;
+	unsigned int more_room = *room ? 2 * *room : 32;
 	char **more = NULL;
 
-	if (p->c->n_texts == p->c->texts_room) {
-		more = text ? reallocarray(p->c->text, room, sizeof(*more)) : NULL;
+	if (*n == *room) {
+		more = reallocarray(*list, more_room, sizeof(*more));
 		if (!more) {
 			free(text);
 			return mp_err_origin(-ENOMEM);
 		}
-		p->c->text = more;
-		p->c->texts_room = room;
+		*list = more;
+		*room = more_room;
 	}
-	p->c->text[p->c->n_texts++] = text;
+	(*list)[(*n)++] = text;
 	return 0;
+}
+
+int mp_parser_keep(struct mp_parser *p, char *text)
+{
+	return mp_err_trace(append(&p->c->text, &p->c->n_texts, &p->c->texts_room, text));
+}
+
+int mp_parser_warn(struct mp_parser *p, const char *fmt, ...)
+{
+	char *text = NULL;
+	va_list ap;
+	int r;
+
+	va_start(ap, fmt);
+	r = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	if (r < 0)
+		return mp_err_origin(-ENOMEM);
+	return mp_err_trace(append(&p->c->warning, &p->c->n_warnings, &p->c->warnings_room, text));
 }
 
 int mp_parser_split(struct mp_parser *p, const char *opt, const char *text, const char *implied,
@@ -65,12 +85,14 @@ static int parse_nothing(struct mp_parser *p, const struct mp_option *o, const c
 
 static int parse_help(struct mp_parser *p, const struct mp_option *o, const char *arg)
 {
-	return MP_CMDLINE_HELP;
+	p->asked = MP_CMDLINE_HELP;
+	return 0;
 }
 
 static int parse_version(struct mp_parser *p, const struct mp_option *o, const char *arg)
 {
-	return MP_CMDLINE_VERSION;
+	p->asked = MP_CMDLINE_VERSION;
+	return 0;
 }
 
 #define AT(field) offsetof(struct mp_cmdline, field)
@@ -88,8 +110,30 @@ static const struct mp_option options[] = {
 	{"nographic", NULL, parse_nothing, NULL, "accepted, no effect", 0, 0, 0},
 	{"nodefaults", NULL, parse_nothing, NULL, "accepted, no effect", 0, 0, 0},
 	{"no-user-config", NULL, parse_nothing, NULL, "accepted, no effect", 0, 0, 0},
-	{"display", "none", parse_nothing, NULL, "accepted, no effect", 0, 0, 0},
-	{"name", "TEXT", parse_nothing, NULL, "accepted, no effect", 0, 0, 0},
+	{"monitor", "PLACE", mp_parse_monitor, NULL,
+	 "HMP, for people, at unix:PATH,server=on,wait=off, stdio, chardev:ID or none;\n"
+	 "      default none",
+	 0, 0, 0},
+	{"qmp", "PLACE", mp_parse_monitor, NULL, "QMP, for programs", 0, 0, 0},
+	{"qmp-pretty", "PLACE", mp_parse_monitor, NULL, "the same with line breaks", 0, 0, 0},
+	{"chardev", "socket,KEY=VALUE...", mp_parse_chardev, mp_props_chardev,
+	 "a place for -mon; stdio and null are others", 0, 0, 0},
+	{"mon", "KEY=VALUE...", mp_parse_mon, mp_props_mon, "a monitor at a -chardev", 0, 0, 0},
+	{"name", "TEXT", mp_parse_name, NULL, "for query-name; default none", 0, 0, 0},
+	{"uuid", "UUID", mp_parse_uuid, NULL, "for query-uuid; default zeros", 0, 0, 0},
+	{"pidfile", "FILE", mp_parse_text, NULL,
+	 "write the process id there, and keep it locked; default none", AT(pidfile), 0, 0},
+	{"daemonize", NULL, mp_parse_flag, NULL, "go on in the background when all is ready",
+	 AT(daemonize), 0, 0},
+	{"D", "FILE", mp_parse_text, NULL,
+	 "once all is ready, append messages to this file; default standard error", AT(log_file), 0,
+	 0},
+	{"d", "ITEM,...", mp_parse_log_items, NULL, "debug: as -verbose; QEMU's are accepted", 0, 0,
+	 0},
+	{"S", NULL, mp_parse_flag, NULL, "stand still until a monitor says cont", AT(start_stopped),
+	 0, 0},
+	{"sandbox", "on|off", mp_parse_sandbox, NULL,
+	 "off is -no-sandbox; QEMU's properties are accepted", 0, 0, 0},
 	{"poll", "busy|adaptive|sleep", mp_parse_poll, NULL,
 	 "how the polling thread idles: never sleep, spin then sleep, sleep at\n"
 	 "      once; default adaptive",
@@ -97,7 +141,7 @@ static const struct mp_option options[] = {
 	{"spin-us", "N", mp_parse_u32, NULL,
 	 "microseconds of spinning after the last work, in adaptive mode; default 50", AT(spin_us),
 	 0, 1000000},
-	{"cpu", "N", mp_parse_u32, NULL, "pin the polling thread to this CPU; default not pinned",
+	{"cpu", "N", mp_parse_cpu, NULL, "pin the polling thread to this CPU; default not pinned",
 	 AT(cpu), 0, 65535},
 	{"aio", "auto|io_uring|threads", mp_parse_aio, NULL,
 	 "how disks are read and written; auto takes threads where the kernel\n"
@@ -142,6 +186,7 @@ static const struct mp_option options[] = {
 	{"no-sandbox", NULL, mp_parse_flag, NULL,
 	 "don't restrict system calls after set-up; default restricted", AT(no_sandbox), 0, 0},
 	{"verbose", NULL, mp_parse_flag, NULL, "say more on standard error", AT(verbose), 0, 0},
+	{"h", NULL, parse_help, NULL, "as -help", 0, 0, 0},
 	{"help", NULL, parse_help, NULL, "this text", 0, 0, 0},
 	{"version", NULL, parse_version, NULL, "version", 0, 0, 0},
 };
@@ -161,47 +206,67 @@ static int unknown_option(struct mp_parser *p, const char *arg)
 	return mp_parser_fail(p, "unknown option '%s'; valid are%s", arg, list);
 }
 
-static const struct mp_option *find_option(const char *arg)
+static const char *name_of(const char *word)
 {
-	const char *name = arg + 1 + (arg[1] == '-');
+	return word + 1 + (word[1] == '-');
+}
 
-	for (size_t i = 0; arg[0] == '-' && i < N_OPTIONS; i++)
+static const struct mp_option *find_option(const char *name)
+{
+	for (size_t i = 0; i < N_OPTIONS; i++)
 		if (strcmp(options[i].name, name) == 0)
 			return &options[i];
 	return NULL;
 }
 
 /* The oldest form, "PROGRAM 4 -device ...": the socket of the next adapter without one. */
-static int parse_bare_fd(struct mp_parser *p, const char *arg)
+static int parse_bare_word(struct mp_parser *p, const char *word)
 {
 	uint64_t fd;
 
-	if (mp_parse_uint(arg, 0, INT32_MAX, &fd) < 0)
-		return unknown_option(p, arg);
+	if (mp_parse_uint(word, 0, INT32_MAX, &fd) < 0)
+		return mp_parser_fail(p,
+				      "'%s' is no option, and no number of a socket; a disk is "
+				      "-drive id=d0,file=FILE -device scsi-hd,drive=d0",
+				      word);
 	if (p->n_objects == MP_CMDLINE_MAX_HBAS)
 		return mp_parser_fail(p, "more than %u sockets", MP_CMDLINE_MAX_HBAS);
 	p->object[p->n_objects++] = (struct mp_parser_object){.fd = (uint32_t)fd};
 	return 0;
 }
 
-static int parse_options(struct mp_parser *p, int argc, char *const argv[])
+/* @next: the word behind it, or NULL. Returns how many words that was, or as parse() does. */
+static int parse_word(struct mp_parser *p, const char *word, const char *next)
 {
-	const struct mp_option *o;
-	const char *arg;
+	const struct mp_option *o = word[0] == '-' ? find_option(name_of(word)) : NULL;
 	int r;
 
-	for (int i = 1; i < argc; i++) {
-		o = find_option(argv[i]);
-		arg = NULL;
-		if (o && o->arg) {
-			if (i + 1 == argc)
-				return mp_parser_fail(p, "%s needs an argument: %s", argv[i],
-						      o->arg);
-			arg = argv[++i];
-		}
-		r = o ? o->parse(p, o, arg) : parse_bare_fd(p, argv[i]);
-		if (r != 0)
+	if (word[0] != '-') {
+		r = parse_bare_word(p, word);
+		return r < 0 ? mp_err_trace(r) : 1;
+	}
+	if (o && o->arg && !next)
+		return mp_parser_fail(p, "%s needs an argument: %s", word, o->arg);
+	if (o) {
+		r = o->parse(p, o, next);
+		return r < 0 ? mp_err_trace(r) : 1 + (o->arg != NULL);
+	}
+	r = mp_parser_rest(p, name_of(word), next);
+	if (r == -ENOENT)
+		return unknown_option(p, word);
+	return r < 0 ? mp_err_trace(r) : 1 + r;
+}
+
+static int parse_options(struct mp_parser *p, int argc, char *const argv[])
+{
+	int r;
+
+	for (int i = 1; i < argc; i += r) {
+		r = parse_word(p, argv[i], i + 1 < argc ? argv[i + 1] : NULL);
+		if (r < 0)
 			return mp_err_trace(r);
+		if (p->asked)
+			return p->asked;
 	}
 	return 0;
 }
@@ -241,6 +306,9 @@ void mp_cmdline_fini(struct mp_cmdline *c)
 	for (unsigned int i = 0; i < c->n_texts; i++)
 		free(c->text[i]);
 	free(c->text);
+	for (unsigned int i = 0; i < c->n_warnings; i++)
+		free(c->warning[i]);
+	free(c->warning);
 	memset(c, 0, sizeof(*c));
 }
 
@@ -290,6 +358,7 @@ void mp_cmdline_help(FILE *to)
 		if (options[i].props)
 			mp_prop_help(options[i].props, to);
 	}
+	mp_parser_rest_help(to);
 	fputs("\nExit status: 0 the proxies closed or a signal asked to end; 1 an error; "
 	      "2 a wrong\ncommand line.\n",
 	      to);

@@ -150,6 +150,8 @@ struct mp_cmdline {
 	uint64_t unstable_bytes; /* written, not flushed: kept of each drive, to write it again */
 	const char *storage_daemon; /* program */
 
+	char **warning; /* sentences for the user, about what was accepted */
+	unsigned int n_warnings, warnings_room;
 	char **text; /* what the strings above point into */
 	unsigned int n_texts, texts_room;
 };

@@ -27,6 +27,7 @@
 #include "base/log.h"
 #include "remote-worker/cmdline.h"
 #include "remote-worker/office.h"
+#include "remote-worker/process.h"
 #include "remote-worker/rpc.h"
 #include "remote-worker/sandbox.h"
 #include "remote-worker/serve.h"
@@ -104,14 +105,16 @@ static void close_inherited(const struct inherited *in, const struct mp_cmdline 
 			close(in->fd[i]);
 }
 
-/* What a supervisor had opened for itself before the worker was forked off. */
-static void close_supervisors(const struct inherited *in, const struct mp_cmdline *cmd, int rpc)
+/* What a supervisor had opened for itself before the worker was forked off; @kept: but these. */
+static void close_supervisors(const struct inherited *in, const struct mp_cmdline *cmd,
+			      const int kept[2])
 {
 	MP_CLEANUP(inherited_fini) struct inherited now = {.fd = NULL};
 
 	find_inherited(&now);
 	for (size_t i = 0; i < now.n; i++)
-		if (now.fd[i] != rpc && !is_ours(cmd, now.fd[i]) && !was_inherited(in, now.fd[i]))
+		if (now.fd[i] != kept[0] && now.fd[i] != kept[1] && !is_ours(cmd, now.fd[i]) &&
+		    !was_inherited(in, now.fd[i]))
 			close(now.fd[i]);
 }
 
@@ -163,8 +166,15 @@ static int open_office(struct mp_serve_cfg *cfg, int rpc)
 	return r == 0 ? mp_err_trace(mp_rpc_event(rpc, "ready", NULL)) : mp_err_trace(r);
 }
 
+static void say_warnings(const struct mp_cmdline *cmd)
+{
+	for (unsigned int i = 0; i < cmd->n_warnings; i++)
+		mp_warn("%s", cmd->warning[i]);
+}
+
 /* @rpc: to the supervisor, -1 none */
-static int run(const struct mp_cmdline *cmd, const struct inherited *in, int rpc)
+static int run(const struct mp_cmdline *cmd, const struct inherited *in, struct mp_process *process,
+	       int rpc)
 {
 	MP_CLEANUP_FD int signal_fd = make_signal_fd();
 	struct mp_serve_cfg cfg = {.cmd = cmd, .signal_fd = signal_fd};
@@ -182,6 +192,7 @@ static int run(const struct mp_cmdline *cmd, const struct inherited *in, int rpc
 	}
 	say_backend(cfg.worker);
 	close_inherited(in, cmd);
+	mp_process_ready(process);
 	r = restrict_process(cmd);
 	if (r == 0 && rpc >= 0)
 		r = open_office(&cfg, rpc);
@@ -216,9 +227,15 @@ static int end_as(int status)
 	return 128 + sig;
 }
 
-static int supervise(struct mp_cmdline *cmd, const struct inherited *in)
+static int started(void *opaque, struct mp_supervisor *s)
 {
-	static const struct mp_supervisor_ops ops;
+	mp_process_ready(opaque);
+	return 0;
+}
+
+static int supervise(struct mp_cmdline *cmd, const struct inherited *in, struct mp_process *process)
+{
+	static const struct mp_supervisor_ops ops = {.started = started};
 	struct mp_supervisor *s;
 	char error[ERROR_LEN];
 	int rpc = -1, r, status;
@@ -230,15 +247,16 @@ static int supervise(struct mp_cmdline *cmd, const struct inherited *in)
 	}
 	r = mp_supervisor_fork(s, &rpc);
 	if (r == 1) {
-		close_supervisors(in, cmd, rpc);
-		return exit_status(run(cmd, in, rpc));
+		mp_process_leave(process);
+		close_supervisors(in, cmd, (const int[2]){rpc, process->log_fd});
+		return exit_status(run(cmd, in, process, rpc));
 	}
 	if (r < 0) {
 		mp_error("cannot start the worker: %s", strerror(-r));
 		mp_supervisor_destroy(s);
 		return EXIT_FAILURE;
 	}
-	status = mp_supervisor_run(s, &ops, NULL);
+	status = mp_supervisor_run(s, &ops, process);
 	mp_supervisor_destroy(s);
 	return end_as(status);
 }
@@ -247,6 +265,7 @@ int main(int argc, char **argv)
 {
 	MP_CLEANUP(mp_cmdline_fini) struct mp_cmdline cmd;
 	MP_CLEANUP(inherited_fini) struct inherited in = {.fd = NULL};
+	MP_CLEANUP(mp_process_fini) struct mp_process process = MP_PROCESS_NULL;
 	int r, r_inherited = find_inherited(&in);
 	char error[ERROR_LEN];
 
@@ -265,12 +284,18 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	mp_log_init("mpring-worker", cmd.verbose);
+	say_warnings(&cmd);
 	mp_rpc_seed();
 	if (r_inherited < 0) {
 		mp_error("cannot list the open files: %s", strerror(-r_inherited));
 		return EXIT_FAILURE;
 	}
+	r = mp_process_begin(&cmd, &process, error, sizeof(error));
+	if (r < 0) {
+		mp_error("%s", error);
+		return EXIT_FAILURE;
+	}
 	if (mp_supervisor_needed(&cmd))
-		return supervise(&cmd, &in);
-	return exit_status(run(&cmd, &in, -1));
+		return supervise(&cmd, &in, &process);
+	return exit_status(run(&cmd, &in, &process, -1));
 }

@@ -57,6 +57,15 @@ int mp_parse_text(struct mp_parser *p, const struct mp_option *o, const char *ar
 	return 0;
 }
 
+/* QEMU has a -cpu MODEL of its own: a worker has no such CPU. */
+int mp_parse_cpu(struct mp_parser *p, const struct mp_option *o, const char *arg)
+{
+	if (*arg >= '0' && *arg <= '9')
+		return mp_err_trace(mp_parse_u32(p, o, arg));
+	return mp_err_trace(mp_parser_warn(
+		p, "-cpu %s has no meaning here; a number pins the polling thread", arg));
+}
+
 int mp_parse_poll(struct mp_parser *p, const struct mp_option *o, const char *arg)
 {
 	if (mp_idle_mode_parse(arg, &p->c->poll) < 0)

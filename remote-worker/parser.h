@@ -5,6 +5,9 @@
  *
  *   cmdline.c       the list of all options, the first pass, the help
  *   own_opts.c      our own options
+ *   monitor_opts.c  -monitor, -qmp, -chardev, -mon
+ *   process_opts.c  -name, -d, -sandbox ...
+ *   qemu_rest.c     QEMU's options that we don't have
  *   qemu_opts.c     QEMU's forms: -machine, -device, -drive, -object
  *   resolve.c       the second pass: names to indices, places on the bus
  */
@@ -14,7 +17,8 @@
 #include "remote-worker/cmdline.h"
 #include "remote-worker/keyval.h"
 
-#define MP_PARSER_NO_ID UINT32_MAX
+#define MP_PARSER_NO_ID        UINT32_MAX
+#define MP_PARSER_MAX_CHARDEVS 32u
 
 /* -object x-remote-object, or a bare socket: then without devid. */
 struct mp_parser_object {
@@ -27,12 +31,33 @@ struct mp_parser_stats {
 	uint32_t fd;
 };
 
+enum mp_chardev_kind { MP_CHARDEV_SOCKET, MP_CHARDEV_STDIO, MP_CHARDEV_NULL };
+
+struct mp_parser_chardev {
+	enum mp_chardev_kind kind;
+	const char *id, *path, *abstract, *telnet, *websocket;
+	uint32_t fd;
+	bool server, wait, nowait, used;
+};
+
+/* -mon, or a short form, which has its device in itself. */
+struct mp_parser_mon {
+	const char *chardev, *mode;
+	bool pretty;
+	struct mp_parser_chardev own;
+};
+
 struct mp_parser {
 	struct mp_cmdline *c;
 	struct mp_parser_object object[MP_CMDLINE_MAX_HBAS];
 	unsigned int n_objects;
 	struct mp_parser_stats stats[MP_CMDLINE_MAX_HBAS];
 	unsigned int n_stats;
+	struct mp_parser_chardev chardev[MP_PARSER_MAX_CHARDEVS];
+	unsigned int n_chardevs;
+	struct mp_parser_mon mon[MP_CMDLINE_MAX_MONITORS];
+	unsigned int n_mons;
+	int asked; /* MP_CMDLINE_HELP, MP_CMDLINE_VERSION */
 	char *error;
 	size_t error_len;
 };
@@ -51,6 +76,9 @@ struct mp_option {
 /** mp_parser_fail() - the sentence for the user; returns -EINVAL */
 int mp_parser_fail(struct mp_parser *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/** mp_parser_warn() - a sentence for the user who goes on; 0 or -ENOMEM */
+int mp_parser_warn(struct mp_parser *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 /** mp_parser_keep() - @text, on the heap, lives as long as the command line; freed on failure */
 int mp_parser_keep(struct mp_parser *p, char *text);
 
@@ -68,11 +96,31 @@ int mp_parse_flag(struct mp_parser *p, const struct mp_option *o, const char *ar
 int mp_parse_text(struct mp_parser *p, const struct mp_option *o, const char *arg);
 
 /* Our own. */
+int mp_parse_cpu(struct mp_parser *p, const struct mp_option *o, const char *arg);
 int mp_parse_poll(struct mp_parser *p, const struct mp_option *o, const char *arg);
 int mp_parse_aio(struct mp_parser *p, const struct mp_option *o, const char *arg);
 int mp_parse_pool(struct mp_parser *p, const struct mp_option *o, const char *arg);
 int mp_parse_unstable(struct mp_parser *p, const struct mp_option *o, const char *arg);
 int mp_parse_stats(struct mp_parser *p, const struct mp_option *o, const char *arg);
+
+/* Of QEMU, about monitors and the process. */
+int mp_parse_monitor(struct mp_parser *p, const struct mp_option *o, const char *arg);
+int mp_parse_chardev(struct mp_parser *p, const struct mp_option *o, const char *arg);
+int mp_parse_mon(struct mp_parser *p, const struct mp_option *o, const char *arg);
+int mp_parse_name(struct mp_parser *p, const struct mp_option *o, const char *arg);
+int mp_parse_uuid(struct mp_parser *p, const struct mp_option *o, const char *arg);
+int mp_parse_log_items(struct mp_parser *p, const struct mp_option *o, const char *arg);
+int mp_parse_sandbox(struct mp_parser *p, const struct mp_option *o, const char *arg);
+
+/**
+ * mp_parser_rest() - an option of QEMU that we don't have
+ * @arg:  the word behind it; NULL: there is none
+ *
+ * Return: 0 accepted; 1 accepted with its argument; -ENOENT it isn't one; -EINVAL refused; -ENOMEM.
+ */
+int mp_parser_rest(struct mp_parser *p, const char *name, const char *arg);
+/** mp_parser_rest_help() - their names */
+void mp_parser_rest_help(FILE *to);
 
 /* QEMU's forms, and the properties that the help lists. */
 int mp_parse_machine(struct mp_parser *p, const struct mp_option *o, const char *arg);
@@ -80,7 +128,10 @@ int mp_parse_device(struct mp_parser *p, const struct mp_option *o, const char *
 int mp_parse_drive(struct mp_parser *p, const struct mp_option *o, const char *arg);
 int mp_parse_object(struct mp_parser *p, const struct mp_option *o, const char *arg);
 extern const struct mp_prop mp_props_hba[], mp_props_disk[], mp_props_cd[], mp_props_drive[],
-	mp_props_object[];
+	mp_props_object[], mp_props_chardev[], mp_props_mon[];
+
+/** mp_parser_resolve_monitors() - monitors with their character devices */
+int mp_parser_resolve_monitors(struct mp_parser *p);
 
 /** mp_parser_resolve() - does all of it fit together? Fills in what was left open */
 int mp_parser_resolve(struct mp_parser *p);

@@ -45,7 +45,10 @@ static int resolve_object(struct mp_parser *p, const struct mp_parser_object *o)
 		for (i = 0; i < (int)p->c->n_hbas && p->c->hba[i].fd >= 0; i++)
 			;
 		if (i == (int)p->c->n_hbas)
-			return mp_parser_fail(p, "socket %u: there is no adapter left for it",
+			return mp_parser_fail(p,
+					      "socket %u: there is no adapter left for it; each "
+					      "has one (early versions of multi-process QEMU had "
+					      "a control and an MMIO socket)",
 					      o->fd);
 	}
 	for (unsigned int k = 0; k < p->c->n_hbas; k++)
@@ -204,5 +207,7 @@ int mp_parser_resolve(struct mp_parser *p)
 		if (r == 0)
 			r = resolve_place(p, &p->c->disk[i]);
 	}
-	return r == 0 ? resolve_aio(p) : mp_err_trace(r);
+	if (r == 0)
+		r = resolve_aio(p);
+	return r == 0 ? mp_parser_resolve_monitors(p) : mp_err_trace(r);
 }

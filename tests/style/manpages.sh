@@ -38,16 +38,19 @@ properties() { # "## OPTION" above the terms of a page: "OPTION: TERM"
 	done
 }
 
-echo "1..9"
+echo "1..10"
 same "mpring, commands and options" "$(terms < <(section mpring.1 COMMANDS; section mpring.1 OPTIONS))" \
 	"$("$mpring" --help | grep -oE 'mpring (perf|run|--?[a-z]+)|, -h' | sed 's/mpring //; s/, //')"
 same "mpring perf" "$(section mpring-perf.1 OPTIONS | terms)" "$("$mpring" perf --help | long_help)"
 same "mpring run" "$(section mpring-run.1 OPTIONS | terms)" "$("$mpring" run --help | long_help)"
 same "mpring-worker, options" "$(section mpring-worker.1 OPTIONS | terms)" \
-	"$("$worker" --help | sed -nE 's/^  (-[a-z-]+).*/\1/p')"
+	"$("$worker" --help | sed -nE 's/^  (-[A-Za-z-]+).*/\1/p')"
 same "mpring-worker, properties" "$(section mpring-worker.1 PROPERTIES | properties)" \
 	"$("$worker" --help | awk '/^  -/ { option = $1 " " $2; sub(/,.*/, "", option); sub(/ KEY=.*/, "", option) }
 		/^      [a-z_.-]+  / { print option ": " $1 }')"
+same "mpring-worker, options of QEMU" \
+	"$(section mpring-worker.1 "OPTIONS OF QEMU" | tr -d '\\.*,' | grep -oE '(^| )-[A-Za-z0-9_-]+' | tr -d ' ')" \
+	"$("$worker" --help | awk '/^Options of QEMU/ { here = 1 } /^Exit/ { here = 0 } here && /^      -/' | tr -s ' ' '\n' | grep .)"
 same "mpring-stat" "$(section mpring-stat.1 OPTIONS | terms)" "$("$stat" --help | long_help)"
 same "mpring-pci, properties" "$(section mpring-pci.7 PROPERTIES | terms)" \
 	"$(sed -nE 's/.*DEFINE_PROP_[A-Z0-9_]+\("([^"]+)".*/\1/p' "$root/proxy/qemu/mpring-pci.c")"

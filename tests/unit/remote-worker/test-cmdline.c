@@ -328,6 +328,7 @@ static void test_conflicts_are_refused(void)
 		  "one worker has one kind");
 	T_REFUSED("4 -device lsi53c895a,id=a -object x-remote-object,devid=a,fd=5",
 		  "has two sockets");
+	T_REFUSED("4 5 -device lsi53c895a,id=a", "a control and an MMIO socket");
 }
 
 static void test_wrong_bus_names_the_right_one(void)

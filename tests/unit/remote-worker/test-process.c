@@ -256,6 +256,135 @@ static void test_killed_worker_makes_the_device_dead_at_once(void)
 	T_EQ(rig_stop(&rig), SIGKILL);
 }
 
+/* -- what a service manager sees ------------------------------------------ */
+
+static char dir[64]; /* of the files below */
+
+static const char *path_of(const char *name)
+{
+	static char path[2][128];
+	static unsigned int turn;
+
+	if (dir[0] == '\0') {
+		snprintf(dir, sizeof(dir), "/tmp/mpring-test-XXXXXX");
+		T_OK(mkdtemp(dir) != NULL);
+	}
+	turn = !turn;
+	snprintf(path[turn], sizeof(path[turn]), "%s/%s", dir, name);
+	return path[turn];
+}
+
+static void remove_files(void)
+{
+	(void)!unlink(path_of("pid"));
+	(void)!unlink(path_of("log"));
+	(void)!rmdir(dir);
+	dir[0] = '\0';
+}
+
+/* The start of a file, into text. */
+static void read_file(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
+
+	text[n > 0 ? n : 0] = '\0';
+	if (fd >= 0)
+		close(fd);
+}
+
+/* Waits until nobody has the lock of a pid file. */
+static bool wait_for_unlock(const char *path)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	uint64_t end_ns = mp_clock_ns() + RIG_WAIT_NS;
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	bool free = false;
+
+	while (fd >= 0 && !free && mp_clock_ns() < end_ns) {
+		lock.l_type = F_WRLCK;
+		free = fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type == F_UNLCK;
+		if (!free)
+			usleep(1000);
+	}
+	close(fd);
+	return free;
+}
+
+static void test_daemon_is_ready_when_its_starter_ends(void)
+{
+	char args[512];
+	int socks[2];
+	pid_t pid;
+
+	T_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, socks), 0);
+	fcntl(socks[0], F_SETFD, FD_CLOEXEC);
+	snprintf(args, sizeof(args),
+		 "%d -device lsi53c895a,id=lsi0 " NULL_DISK " -daemonize -pidfile %s -D %s -m 1G",
+		 socks[1], path_of("pid"), path_of("log"));
+	T_EQ(run(args), 0);
+	check_says("warning: -m has no meaning here");
+	close(socks[1]);
+	read_file(path_of("pid"));
+	pid = atoi(text);
+	T_OK(pid > 0 && kill(pid, 0) == 0);
+	T_EQ(getpgid(pid), pid); /* no terminal's */
+	close(socks[0]); /* the proxy leaves */
+	T_OK(wait_for_unlock(path_of("pid")));
+	remove_files();
+}
+
+static void test_daemon_that_cannot_start_says_so_and_fails(void)
+{
+	char args[512];
+
+	snprintf(args, sizeof(args),
+		 "0 -device lsi53c895a,id=l -drive id=d,file=/nonexistent/disk -device "
+		 "scsi-hd,drive=d -daemonize -D %s",
+		 path_of("log"));
+	T_EQ(run(args), 1);
+	check_says("/nonexistent/disk");
+	remove_files();
+}
+
+static void test_pid_file_of_another_process_is_refused(void)
+{
+	char option[256], args[512];
+
+	need_plain_build();
+	snprintf(option, sizeof(option), NULL_DISK " -pidfile %s", path_of("pid"));
+	rig_spawn(&rig, exe, 1, option);
+	wait_for_sandbox();
+	snprintf(args, sizeof(args), "0 -device lsi53c895a,id=lsi0 %s", option);
+	T_EQ(run(args), 1);
+	check_says("another process has the pid file");
+	read_file(path_of("pid"));
+	T_EQ(atoi(text), rig.pid);
+	T_EQ(rig_stop(&rig), 0);
+	remove_files();
+}
+
+static void test_messages_go_to_the_log_file(void)
+{
+	struct mp_session_region region = {.gpa = RIG_RAM_GPA, .len = RIG_RAM_BYTES + 1};
+	char option[256];
+
+	snprintf(option, sizeof(option), NULL_DISK " -D %s", path_of("log"));
+	rig_spawn(&rig, exe, 1, option);
+	rig_link(&rig, 0);
+	T_EQ(mp_link_set_ram(&rig.dev[0].link, &region, 1, &rig.ram_fd, 1), -ERANGE);
+	T_EQ(rig_stop(&rig), 0);
+	read_file(path_of("log"));
+	check_says("lsi0: cannot map guest memory");
+	remove_files();
+}
+
+static void test_log_that_cannot_be_opened_is_named(void)
+{
+	T_EQ(run("0 -device lsi53c895a,id=lsi0 -D /nonexistent/log"), 1);
+	check_says("cannot open the log /nonexistent/log: No such file");
+}
+
 /* -- sandbox ------------------------------------------------------------- */
 
 static void test_every_thread_is_sandboxed_in_two_stages(void)
@@ -535,6 +664,11 @@ int main(int argc, char **argv)
 		T_TEST(test_image_of_another_format_is_refused_unless_raw_is_said),
 		T_TEST(test_disk_in_use_is_refused),
 		T_TEST(test_sigterm_is_a_normal_end),
+		T_TEST(test_daemon_is_ready_when_its_starter_ends),
+		T_TEST(test_daemon_that_cannot_start_says_so_and_fails),
+		T_TEST(test_pid_file_of_another_process_is_refused),
+		T_TEST(test_messages_go_to_the_log_file),
+		T_TEST(test_log_that_cannot_be_opened_is_named),
 		T_TEST(test_every_thread_is_sandboxed_in_two_stages),
 		T_TEST(test_largest_table_of_memory_is_taken_in_the_sandbox),
 		T_TEST(test_file_that_is_too_short_is_refused_in_the_sandbox),
