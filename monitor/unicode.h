@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* unicode - UTF-8 and the escapes of JSON strings. */
+#ifndef MP_MONITOR_UNICODE_H
+#define MP_MONITOR_UNICODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/** mp_unicode_is_valid() - a character: no half of a pair, none of the noncharacters */
+bool mp_unicode_is_valid(uint32_t code);
+
+/**
+ * mp_utf8_get() - the first character of @text
+ *
+ * 0xC0 0x80 is U+0000. Return: its bytes, with *ret_code; 0 when these bytes are none.
+ */
+size_t mp_utf8_get(const char *text, size_t len, uint32_t *ret_code);
+
+/** mp_hex4() - four hexadecimal digits, of which there may be fewer before the 0; or -1 */
+int32_t mp_hex4(const char *text);
+
+/** mp_utf8_clean() - a copy on the heap, U+FFFD in place of each byte that is no UTF-8; or NULL */
+char *mp_utf8_clean(const char *text);
+
+#endif
