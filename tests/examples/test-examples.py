@@ -110,6 +110,14 @@ def orchestrator_knows_the_old_form():
     orchestrate(BOOTED, '--old-form')
 
 
+def orchestrator_runs_our_device_with_a_stock_remote():
+    orchestrate(BOOTED_STOCK, '--remote', 'qemu')
+
+
+def orchestrator_runs_the_stock_device_with_our_worker():
+    orchestrate(BOOTED_STOCK, '--proxy', 'qemu')
+
+
 def orchestrator_runs_stock_qemu_at_both_ends():
     orchestrate(BOOTED_STOCK, '--proxy', 'qemu', '--remote', 'qemu')
 
@@ -201,6 +209,7 @@ def systemd_starts_a_worker_for_each_connection():
 
 
 CHECKS = [orchestrator_starts_a_worker_for_each_disk, orchestrator_knows_the_old_form,
+          orchestrator_runs_our_device_with_a_stock_remote, orchestrator_runs_the_stock_device_with_our_worker,
           orchestrator_runs_stock_qemu_at_both_ends, what_a_dry_run_prints_can_be_started,
           a_shell_takes_what_a_dry_run_prints, systemd_takes_the_units,
           systemd_starts_a_worker_for_each_connection]

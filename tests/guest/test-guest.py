@@ -177,21 +177,57 @@ def locks_on(path, seconds=5):
 
 # === cases ===================================================================
 
-def case_written_blocks_verify():
+def verify_over(*options):
+    """what the launcher measured while two devices wrote and read back; nothing was wrong"""
     with tempfile.TemporaryDirectory() as folder:
         job = job_file(folder, '[global]\nioengine=libaio\ndirect=1\niodepth=16\nverify=crc32c\nverify_fatal=1\n'
                                '[verify]\nrw=randwrite\nbsrange=512-64k\nsize=4M\n')
         result = os.path.join(folder, 'out.json')
-        with perf('--devices', '2', '--job', job, '--json', result) as run:
+        with perf('--devices', '2', '--job', job, '--json', result, *options) as run:
             assert run.wait() == 0, run.text
             run.check_nothing_left()
         with open(result) as f:
             out = json.load(f)
-        rows = out['results'][0]['median']
-        assert [row['device'] for row in rows] == ['lsi0', 'lsi1', 'total'], rows
-        assert rows[2]['errors'] == 0 and rows[2]['n_ios'] > 100, rows
-        assert rows[0]['transport']['worker_commands'] > 0, rows
-        assert rows[0]['transport']['proxy_posted_writes'] > 0, rows
+    rows = out['results'][0]['median']
+    assert [row['device'] for row in rows] == ['lsi0', 'lsi1', 'total'], rows
+    assert rows[2]['errors'] == 0 and rows[2]['n_ios'] > 100, rows
+    assert rows[0]['transport']['proxy_posted_writes'] > 0, rows
+    return out, run.text
+
+
+def case_written_blocks_verify():
+    out, _ = verify_over()
+    counts = out['results'][0]['median'][0]['transport']
+    assert out['context']['options']['transport'] == 'ring', out['context']
+    assert counts['worker_commands'] > 0 and counts['proxy_shadow_reads'] > 0, counts
+
+
+def case_written_blocks_verify_over_the_socket():
+    out, text = verify_over('--transport', 'socket')
+    counts = out['results'][0]['median'][0]['transport']
+    assert out['context']['options']['transport'] == 'socket', out['context']
+    assert 'remote: mpring-worker; transport: socket' in text, text
+    # The socket protocol has no shadow page: this was no ring under another name.
+    assert counts['worker_commands'] > 0 and counts['proxy_shadow_reads'] == 0, counts
+
+
+def case_written_blocks_verify_with_a_stock_remote():
+    out, text = verify_over('--remote', 'qemu')
+    counts = out['results'][0]['median'][0]['transport']
+    assert out['context']['options']['remote'] == 'qemu', out['context']
+    assert 'remote: QEMU as -machine x-remote; transport: socket' in text, text
+    assert counts['worker_commands'] == 0 and counts['instructions_per_io'] is None, counts
+    assert counts['posted_writes_per_io'] > 0 and counts['worker_cpu_us_per_io'] > 0, counts
+
+
+def case_dry_run_of_perf_can_be_started():
+    with perf('--runtime', '1', '--dry-run') as run:
+        assert run.wait() == 0, run.text
+    replay = os.path.join(os.path.dirname(__file__), '..', '..', 'examples', 'replay.py')
+    done = subprocess.run([replay], input=run.text.encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=180)
+    text = done.stdout.decode(errors='replace')
+    assert done.returncode == 0 and re.search(r'^end 0 0 ', text, re.M), text
+    assert '"jobname" : "perf@lsi0"' in text, text
 
 
 def case_guest_writes_reach_the_file():
