@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "launcher/disks.h"
+#include "tests/lib/t.h"
+
+#define MIB (1 << 20)
+
+/* A file of ours at @path, which has room for a template; its descriptor. */
+static int make_file(char *path)
+{
+	int fd;
+
+	strcpy(path, "/var/tmp/mpring-test.XXXXXX");
+	fd = mkostemp(path, O_CLOEXEC);
+	T_OK(fd >= 0);
+	return fd;
+}
+
+static void put(int fd, off_t at, const void *bytes, size_t n)
+{
+	T_EQ(pwrite(fd, bytes, n, at), (ssize_t)n);
+}
+
+static void check_word(int fd, off_t at, const char *word)
+{
+	char found[16] = "";
+
+	T_EQ(pread(fd, found, strlen(word), at), (ssize_t)strlen(word));
+	T_STR_EQ(found, word);
+}
+
+static void test_copy_has_all_data_and_the_holes(void)
+{
+	char path[64];
+	MP_CLEANUP_FD int fd = make_file(path);
+	MP_CLEANUP_FD int copy = -1;
+	struct stat st;
+
+	put(fd, 0, "begin", 5);
+	put(fd, 9 * MIB + 4093, "middle", 6); /* in two blocks, behind a hole */
+	T_EQ(ftruncate(fd, 40 * MIB + 17), 0);
+	T_EQ(mp_disk_copy(path, &copy), 0);
+	unlink(path);
+	check_word(copy, 0, "begin");
+	check_word(copy, 9 * MIB + 4093, "middle");
+	T_EQ(fstat(copy, &st), 0);
+	T_EQ(st.st_size, 40 * MIB + 17);
+	T_EQ(st.st_nlink, 0);
+	T_OK(st.st_blocks * 512 < 4 * MIB);
+}
+
+static void test_copy_that_ends_in_data_has_its_last_byte(void)
+{
+	char path[64];
+	MP_CLEANUP_FD int fd = make_file(path);
+	MP_CLEANUP_FD int copy = -1;
+	struct stat st;
+
+	put(fd, 3 * MIB, "end", 3);
+	T_EQ(mp_disk_copy(path, &copy), 0);
+	unlink(path);
+	check_word(copy, 3 * MIB, "end");
+	T_EQ(fstat(copy, &st), 0);
+	T_EQ(st.st_size, 3 * MIB + 3);
+}
+
+/* The head of a qcow2 file whose backing file has this name. */
+static int copy_of_qcow2(const char *backing)
+{
+	static const unsigned char head[16] = {'Q', 'F', 'I', 0xfb, 0, 0, 0, 3, [15] = 112};
+	char path[64];
+	MP_CLEANUP_FD int fd = make_file(path);
+	MP_CLEANUP_FD int copy = -1;
+	int r;
+
+	put(fd, 0, head, sizeof(head));
+	put(fd, 112, backing, strlen(backing));
+	r = mp_disk_copy(path, &copy);
+	unlink(path);
+	return r;
+}
+
+static void test_copy_would_not_find_a_relative_backing_file(void)
+{
+	T_EQ(copy_of_qcow2("base.qcow2"), -EINVAL);
+	T_EQ(copy_of_qcow2("/d/base.qcow2"), 0);
+}
+
+static void test_only_files_are_copied(void)
+{
+	int fd = -1;
+
+	T_EQ(mp_disk_copy("/dev/null", &fd), -EINVAL);
+	T_EQ(mp_disk_copy("/no/such/file", &fd), -ENOENT);
+	T_EQ(fd, -1);
+}
+
+static void test_a_colon_before_any_slash_is_a_protocol(void)
+{
+	T_OK(mp_disk_is_uri("nbd://host/x"));
+	T_OK(mp_disk_is_uri("null-co://"));
+	T_OK(!mp_disk_is_uri("/d/a:b"));
+	T_OK(!mp_disk_is_uri("./a:b"));
+	T_OK(!mp_disk_is_uri("disk.img"));
+}
+
+static int check_one(const char *file, bool readonly)
+{
+	struct mp_options o = {.n_disks = 1};
+	int r;
+
+	o.disk[0] = (struct mp_opt_disk){.file = strdup(file), .readonly = readonly};
+	r = mp_disks_check(&o);
+	free(o.disk[0].file);
+	return r;
+}
+
+static void test_disks_that_are_not_there_are_found_before_anything_starts(void)
+{
+	T_EQ(check_one("/no/such/file", false), -ENOENT);
+	T_EQ(check_one("nbd://no.such.host/x", false), 0); /* the worker's to find out */
+	T_EQ(check_one("/dev/null", true), 0);
+}
+
+T_MAIN(T_TEST(test_copy_has_all_data_and_the_holes),
+       T_TEST(test_copy_that_ends_in_data_has_its_last_byte),
+       T_TEST(test_copy_would_not_find_a_relative_backing_file), T_TEST(test_only_files_are_copied),
+       T_TEST(test_a_colon_before_any_slash_is_a_protocol),
+       T_TEST(test_disks_that_are_not_there_are_found_before_anything_starts))
