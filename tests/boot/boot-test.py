@@ -251,6 +251,33 @@ def our_proxy_boots_from_a_stock_remote_under_kvm():
         expect(vm, EXPECTED)
 
 
+def stock_proxy_boots_from_our_worker():
+    with Vm(proxy="stock") as vm:
+        expect_stock(vm)
+
+
+def stock_proxy_boots_from_our_worker_that_always_sleeps():
+    with Vm(proxy="stock", worker=["--poll", "sleep"]) as vm:
+        expect_stock(vm)
+
+
+def stock_proxy_boots_from_our_worker_under_kvm():
+    need_kvm()
+    with Vm(accel="kvm", proxy="stock") as vm:
+        expect(vm, EXPECTED)
+
+
+def our_proxy_boots_from_our_worker_by_socket():
+    with Vm(device=",transport=socket") as vm:
+        expect_stock(vm)
+
+
+def our_proxy_boots_from_our_worker_by_socket_under_kvm():
+    need_kvm()
+    with Vm(accel="kvm", device=",transport=socket") as vm:
+        expect(vm, EXPECTED)
+
+
 def stock_proxy_boots_from_a_stock_remote():
     """What the other pairings are held against. SeaBIOS polls: it needs no interrupt, which this has under KVM only."""
     with Vm(proxy="stock", remote="stock") as vm:
@@ -283,6 +310,9 @@ def uefi_boots_reads_and_writes():
 TESTS = [seabios_boots_reads_and_writes, code_loaded_twice_to_one_address_runs_what_was_loaded,
          without_dma_reports_old_code_runs, boots_with_a_worker_that_always_sleeps,
          boots_with_a_worker_that_never_sleeps, boots_without_io_uring, boots_under_kvm,
+         stock_proxy_boots_from_our_worker, stock_proxy_boots_from_our_worker_that_always_sleeps,
+         stock_proxy_boots_from_our_worker_under_kvm, our_proxy_boots_from_our_worker_by_socket,
+         our_proxy_boots_from_our_worker_by_socket_under_kvm,
          our_proxy_boots_from_a_stock_remote, our_proxy_boots_from_a_stock_remote_under_kvm,
          stock_proxy_boots_from_a_stock_remote, stock_proxy_boots_from_a_stock_remote_under_kvm,
          seabios_boots_from_cd, uefi_boots_reads_and_writes]
