@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The fds of a message come with its first byte, so only the read that may get
- * that byte has a control buffer. What rides with a later byte is dropped by the
- * kernel, as with stock QEMU: it belongs to no message, and it can't leak.
+ * The fds of a message come with its first byte, so only the read that gets that
+ * byte has a control buffer. What rides with a later byte is dropped by the
+ * kernel, as with stock QEMU, so it can't leak; unless it is a byte of the header
+ * that the same read gets, which only a peer can bring about that cuts a header
+ * in two: then it counts as the message's, or too much.
  *
  * The control buffer has room for the most that the kernel passes at once, so
  * that all there is can be counted and closed, and MSG_CTRUNC means that an fd
