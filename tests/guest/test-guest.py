@@ -261,6 +261,31 @@ def case_compare_prints_ratios():
         assert re.search(r'^own0 ', run.text, re.M), run.text
 
 
+def compare_qcow2(*options):
+    """Two processes may not have it open: QEMU's own controller works on a copy, and nothing of that is left."""
+    if not shutil.which('qemu-img'):
+        raise Skip('no qemu-img; install qemu-utils')
+    with tempfile.TemporaryDirectory() as folder:
+        disk = os.path.join(folder, 'disk.qcow2')
+        subprocess.run(['qemu-img', 'create', '-q', '-f', 'qcow2', disk, '64M'], check=True)
+        job = job_file(folder, '[w]\nioengine=libaio\ndirect=1\niodepth=8\nrw=write\nbs=64k\nsize=2M\nverify=crc32c\n'
+                               'verify_fatal=1\nend_fsync=1\n')
+        with perf('--compare', '--rounds', '1', '--disk', disk + ',format=qcow2', '--job', job, *options) as run:
+            assert run.wait() == 0, run.text
+            assert re.search(r'IOPS x\d+\.\d\d', run.text), run.text
+            assert "QEMU's own controllers have copies" in run.text, run.text
+            run.check_nothing_left()
+        subprocess.run(['qemu-img', 'check', '-q', disk], check=True)
+        used = json.loads(subprocess.run(['qemu-img', 'map', '--output=json', disk], check=True,
+                                         stdout=subprocess.PIPE).stdout)
+        # What the remote wrote, once: the copy had the other round's.
+        assert sum(part['length'] for part in used if part['data']) == 2 << 20, used
+
+
+def case_qcow2_is_compared_with_a_stock_remote():
+    compare_qcow2('--remote', 'qemu')
+
+
 def end_at(moment, sig, expected):
     with tempfile.TemporaryDirectory() as folder:
         disk = os.path.join(folder, 'disk')
@@ -386,6 +411,27 @@ def case_run_ends_well_when_qemu_does():
                 qmp.close()
                 assert run.wait(30) == 0 and not run.text, run.text
                 run.check_nothing_left()
+
+
+def monitor_of_worker(*options):
+    """`mpring run --qmp PATH`: who answers there is the remote, not the guest's QEMU"""
+    with tempfile.TemporaryDirectory() as folder:
+        disk, path = os.path.join(folder, 'disk'), os.path.join(folder, 'qmp')
+        with open(disk, 'wb') as f:
+            f.truncate(16 << 20)
+        with Launcher('run', '--disk', disk + ',format=raw', '--qmp', path, *options, '--', '-m', '64M', '-nodefaults',
+                      '-display', 'none') as run:
+            qmp = Qmp(run, path)
+            names = [drive['device'] for drive in qmp.run('query-block')]
+            qmp.close()
+            assert names == ['disk-lsi0'], names
+            run.process.send_signal(signal.SIGTERM)
+            assert run.wait(30) == 130, run.text
+            run.check_nothing_left()
+
+
+def case_stock_remote_has_its_monitor_where_run_says():
+    monitor_of_worker('--remote', 'qemu')
 
 
 STOP_JOB = """[global]
