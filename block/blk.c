@@ -82,6 +82,9 @@ static unsigned int end_ready(struct mp_blk_engine *e)
 	struct mp_blk_list now = e->ready;
 	unsigned int n = 0;
 
+	if (!now.head)
+		return 0;
+	e->now_tsc = mp_clock_tsc();
 	e->ready = (struct mp_blk_list){NULL, NULL};
 	for (struct mp_blk_req *req; (req = mp_blk_list_pop(&now)); n++)
 		mp_blk_end(req);

@@ -59,6 +59,7 @@ struct mp_blk_engine {
 	unsigned int n_inflight; /* from submit to done() */
 	uint64_t n_enters, n_requests;
 	uint64_t tsc_mult; /* of mp_clock_tsc_to_ns() */
+	uint64_t now_tsc; /* what is ended now ended then: read once for all that a poll reaps */
 	int uring_errno; /* AUTO: why it isn't io_uring */
 	bool is_threads;
 	uint8_t *pool;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Two readings of the TSC a request and some additions: no lock, and no cache
- * line that another core writes. Time is kept in ticks until it is counted.
+ * A reading of the TSC for each request that comes, one for all that a poll reaps,
+ * and some additions: no lock, and no cache line that another core writes. Time is kept in ticks until it is counted.
  */
 #include "block/stats.h"
 
@@ -61,9 +61,11 @@ static void count(struct mp_blk *b, const struct mp_blk_req *req, unsigned int k
 
 void mp_blk_count_ended(struct mp_blk_req *req)
 {
+	const struct mp_blk_engine *e = req->blk->engine;
 	unsigned int kind = kind_of(req->op);
 
-	req->ended_tsc = mp_clock_tsc();
+	/* Time doesn't run backwards for what was submitted in a done() of the same poll. */
+	req->ended_tsc = e->now_tsc > req->begun_tsc ? e->now_tsc : req->begun_tsc;
 	if (mp_unlikely(req->refused))
 		mp_blk_count_invalid(req->blk, req->op);
 	else if (kind != MP_BLK_N_KINDS && req->result != -ECANCELED)

@@ -156,6 +156,8 @@ static unsigned int threads_poll(struct mp_blk_engine *e)
 
 	flush_batch(t);
 	done = take_done(t);
+	if (done.head)
+		e->now_tsc = mp_clock_tsc();
 	for (struct mp_blk_req *req; (req = mp_blk_list_pop(&done)); n++) {
 		if (mp_raw_advance(req, req->result))
 			mp_blk_end(req);

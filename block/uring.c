@@ -110,7 +110,10 @@ static void uring_help(struct mp_blk_engine *e, struct mp_blk_req *req)
 
 static unsigned int poll_helper(struct mp_uring *u)
 {
-	unsigned int n = u->helper->ops->poll(u->helper);
+	unsigned int n;
+
+	u->base.now_tsc = mp_clock_tsc();
+	n = u->helper->ops->poll(u->helper);
 
 	u->n_helped -= n;
 	return n;
@@ -189,6 +192,7 @@ static unsigned int reap(struct mp_uring *u)
 		got[i].res = cqes[i]->res;
 	}
 	io_uring_cq_advance(&u->ring, n);
+	u->base.now_tsc = mp_clock_tsc();
 	for (unsigned int i = 0; i < n; i++)
 		end_one(u, got[i].tag, got[i].res);
 	return n;
