@@ -47,6 +47,8 @@ def die_with_parent():
 class Disk:
     """A unit at ADAPTER:ID:LUN on a sparse file of its own, on the file of the caller, or without a medium."""
 
+    format = 'raw'
+
     def __init__(self, place, size=0, drive='', device='', kind='scsi-hd', file=None):
         self.place, self.size, self.drive, self.device = place, size, drive, device
         self.kind, self.file = kind, file
@@ -59,10 +61,13 @@ class Disk:
             return ['-device', '%s,%s' % (self.kind, where)]
         if not self.file:
             self.file = os.path.join(folder, name + '.img')
-            with open(self.file, 'wb') as f:
-                f.truncate(self.size)
-        return ['-drive', 'id=%s,file=%s,format=raw%s' % (name, self.file, self.drive),
+            self.create()
+        return ['-drive', 'id=%s,if=none,file=%s,format=%s%s' % (name, self.file, self.format, self.drive),
                 '-device', '%s,drive=%s,%s' % (self.kind, name, where)]
+
+    def create(self):
+        with open(self.file, 'wb') as f:
+            f.truncate(self.size)
 
     def data_bytes(self, start, length):
         """Bytes of the range that the file has stored; the rest are holes."""
@@ -77,6 +82,45 @@ class Disk:
         finally:
             os.close(fd)
         return total
+
+
+class Qcow2Disk(Disk):
+    """The same as a qcow2 image, whose backing file, also qcow2, has BACKING at its start and its end."""
+
+    format = 'qcow2'
+    BACKING = os.urandom(64 << 10)
+
+    def create(self):
+        raw, back = self.file + '.raw', self.file + '.back'
+        with open(raw, 'wb') as f:
+            f.write(self.BACKING)
+            f.truncate(self.size)
+            f.seek(self.size - len(self.BACKING))
+            f.write(self.BACKING)
+        tool('qemu-img', 'convert', '-O', 'qcow2', raw, back)
+        tool('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', back, '-F', 'qcow2', self.file)
+
+
+def tool(*argv):
+    """What a program prints; Failure if it fails."""
+    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
+    if done.returncode != 0:
+        raise Failure('%s: %s' % (' '.join(argv), done.stdout.decode(errors='replace').replace('\n', '; ')))
+    return done.stdout.decode(errors='replace')
+
+
+def children(pid):
+    """(pid, name) of all that @pid has started and that lives"""
+    found = []
+    for entry in filter(str.isdigit, os.listdir('/proc')):
+        try:
+            with open('/proc/%s/stat' % entry) as f:
+                name, rest = f.read().split('(', 1)[1].rsplit(')', 1)
+        except OSError:
+            continue
+        if int(rest.split()[1]) == pid:
+            found.append((int(entry), name))
+    return found
 
 
 class StalledThreads:
@@ -108,7 +152,14 @@ class StalledThreads:
 
 
 class Guest:
-    """QEMU and one worker for each adapter; a context manager that leaves nothing behind."""
+    """
+    QEMU and one worker for each adapter; a context manager that leaves nothing behind.
+
+    Either side may be QEMU's own: stock_worker is its x-remote machine, proxy='x-pci-proxy-dev' its proxy. That one
+    raises no interrupt under TCG, so its guest asks all handlers at each tick of the timer.
+    """
+
+    stock_worker, proxy, kernel = False, 'mpring-pci', ''
 
     def __init__(self, build, image, disks, script, workers=None, qemu=()):
         self.build, self.image, self.disks, self.workers_args = build, image, disks, workers or {}
@@ -141,8 +192,10 @@ class Guest:
         shutil.rmtree(self.folder)
 
     def start_worker(self, adapter, sock):
-        argv = [self.build + '/remote-worker/mpring-worker', '-machine', 'x-remote',
-                '-device', 'lsi53c895a,id=lsi%d' % adapter]
+        program = [self.build + '/remote-worker/mpring-worker']
+        if self.stock_worker:
+            program = ['qemu-system-x86_64', '-nodefaults', '-display', 'none']
+        argv = program + ['-machine', 'x-remote', '-device', 'lsi53c895a,id=lsi%d' % adapter]
         for disk in self.disks:
             if disk.adapter == adapter:
                 argv += disk.arguments(self.folder)
@@ -157,7 +210,7 @@ class Guest:
                 '-object', 'memory-backend-memfd,id=mem,size=512M,share=on',
                 '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot',
                 '-kernel', self.image + '/vmlinux', '-initrd', self.image + '/initrd.img',
-                '-append', 'console=ttyS0 quiet loglevel=5 panic=-1 mitigations=off',
+                '-append', 'console=ttyS0 quiet loglevel=5 panic=-1 mitigations=off ' + self.kernel,
                 '-serial', 'file:' + self.path('console.log'),
                 '-device', 'virtio-serial-pci,addr=2',
                 '-chardev', 'socket,id=report,fd=%d' % theirs.fileno(),
@@ -172,7 +225,9 @@ class Guest:
             ours.close()
             socks.append(proxys)
             fds.append(proxys.fileno())
-            argv += ['-device', 'mpring-pci,id=lsi%d,addr=%d,fd=%d' % (adapter, SLOT + adapter, proxys.fileno())]
+            driver, _, properties = self.proxy.partition(',')
+            argv += ['-device', '%s,id=lsi%d,addr=%d,fd=%d%s' % (
+                driver, adapter, SLOT + adapter, proxys.fileno(), properties and ',' + properties)]
         with open(self.path('qemu.log'), 'wb') as log:
             self.qemu = subprocess.Popen(argv, pass_fds=fds, stderr=log, preexec_fn=die_with_parent)
         for sock in socks + [theirs]:
@@ -237,6 +292,28 @@ class Guest:
                               stderr=subprocess.STDOUT, timeout=60)
         if done.returncode != 0:
             raise Failure(done.stdout.decode(errors='replace').replace('\n', '; '))
+
+    def ask_md5(self, place, guests):
+        """the guest has read its whole disk: keep the sum, to compare when all has ended"""
+        self.disk(place).md5 = guests
+
+    def ask_kill_daemon(self, adapter):
+        """the storage daemons of a worker"""
+        daemons = [pid for pid, name in children(self.workers[int(adapter)].pid) if name.startswith('qemu-storage')]
+        if not daemons:
+            raise Failure('the worker has no storage daemon')
+        for pid in daemons:
+            os.kill(pid, signal.SIGKILL)
+
+    def wait(self, deadline):
+        """until QEMU and the workers have ended"""
+        for child in [self.qemu] + self.workers:
+            try:
+                child.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                raise Failure('process %s does not end' % child.args[0])
+        if any(worker.returncode for worker in self.workers):
+            raise Failure('a worker failed: %s' % [worker.returncode for worker in self.workers])
 
     def ask_can_stall(self, adapter):
         StalledThreads(self.workers[int(adapter)].pid).release()
