@@ -36,7 +36,7 @@
 #define ROOT_SLOTS     28
 #define BRIDGE_DEVICES 16
 #define DRY_FIRST_FD   10
-#define GUEST_HINT     "make the guest image with launcher/guest/make-image.sh"
+#define GUEST_HINT     "make the guest image with launcher/guest/make-image.sh, or name it with --guest"
 
 /* === what ================================================================== */
 
@@ -65,22 +65,30 @@ static bool uring_usable(void)
 	return syscall(SYS_io_uring_setup, 1, NULL) < 0 && errno == EFAULT;
 }
 
-/* @given, or @relative to the folder of this program. */
-static int find_file(char *to, const char *given, const char *relative, const char *hint)
+struct place {
+	const char *built, *installed; /* from the folder of this program on; NULL: nowhere else */
+	const char *hint;
+};
+
+/* @given, or where it stands beside this program. */
+static int find_file(char *to, const char *given, const struct place *place)
 {
 	char self[2048], candidate[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	char *slash;
 
 	if (n < 0)
 		return mp_err_origin(-errno);
 	self[n] = '\0';
-	slash = strrchr(self, '/');
-	*slash = '\0';
+	*strrchr(self, '/') = '\0';
+	if (!given && place->installed) {
+		snprintf(candidate, sizeof(candidate), "%s/%s", self, place->installed);
+		if (realpath(candidate, to))
+			return 0;
+	}
 	snprintf(candidate, sizeof(candidate), "%s%s%s", given ? given : self, given ? "" : "/",
-		 given ? "" : relative);
+		 given ? "" : place->built);
 	if (!realpath(candidate, to)) {
-		mp_error("%s: %s; %s", candidate, strerror(errno), hint);
+		mp_error("%s: %s; %s", candidate, strerror(errno), place->hint);
 		return mp_err_origin(-errno);
 	}
 	return 0;
@@ -88,25 +96,30 @@ static int find_file(char *to, const char *given, const char *relative, const ch
 
 static int find_remote(struct mp_plan *p)
 {
+	static const struct place worker = {
+		"../remote-worker/mpring-worker", "mpring-worker",
+		"build it with ./quickstart --build-only, or name it with --worker"};
+	static const struct place plugin = {
+		"../proxy/qemu/mpring-pci.so", MPRING_PLUGIN_FROM_BIN,
+		"build it with ./quickstart --build-only, or name it with --plugin"};
 	int r = 0;
 
 	if (p->opt->stock_remote)
 		snprintf(p->worker, sizeof(p->worker), "%s",
 			 p->opt->worker ? p->opt->worker : p->opt->qemu);
 	else
-		r = find_file(p->worker, p->opt->worker, "../remote-worker/mpring-worker",
-			      "build it with ./quickstart --build-only, or name it with --worker");
+		r = find_file(p->worker, p->opt->worker, &worker);
 	if (r < 0)
 		return r;
-	return find_file(p->plugin, p->opt->plugin, "../proxy/qemu/mpring-pci.so",
-			 "build it with ./quickstart --build-only, or name it with --plugin");
+	return find_file(p->plugin, p->opt->plugin, &plugin);
 }
 
 static int find_guest(struct mp_plan *p)
 {
 	static const char *const names[] = {"vmlinux", "initrd.img"};
 	char path[PATH_MAX + 16];
-	int r = find_file(p->guest_dir, p->opt->guest_dir, "../../.cache/guest", GUEST_HINT);
+	static const struct place guest = {"../../.cache/guest", NULL, GUEST_HINT};
+	int r = find_file(p->guest_dir, p->opt->guest_dir, &guest);
 
 	for (unsigned int i = 0; r == 0 && i < 2; i++) {
 		snprintf(path, sizeof(path), "%s/%s", p->guest_dir, names[i]);

@@ -4,6 +4,7 @@
 
 test-examples.py SOURCE-ROOT QEMU WORKER PLUGIN MPRING BOOT_IMAGE [CHECK...]      TAP; without CHECK all
 """
+import glob
 import os
 import re
 import shlex
@@ -208,11 +209,26 @@ def systemd_starts_a_worker_for_each_connection():
             activate.wait()
 
 
+# === an installation =========================================================
+
+def installed_programs_find_each_other():
+    need('meson', 'meson')
+    with Place() as place:
+        disk = place.disk()
+        place.run('meson', 'install', '-C', os.path.dirname(os.path.dirname(MPRING)), '--no-rebuild', '--quiet',
+                  '--destdir', place.path('root'))
+        mpring, = glob.glob(place.path('root/**/bin/mpring'), recursive=True)
+        out = place.run(mpring, 'run', '--disk', disk, '--dry-run', '--', '-m', '64M')
+        for name in ('bin/mpring-worker ', '/mpring/mpring-pci.so '):
+            if not re.search(re.escape(place.path('root')) + '[^ ]*' + re.escape(name), out.decode()):
+                raise Failure(f'{name}is not the installed one: {out}')
+
+
 CHECKS = [orchestrator_starts_a_worker_for_each_disk, orchestrator_knows_the_old_form,
           orchestrator_runs_our_device_with_a_stock_remote, orchestrator_runs_the_stock_device_with_our_worker,
           orchestrator_runs_stock_qemu_at_both_ends, what_a_dry_run_prints_can_be_started,
           a_shell_takes_what_a_dry_run_prints, systemd_takes_the_units,
-          systemd_starts_a_worker_for_each_connection]
+          systemd_starts_a_worker_for_each_connection, installed_programs_find_each_other]
 
 
 def main(wanted):
