@@ -4,6 +4,9 @@
 ; handler leaves the cause of every odd one alone, so that the line, which is
 ; level-triggered, must interrupt once more. Results: interrupts taken (200),
 ; rounds (100), interrupts that came after the cause was cleared (0).
+;
+; The device is the one of tests/lib/fake_peer.h; with -DCHIP it is a
+; LSI53C895A, whose SCRIPTS interrupt.
 
 %include "guest.inc"
 %define VECTOR	(0x70 + 3)	; IRQ 11 by the second PIC
@@ -12,7 +15,42 @@
 %define LATE	word [0x6004]
 %define CLEARED	byte [0x5000]
 
+%define DSTAT	0x0c
+%define DSP	0x2c
+%define DIEN	0x39
+%define SCRIPT	0x5100
+
+%macro RAISE 0
+%ifdef CHIP
+	mov dx, REG(DSP)
+	mov eax, SCRIPT
+	out dx, eax
+%else
+	mov dx, REG(IRQ)
+	mov al, 1
+	out dx, al
+%endif
+%endmacro
+
+%macro CLEAR 0
+%ifdef CHIP
+	mov dx, REG(DSTAT)
+	in al, dx
+%else
+	mov dx, REG(IRQ)
+	xor al, al
+	out dx, al
+%endif
+%endmacro
+
 program:
+%ifdef CHIP
+	mov dword [SCRIPT], 0x98080000	; interrupt
+	mov dword [SCRIPT + 4], 0
+	mov dx, REG(DIEN)
+	mov al, 4		; by SCRIPTS
+	out dx, al
+%endif
 	mov eax, 0x80000860	; PIIX: route the device's pin to IRQ 11
 	mov ebx, 0x0b0b0b0b
 	call config
@@ -24,9 +62,7 @@ program:
 	mov LATE, 0
 	sti
 round:	mov CLEARED, 0
-	mov dx, REG(IRQ)
-	mov al, 1
-	out dx, al
+	RAISE
 wait_:	cmp CLEARED, 1
 	jne wait_
 	; Give a wrong interrupt the time to come.
@@ -40,7 +76,7 @@ late:	in al, 0x61
 	ret
 
 handler:
-	push ax
+	push eax
 	push dx
 	cmp CLEARED, 1
 	jne .due
@@ -48,15 +84,13 @@ handler:
 .due:	inc COUNT
 	test COUNT, 1
 	jnz .eoi
-	mov dx, REG(IRQ)
-	xor al, al
-	out dx, al
+	CLEAR
 	mov CLEARED, 1
 .eoi:	mov al, 0x20
 	out 0xa0, al
 	out 0x20, al
 	pop dx
-	pop ax
+	pop eax
 	iret
 
 set_up_pics:

@@ -254,6 +254,37 @@ def wait_for(condition, what, timeout=DEADLINE_S):
         time.sleep(0.005)
 
 
+def build_guest(tools, folder, name, *define):
+    rom = os.path.join(folder, name + ".rom")
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".asm")
+    subprocess.run([tools.nasm, "-i", os.path.dirname(source) + "/", "-f", "bin", "-o", rom,
+                    *define, source], check=True)
+    return rom
+
+
+def run_guest(tools, name, device="", accel="tcg", stats=None, define=(), worker=None):
+    """Runs a guest program to its end; the words that it left at 0x6000."""
+    with tempfile.TemporaryDirectory(prefix="mpring-qtest-") as folder:
+        rom = build_guest(tools, folder, name, *define)
+        with Machine(tools, device=device, accel=accel, paused=False, stats=stats,
+                     worker=worker,
+                     # Without local APIC the PIC is wired to the CPU.
+                     qemu_args=["-bios", rom, "-cpu", "qemu64,-apic"]) as m:
+            wait_for(lambda: m.read(0x6006, 2) == 0x600D, "the guest program: " + m.log())
+            assert "mpring" not in m.log(), m.log()
+            return [m.read(0x6000 + 2 * i, 2) for i in range(3)]
+
+
+def no_nasm(tools):
+    return None if tools.nasm else "nasm is not installed"
+
+
+def no_kvm(tools):
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return "/dev/kvm can't be opened"
+    return no_nasm(tools)
+
+
 def run_tests(tests, *args):
     """TAP; a test that returns text was skipped, and that is why."""
     failed = 0

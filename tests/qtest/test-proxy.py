@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 
-from qtest import Machine, Stats, run_tests, wait_for
+from qtest import Machine, Stats, build_guest, no_kvm, no_nasm, run_guest, run_tests, wait_for
 
 IO, MEM, RAM_BAR = 0xC000, 0xFE000000, 0xFE001000
 
@@ -272,26 +272,6 @@ def test_report_of_what_is_no_memory_reaches_no_device(tools):
         assert m.log() == "", m.log()
 
 
-def build_guest(tools, folder, name):
-    rom = os.path.join(folder, name + ".rom")
-    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".asm")
-    subprocess.run([tools.nasm, "-i", os.path.dirname(source) + "/", "-f", "bin", "-o", rom,
-                    source], check=True)
-    return rom
-
-
-def run_guest(tools, name, device="", accel="tcg", stats=None):
-    """Runs a guest program to its end; the words that it left at 0x6000."""
-    with tempfile.TemporaryDirectory(prefix="mpring-qtest-") as folder:
-        rom = build_guest(tools, folder, name)
-        with Machine(tools, device=device, accel=accel, paused=False, stats=stats,
-                     # Without local APIC the PIC is wired to the CPU.
-                     qemu_args=["-bios", rom, "-cpu", "qemu64,-apic"]) as m:
-            wait_for(lambda: m.read(0x6006, 2) == 0x600D, "the guest program: " + m.log())
-            assert "mpring" not in m.log(), m.log()
-            return [m.read(0x6000 + 2 * i, 2) for i in range(3)]
-
-
 def test_code_that_dma_has_overwritten_runs_as_written(tools):
     if no_nasm(tools):
         return no_nasm(tools)
@@ -313,16 +293,6 @@ def check_interrupts(tools, device="", accel="tcg"):
     got = run_guest(tools, "guest-irq", device, accel, stats)
     assert got == [200, 100, 0], got
     return stats["proxy_irq_wakes"]
-
-
-def no_nasm(tools):
-    return None if tools.nasm else "nasm is not installed"
-
-
-def no_kvm(tools):
-    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
-        return "/dev/kvm can't be opened"
-    return no_nasm(tools)
 
 
 def test_guest_takes_each_interrupt_once_under_tcg(tools):

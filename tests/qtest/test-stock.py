@@ -7,7 +7,8 @@ import subprocess
 import sys
 import time
 
-from qtest import Machine, Stats, run_tests, sleeping_rom, wait_for
+from qtest import (Machine, Stats, no_kvm, no_nasm, run_guest, run_tests, sleeping_rom,
+                   wait_for)
 
 IO, MEM, RAM_BAR = 0xC000, 0xFE000000, 0xFE002000
 
@@ -136,6 +137,36 @@ def test_interrupts_come_one_after_the_other(tools):
             assert m.read(MEM + DSPS) == i
             assert m.inp(IO + DSTAT, 1) & SIR
             lowered(m)
+
+
+def check_interrupts(tools, device, accel):
+    """100 interrupts; the guest leaves every second one's cause for the next."""
+    stats = Stats(tools.source_root)
+    got = run_guest(tools, "guest-irq", ",dma-report=off" + device, accel, stats, ["-DCHIP"],
+                    stock(tools))
+    assert got == [200, 100, 0], got
+    return stats
+
+
+def test_guest_takes_each_interrupt_once_under_tcg(tools):
+    if no_nasm(tools):
+        return no_nasm(tools)
+    stats = check_interrupts(tools, "", "tcg")
+    assert stats["proxy_irq_raised"] == 100, stats["proxy_irq_raised"]
+
+
+def test_guest_takes_each_interrupt_once_under_kvm_with_irqfd(tools):
+    if no_kvm(tools):
+        return no_kvm(tools)
+    # KVM has both eventfds: neither the main loop nor an access sees anything.
+    stats = check_interrupts(tools, ",irqfd=on", "kvm")
+    assert stats["proxy_irq_wakes"] == 0, stats["proxy_irq_wakes"]
+
+
+def test_guest_takes_each_interrupt_once_under_kvm_without_irqfd(tools):
+    if no_kvm(tools):
+        return no_kvm(tools)
+    check_interrupts(tools, ",irqfd=off", "kvm")
 
 
 def test_no_dma_after_bus_mastering_is_forbidden(tools):
@@ -301,7 +332,7 @@ def test_worker_that_never_starts_is_given_up(tools):
 
 def main():
     parser = argparse.ArgumentParser()
-    for name in ("qemu", "so", "fake-worker", "source-root"):
+    for name in ("qemu", "so", "fake-worker", "nasm", "source-root"):
         parser.add_argument("--" + name)
     parser.add_argument("--only", default="")
     tools = parser.parse_args()
