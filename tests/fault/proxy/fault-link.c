@@ -79,6 +79,48 @@ static void test_attach_fails_cleanly_at_each_call(void)
 	T_OK(nth > 5 && nth < MANY);
 }
 
+static int attach_stock(struct mp_link *l, struct fake_stock_run *w, unsigned int nth,
+			const char **ret_hit)
+{
+	struct mp_link_cfg cfg = {.ops = &quiet_ops,
+				  .transport = MP_LINK_AUTO,
+				  .connect_timeout_ns = 2000000000ull,
+				  .reply_timeout_ns = 2000000000ull};
+	const char *error;
+	int socks[2], r;
+	pthread_t thread;
+
+	T_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, socks), 0);
+	w->stop_fd = -1;
+	fake_stock_init(&w->f, socks[1]);
+	T_EQ(pthread_create(&thread, NULL, fake_stock_thread, w), 0);
+	t_fault_arm(nth, INJECTED);
+	r = mp_link_attach_take(l, socks[0], &cfg, &error);
+	*ret_hit = t_fault_disarm();
+	mp_link_detach(l);
+	pthread_join(thread, NULL);
+	return r;
+}
+
+/* A wait that fails is a wait that was too short. */
+static void test_attach_to_a_stock_worker_fails_cleanly_at_each_call(void)
+{
+	static struct fake_stock_run w;
+	unsigned int n_fds = t_count_fds(), nth;
+	const char *hit = "";
+	struct mp_link l;
+	int r;
+
+	for (nth = 1; nth < MANY && hit; nth++) {
+		r = attach_stock(&l, &w, nth, &hit);
+		T_OK(r == 0 || hit);
+		T_OK(r < 0 || !hit || strcmp(hit, "ppoll") == 0);
+		T_EQ(t_count_fds(), n_fds);
+	}
+	t_diag("%u calls", nth - 2);
+	T_OK(nth > 100 && nth < MANY);
+}
+
 static void test_interrupted_calls_change_nothing(void)
 {
 	static struct side w;
@@ -122,4 +164,5 @@ static void test_a_wait_that_fails_is_tried_again(void)
 }
 
 T_MAIN(T_TEST(test_attach_fails_cleanly_at_each_call),
+       T_TEST(test_attach_to_a_stock_worker_fails_cleanly_at_each_call),
        T_TEST(test_interrupted_calls_change_nothing), T_TEST(test_a_wait_that_fails_is_tried_again))
