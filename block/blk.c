@@ -125,6 +125,7 @@ void mp_blk_submit(struct mp_blk *b, struct mp_blk_req *req)
 	req->moved = 0;
 	req->phase = 0;
 	req->throttled = false;
+	req->give_up_ns = 0;
 	req->begun_tsc = mp_clock_tsc();
 	b->engine->n_inflight++;
 	b->engine->n_requests++;
@@ -152,7 +153,10 @@ void mp_blk_cancel(struct mp_blk_req *req)
 	for (const struct mp_blk_req *i = e->ready.head; i; i = i->next)
 		if (i == req)
 			return;
-	e->ops->cancel(e, req);
+	if (req->blk->driver->cancel)
+		req->blk->driver->cancel(req);
+	else
+		e->ops->cancel(e, req);
 }
 
 /* Where the kernel has no io_uring, or forbids it to us, threads serve as well. */
@@ -224,20 +228,40 @@ unsigned int mp_blk_engine_poll(struct mp_blk_engine *e)
 
 	if (mp_unlikely(e->holding))
 		n += mp_limit_poll(e);
+	for (struct mp_blk *b = e->polled; b; b = b->next_polled)
+		n += b->driver->poll(b);
 	return n + e->ops->poll(e);
+}
+
+/* What drivers wait for: how long until the earliest of their deadlines. */
+static uint64_t drivers_wait_ns(struct mp_blk_engine *e)
+{
+	uint64_t at_ns = UINT64_MAX, now_ns;
+
+	for (struct mp_blk *b = e->polled; b; b = b->next_polled) {
+		uint64_t ns = b->driver->before_wait(b);
+
+		at_ns = ns < at_ns ? ns : at_ns;
+	}
+	if (at_ns == UINT64_MAX)
+		return UINT64_MAX;
+	now_ns = mp_clock_ns();
+	return at_ns > now_ns ? at_ns - now_ns : 0;
 }
 
 int mp_blk_engine_wait(struct mp_blk_engine *e, uint64_t timeout_ns)
 {
 	uint64_t held_ns = mp_unlikely(e->holding) ? mp_limit_wait_ns(e) : UINT64_MAX;
+	uint64_t drivers_ns = mp_unlikely(e->polled) ? drivers_wait_ns(e) : UINT64_MAX;
+	uint64_t ns = drivers_ns < held_ns ? drivers_ns : held_ns;
 	int r;
 
-	if (e->ready.head || held_ns == 0)
+	if (e->ready.head || ns == 0)
 		return 0;
-	if (held_ns >= timeout_ns)
+	if (ns >= timeout_ns)
 		return e->ops->wait(e, timeout_ns);
 	/* Ends like a completion: there is something to do. */
-	r = e->ops->wait(e, held_ns);
+	r = e->ops->wait(e, ns);
 	return r == -ETIME ? 0 : r;
 }
 
@@ -263,7 +287,9 @@ static int open_driver(struct mp_blk *b, const struct mp_blk_open *how, char *re
 		return mp_raw_open(b, how, ret_error, error_len);
 	if (how->driver && strcmp(how->driver, "null") == 0)
 		return mp_null_open(b, how, ret_error, error_len);
-	snprintf(ret_error, error_len, "unknown block driver \"%s\"; valid: raw, null",
+	if (how->driver && strcmp(how->driver, "nbd") == 0)
+		return mp_nbd_open(b, how, ret_error, error_len);
+	snprintf(ret_error, error_len, "unknown block driver \"%s\"; valid: raw, null, nbd",
 		 how->driver ? how->driver : "");
 	return mp_err_origin(-EINVAL);
 }
@@ -306,9 +332,22 @@ int mp_blk_open(struct mp_blk_engine *e, const struct mp_blk_open *how, struct m
 			 how->filename, strerror(-r));
 		return mp_err_trace(r);
 	}
+	if (b->driver->poll) {
+		b->next_polled = e->polled;
+		e->polled = b;
+	}
 	*ret_blk = b;
 	b = NULL;
 	return 0;
+}
+
+static void leave_polled(struct mp_blk *b)
+{
+	struct mp_blk **pb = &b->engine->polled;
+
+	while (*pb != b)
+		pb = &(*pb)->next_polled;
+	*pb = b->next_polled;
 }
 
 struct mp_blk *mp_blk_close(struct mp_blk *b)
@@ -318,6 +357,10 @@ struct mp_blk *mp_blk_close(struct mp_blk *b)
 	mp_limit_leave(b);
 	if (b->fd >= 0)
 		b->engine->ops->detach(b->engine, b);
+	if (b->driver->poll)
+		leave_polled(b);
+	if (b->driver->close)
+		b->driver->close(b);
 	free_blk(&b);
 	return NULL;
 }

@@ -66,6 +66,7 @@ struct mp_blk_req {
 	bool refused; /* never given to the driver */
 	bool throttled; /* waits for the throttle */
 	uint64_t begun_tsc, ended_tsc; /* submit, and just before done() */
+	uint64_t give_up_ns; /* nbd: until when it waits for a connection; 0: it hasn't had to */
 };
 
 enum mp_blk_aio { MP_BLK_AIO_AUTO, MP_BLK_AIO_URING, MP_BLK_AIO_THREADS };
@@ -148,15 +149,41 @@ struct mp_blk_medium {
 	uint32_t block_bytes;
 };
 
+#define MP_BLK_NBD_MAX_CONNS 16u
+
+/* A disk that a server has. Connections are made by somebody else: a worker may not. */
+struct mp_blk_nbd {
+	const char *export_name; /* NULL: "" */
+	const int *socks; /* connected; taken, also on failure */
+	unsigned int n_socks; /* 1 to MP_BLK_NBD_MAX_CONNS */
+	uint64_t connect_timeout_ns; /* for the handshake of a connection; 0: 10 s */
+	/* A request waits so long, in all, for connections to come back; then -EIO. 0: not at all. */
+	uint64_t reconnect_ns;
+	/* A connection on which an answer takes longer is given up. 0: never. */
+	uint64_t request_timeout_ns;
+	/*
+	 * Copies of acknowledged writes are kept until a flush, for a server that dies
+	 * and forgets them; at half of this we flush ourselves. At least 256 KiB;
+	 * 0: nothing is kept, and each write goes to the server's medium (FUA).
+	 */
+	size_t unstable_bytes;
+	/* Connection @conn is gone: mp_blk_nbd_reconnect_take(). Polling core, inside poll. */
+	void (*lost)(void *opaque, unsigned int conn);
+	/* A server that came back doesn't take again what one had acknowledged. Flushes fail while it is so. */
+	void (*replay_failed)(void *opaque, uint64_t offset, uint64_t len, int error);
+	void *opaque;
+};
+
 struct mp_blk_open {
-	const char *driver; /* "raw" or "null" */
-	const char *filename; /* raw */
+	const char *driver; /* "raw", "null" or "nbd" */
+	const char *filename; /* raw; nbd: its name in messages */
+	const struct mp_blk_nbd *nbd;
 	uint64_t size_bytes; /* null only */
 	bool read_only;
 	bool cache_direct; /* O_DIRECT (cache=none) */
 	bool no_flush; /* cache=unsafe */
 	bool discard; /* discard=unmap: DISCARD reaches the file; else it is a no-op */
-	enum mp_blk_detect detect_zeroes; /* raw; UNMAP only with discard */
+	enum mp_blk_detect detect_zeroes; /* raw, nbd; UNMAP only with discard */
 	bool no_lock; /* locking=off */
 	/* raw: nobody said so, the first sector looked like nothing else. It must stay so: -EPERM. */
 	bool probed;
@@ -180,14 +207,41 @@ int mp_blk_prepare(const struct mp_blk_open *how, struct mp_blk_medium *ret_medi
  * raw: regular file or block device; size from the medium (rounded down to
  * 512); image locking by OFD locks on the bytes that QEMU uses (100 + bit shared
  * permissions, 200 + bit), so that QEMU and we exclude each other; it may take a
- * quarter of a second to find that the other lives. Return: 0; -EAGAIN locked
- * by another; others.
+ * quarter of a second to find that the other lives.
+ *
+ * nbd: size, read-only and what it can do from the server. Several connections
+ * serve only if the server says that they may; the others are closed. The
+ * handshake blocks, for connect_timeout_ns at most.
+ *
+ * Return: 0; -EAGAIN locked by another; -ENOTSUP built without it; others.
  */
 int mp_blk_open(struct mp_blk_engine *e, const struct mp_blk_open *how, struct mp_blk **ret_blk,
 		char *ret_error, size_t error_len);
 
-/** mp_blk_close() - nothing may be in flight; NULL is fine; returns NULL */
+/** mp_blk_close() - nothing may be in flight, what should last is flushed; NULL is fine; returns NULL */
 struct mp_blk *mp_blk_close(struct mp_blk *b);
+
+/**
+ * mp_blk_nbd_load() - load what an NBD disk needs, for a process that soon can't open files
+ *
+ * A disk that is opened before does it by itself. Return: 0; -ENOTSUP, and why.
+ */
+int mp_blk_nbd_load(char *ret_error, size_t error_len);
+
+/**
+ * mp_blk_nbd_reconnect_take() - serve connection @conn through @sock from now on
+ * @sock:  connected; taken, also on failure
+ *
+ * The handshake goes on in mp_blk_engine_poll(). If it fails, lost() is called
+ * again. A connection that lives is given up for the new one. Return: 0;
+ * -EINVAL no such connection; others. Context: polling core.
+ */
+int mp_blk_nbd_reconnect_take(struct mp_blk *b, unsigned int conn, int sock);
+
+/** mp_blk_nbd_n_conns() - how many connections the server lets us use */
+unsigned int mp_blk_nbd_n_conns(const struct mp_blk *b);
+/** mp_blk_nbd_n_ready() - how many of them are there */
+unsigned int mp_blk_nbd_n_ready(const struct mp_blk *b);
 
 /** mp_blk_size_bytes() - of the medium, a multiple of mp_blk_block_bytes() */
 uint64_t mp_blk_size_bytes(const struct mp_blk *b);

@@ -67,6 +67,7 @@ struct mp_blk_engine {
 	int wake_fd;
 	struct mp_blk_watch *watches;
 	unsigned int n_watches;
+	struct mp_blk *polled; /* disks whose drivers poll */
 };
 
 struct mp_blk_driver {
@@ -75,6 +76,12 @@ struct mp_blk_driver {
 	int64_t (*measure)(const struct mp_blk *b);
 	/* Make it so large, a multiple of block_bytes; NULL: it can't be. */
 	int (*resize)(struct mp_blk *b, uint64_t bytes);
+	/* Of a driver that does its own I/O; all NULL: the engine does it. */
+	void (*cancel)(struct mp_blk_req *req);
+	void (*close)(struct mp_blk *b);
+	unsigned int (*poll)(struct mp_blk *b);
+	/* Before a sleep: arm watches; Return: the time at which to be polled again, UINT64_MAX none. */
+	uint64_t (*before_wait)(struct mp_blk *b);
 };
 
 struct mp_blk {
@@ -92,6 +99,8 @@ struct mp_blk {
 	struct mp_throttle throttle;
 	bool is_holding; /* is in the engine's list */
 	struct mp_blk *next_holding;
+	struct mp_nbd *nbd;
+	struct mp_blk *next_polled;
 };
 
 enum mp_blk_call {
@@ -156,6 +165,7 @@ int mp_threads_event_fd(const struct mp_blk_engine *e);
 int mp_raw_open(struct mp_blk *b, const struct mp_blk_open *how, char *ret_error, size_t error_len);
 int mp_null_open(struct mp_blk *b, const struct mp_blk_open *how, char *ret_error,
 		 size_t error_len);
+int mp_nbd_open(struct mp_blk *b, const struct mp_blk_open *how, char *ret_error, size_t error_len);
 
 /**
  * mp_lock_image() - take the image locks that QEMU takes for a disk

@@ -23,6 +23,8 @@ launcher:base stats wire
 # header pattern | the files that may include it, as a pattern of paths
 doors='
 liburing\.h|^block/uring\.h$
+libnbd\.h|^block/nbd_lib\.h$
+dlfcn\.h|^block/nbd_lib\.c$
 hwloc\.h|^(launcher/placement|bench/pin)\.c$
 seccomp\.h|^remote-worker/sandbox\.c$
 jansson\.h|^(launcher/(output|qmp|results)\.h|monitor/.*\.[ch]|remote-worker/.*\.[ch])$

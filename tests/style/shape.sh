@@ -24,7 +24,8 @@ functions() {
 }
 echo "1..4"
 none "no function above 60 lines" < <(functions | awk '$2 > 60')
-none "no function above 5 parameters" < <(functions | awk '$3 > 5')
+# libnbd has chosen the parameters of its callback.
+none "no function above 5 parameters" < <(functions | awk '$3 > 5' | grep -v '^block/nbd_extents\.c:.* 6$')
 none "no file above 800 lines" < <(git ls-files '*.[ch]' '*.py' '*.sh' | xargs wc -l | awk '$1 > 800 && $2 != "total"')
 none "each counter is written" < <(grep -oP 'MP_COUNTER\(\K[A-Z_]+' stats/counters.def | while read -r id; do
 	git grep -qwE "(MP_STAT_)?$id" -- proxy remote-worker || echo "$id"

@@ -641,7 +641,7 @@ static void test_open_errors_are_sentences(void)
 	       -EINVAL, "cannot open /tmp: Invalid argument; give a file or a block device");
 	refuse((struct mp_blk_open){.driver = "raw"}, -EINVAL, "a raw disk needs a file name");
 	refuse((struct mp_blk_open){.driver = "qcow2"}, -EINVAL,
-	       "unknown block driver \"qcow2\"; valid: raw, null");
+	       "unknown block driver \"qcow2\"; valid: raw, null, nbd");
 	refuse((struct mp_blk_open){.driver = "null"}, -EINVAL,
 	       "a null disk needs a size of at least 512 bytes");
 	teardown();
