@@ -30,32 +30,40 @@ struct rule {
 	int nr;
 	int arg; /* -1: any */
 	uint64_t mask, value;
+	int arg2; /* -1: any */
+	uint64_t value2;
 };
 
 #define MEET MP_SANDBOX_MEET
 #define WORK MP_SANDBOX_WORK
 static const struct rule rules[] = {
-#define MP_SYSCALL(stage, name, reason) {stage, SCMP_SYS(name), -1, 0, 0},
+#define MP_SYSCALL(stage, name, reason) {stage, SCMP_SYS(name), -1, 0, 0, -1, 0},
 #define MP_SYSCALL_ARG(stage, name, arg, mask, value, reason)                                      \
-	{stage, SCMP_SYS(name), arg, mask, value},
+	{stage, SCMP_SYS(name), arg, mask, value, -1, 0},
+#define MP_SYSCALL_ARGS(stage, name, arg, value, arg2, value2, reason)                             \
+	{stage, SCMP_SYS(name), arg, 0xffffffff, value, arg2, value2},
 #include "remote-worker/syscalls.def"
 #undef MP_SYSCALL
 #undef MP_SYSCALL_ARG
+#undef MP_SYSCALL_ARGS
 };
 #undef MEET
 #undef WORK
 
 static int add_rule(scmp_filter_ctx ctx, const struct rule *rule)
 {
-	struct scmp_arg_cmp cmp;
+	struct scmp_arg_cmp cmp[2];
 
 	/* A call that this architecture doesn't have can't be made. */
 	if (rule->nr < 0)
 		return 0;
 	if (rule->arg < 0)
 		return seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, rule->nr, 0, NULL);
-	cmp = SCMP_CMP((unsigned int)rule->arg, SCMP_CMP_MASKED_EQ, rule->mask, rule->value);
-	return seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, rule->nr, 1, &cmp);
+	cmp[0] = SCMP_CMP((unsigned int)rule->arg, SCMP_CMP_MASKED_EQ, rule->mask, rule->value);
+	if (rule->arg2 < 0)
+		return seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, rule->nr, 1, cmp);
+	cmp[1] = SCMP_CMP((unsigned int)rule->arg2, SCMP_CMP_MASKED_EQ, 0xffffffff, rule->value2);
+	return seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, rule->nr, 2, cmp);
 }
 
 static int build(scmp_filter_ctx ctx, enum mp_sandbox_stage stage)
