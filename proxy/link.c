@@ -666,8 +666,11 @@ static int meet_stock(struct mp_link *l, int sock, const char **ret_error)
 	l->closed = false;
 	*ret_error = "no eventfds for the stock protocol: check the limit on open files";
 	r = mp_link_socket_open(l);
-	if (r == 0)
+	if (r == 0) {
+		mp_link_socket_bound(l, true);
 		r = mp_link_probe(l, ret_error);
+		mp_link_socket_bound(l, false);
+	}
 	if (r < 0)
 		mp_link_detach(l);
 	l->cfg = cfg;

@@ -51,6 +51,8 @@ int mp_link_socket_resample_fd(const struct mp_link *l);
 bool mp_link_socket_cfg_get(struct mp_link *l, uint32_t off, int size, uint32_t *ret_value);
 bool mp_link_socket_cfg_put(struct mp_link *l, uint32_t off, int size, uint32_t value);
 bool mp_link_socket_send_irqfds(struct mp_link *l);
+/** mp_link_socket_bound() - from here to its end all waits together have reply_timeout_ns */
+void mp_link_socket_bound(struct mp_link *l, bool begin);
 void mp_link_socket_nap(struct mp_link *l, uint64_t ns);
 
 /* link_probe.c */

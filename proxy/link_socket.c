@@ -77,6 +77,8 @@ struct mp_link_socket {
 	int resample_fd; /* shared with the worker, as l->s.irq_fd is */
 	int wake_fd; /* ours alone */
 	int hup_fd; /* epoll: readable when the worker has closed */
+	uint64_t deadline_ns; /* of all waits of a call that has several; 0: each has its own */
+	const char *why_late; /* what it means when that has passed; NULL: no answer came */
 	bool intr_seen; /* it wrote to irq_fd while somebody else had the link */
 	uint32_t bar[MP_WIRE_MAX_BARS]; /* base addresses; 0: none */
 	uint16_t command;
@@ -189,7 +191,8 @@ static void forget(struct mp_link_socket *s, const struct answer *a)
 
 static bool await(struct mp_link *l, struct answer *a, bool silent)
 {
-	uint64_t begin_tsc = mp_clock_tsc(), deadline_ns = 0, now_ns;
+	uint64_t begin_tsc = mp_clock_tsc(), deadline_ns = l->socket->deadline_ns, now_ns;
+	const char *why;
 
 	for (;;) {
 		receive(l, a);
@@ -204,7 +207,8 @@ static bool await(struct mp_link *l, struct answer *a, bool silent)
 			deadline_ns = now_ns + l->cfg.reply_timeout_ns;
 		if (now_ns >= deadline_ns) {
 			mp_stat_add(l->cfg.stats, MP_STAT_PROXY_TIMEOUTS, 1);
-			mp_link_set_dead(l, mp_link_why_timeout);
+			why = l->socket->why_late;
+			mp_link_set_dead(l, why ? why : mp_link_why_timeout);
 			break;
 		}
 		block(l, deadline_ns, silent);
@@ -432,9 +436,15 @@ static void note_cfg(struct mp_link *l, uint32_t off, uint32_t value)
 		l->socket->command = (uint16_t)value;
 }
 
+void mp_link_socket_bound(struct mp_link *l, bool begin)
+{
+	l->socket->why_late = NULL;
+	l->socket->deadline_ns = begin ? mp_clock_ns() + l->cfg.reply_timeout_ns : 0;
+}
+
+/* Within mp_link_socket_bound(). */
 static bool cfg_settle(struct mp_link *l, uint32_t off, int size, uint32_t value)
 {
-	uint64_t deadline_ns = mp_clock_ns() + l->cfg.reply_timeout_ns;
 	uint32_t bits = bits_that_matter(l, off), seen = value;
 
 	for (;;) {
@@ -445,10 +455,12 @@ static bool cfg_settle(struct mp_link *l, uint32_t off, int size, uint32_t value
 			return false;
 		if (((seen ^ value) & bits) == 0)
 			break;
-		if (mp_clock_ns() >= deadline_ns) {
+		if (mp_clock_ns() >= l->socket->deadline_ns) {
 			mp_link_set_dead(l, why_cfg);
 			return false;
 		}
+		/* Or a question ends at the deadline: that is why, too. */
+		l->socket->why_late = why_cfg;
 		mp_link_socket_nap(l, AGAIN_NS);
 	}
 	note_cfg(l, off, value);
@@ -457,8 +469,11 @@ static bool cfg_settle(struct mp_link *l, uint32_t off, int size, uint32_t value
 
 void mp_link_socket_cfg_write(struct mp_link *l, uint32_t off, unsigned int size, uint32_t value)
 {
-	if (!l->dead)
-		cfg_settle(l, off, (int)size, value);
+	if (l->dead)
+		return;
+	mp_link_socket_bound(l, true);
+	cfg_settle(l, off, (int)size, value);
+	mp_link_socket_bound(l, false);
 }
 
 /* --- reset, pause, memory --------------------------------------------------- */
@@ -474,7 +489,7 @@ static bool clear_cfg(struct mp_link *l)
 	return ok;
 }
 
-int mp_link_socket_reset(struct mp_link *l)
+static int reset(struct mp_link *l)
 {
 	struct mp_mpqemu_msg msg = {.cmd = MP_MPQEMU_DEVICE_RESET};
 	uint64_t unused;
@@ -493,6 +508,16 @@ int mp_link_socket_reset(struct mp_link *l)
 		return mp_err_origin(-EIO);
 	mp_link_socket_irq_again(l);
 	return 0;
+}
+
+int mp_link_socket_reset(struct mp_link *l)
+{
+	int r;
+
+	mp_link_socket_bound(l, true);
+	r = reset(l);
+	mp_link_socket_bound(l, false);
+	return mp_err_trace(r);
 }
 
 /* There is no message for it; but what has been sent has been applied. */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -207,6 +208,28 @@ static void test_reset_clears_the_header_that_the_worker_keeps(void)
 	T_EQ(r->f.cfg[0x3c], 0);
 	T_EQ(mp_link_read(&r->l, MEM, 0x20, 4), 0xffffffff);
 	T_EQ(r->f.n_fatal, 0);
+	rig_close(r);
+}
+
+/* Each answer alone would be in time. */
+static void answer_late(struct rig *r)
+{
+	const struct timespec ts = {.tv_nsec = MS(15)};
+
+	nanosleep(&ts, NULL);
+	fake_stock_turn(&r->f);
+}
+
+static void test_reset_as_a_whole_is_bounded(void)
+{
+	struct rig *r = open_with(MS(40));
+
+	r->on_block = answer_late;
+	T_EQ(mp_link_reset(&r->l), -EIO);
+	T_STR_EQ(r->why, "the worker did not answer within reply-timeout");
+	T_EQ(r->f.n_resets, 1);
+	r->on_block = NULL;
+	T_EQ(mp_link_reset(&r->l), 0);
 	rig_close(r);
 }
 
@@ -643,6 +666,7 @@ T_MAIN(T_TEST(test_write_returns_before_it_is_answered),
        T_TEST(test_config_write_that_is_forgotten_is_repeated),
        T_TEST(test_config_that_is_never_kept_makes_the_device_dead),
        T_TEST(test_reset_clears_the_header_that_the_worker_keeps),
+       T_TEST(test_reset_as_a_whole_is_bounded),
        T_TEST(test_rise_raises_the_line_and_an_access_lowers_it),
        T_TEST(test_line_that_is_still_high_rises_again),
        T_TEST(test_write_after_an_interrupt_is_applied_before_the_line_is_asked_for),
