@@ -56,21 +56,23 @@ struct mp_mon_client *mp_mon_client_create(struct mp_mon *mon, struct mp_mon_lis
 	return c;
 }
 
-static void drop_queue(struct mp_mon_client *c)
+static void drop_queues(struct mp_mon_client *c)
 {
 	struct mp_mon_request *req;
 
-	while ((req = c->first)) {
-		c->first = req->next;
-		mp_mon_request_destroy(req);
+	for (unsigned int i = 0; i < MP_MON_N_LANES; i++) {
+		while ((req = c->queue[i].first)) {
+			c->queue[i].first = req->next;
+			mp_mon_request_destroy(req);
+		}
+		c->queue[i].last = NULL;
+		c->queue[i].n = 0;
 	}
-	c->last = NULL;
-	c->n_queued = 0;
 }
 
 void mp_mon_client_destroy(struct mp_mon_client *c)
 {
-	drop_queue(c);
+	drop_queues(c);
 	mp_mon_close_named(c);
 	for (size_t i = 0; i < c->n_fds; i++)
 		mp_fd_close(&c->fd[i]);
@@ -86,7 +88,7 @@ void mp_mon_client_destroy(struct mp_mon_client *c)
 
 void mp_mon_client_lose(struct mp_mon_client *c)
 {
-	drop_queue(c);
+	drop_queues(c);
 	mp_mon_buf_fini(&c->output);
 	c->out_dead = true;
 	c->lost = true;
@@ -94,15 +96,19 @@ void mp_mon_client_lose(struct mp_mon_client *c)
 
 bool mp_mon_client_is_done(const struct mp_mon_client *c)
 {
-	if (c->running)
+	const struct mp_mon_queue *q = c->queue;
+
+	if (q[MP_MON_IN_ORDER].running || q[MP_MON_OUT_OF_BAND].running)
 		return false;
-	return c->lost || (c->eof && !c->first && mp_mon_buf_len(&c->input) == 0 &&
-			   (c->out_dead || mp_mon_buf_len(&c->output) == 0));
+	return c->lost ||
+	       (c->eof && !q[MP_MON_IN_ORDER].first && !q[MP_MON_OUT_OF_BAND].first &&
+		mp_mon_buf_len(&c->input) == 0 && (c->out_dead || mp_mon_buf_len(&c->output) == 0));
 }
 
 static bool has_room(const struct mp_mon_client *c)
 {
-	return !c->lost && c->n_queued < MP_MON_MAX_QUEUED &&
+	return !c->lost && c->queue[MP_MON_IN_ORDER].n < MP_MON_MAX_QUEUED &&
+	       c->queue[MP_MON_OUT_OF_BAND].n < MP_MON_MAX_QUEUED &&
 	       (c->out_dead || mp_mon_buf_len(&c->output) <= c->mon->cfg.max_unread_bytes);
 }
 

@@ -64,9 +64,13 @@ static json_t *query_version(struct mp_mon_call *call, const json_t *args)
 			 v->major, "package", v->package);
 }
 
-static json_t *query_chardev(struct mp_mon_call *call, const json_t *args)
+const struct mp_mon_version *mp_mon_version(const struct mp_mon *mon)
 {
-	struct mp_mon *mon = call->mon;
+	return &mon->cfg.version;
+}
+
+json_t *mp_mon_chardevs(struct mp_mon *mon)
+{
 	json_t *list = json_array();
 	char filename[512];
 
@@ -83,6 +87,11 @@ static json_t *query_chardev(struct mp_mon_call *call, const json_t *args)
 						      filename, "label", l->port.label));
 	}
 	return list;
+}
+
+static json_t *query_chardev(struct mp_mon_call *call, const json_t *args)
+{
+	return mp_mon_chardevs(call->mon);
 }
 
 static json_t *human_monitor_command(struct mp_mon_call *call, const json_t *args)

@@ -2,9 +2,9 @@
 /*
  * internal - what the files of this folder share.
  *
- * One lock. A field is the I/O thread's alone, the dispatcher's alone, or under
- * the lock, as the groups below say. A client is freed by the I/O thread, and
- * not while the dispatcher runs a command of it.
+ * One lock. A field is the I/O thread's alone, the in-order dispatcher's alone,
+ * or under the lock, as the groups below say. A client is freed by the I/O thread,
+ * and not while a command of it runs.
  */
 #ifndef MP_MONITOR_INTERNAL_H
 #define MP_MONITOR_INTERNAL_H
@@ -32,6 +32,16 @@ struct mp_mon_request {
 	char error[MP_MON_DESC_MAX];
 	int fd[MP_MON_MAX_FDS];
 	size_t n_fds;
+};
+
+/* Two threads run commands, so that one which waits holds up none out of band. */
+enum mp_mon_lane { MP_MON_IN_ORDER, MP_MON_OUT_OF_BAND, MP_MON_N_LANES };
+
+/* Of one client. */
+struct mp_mon_queue {
+	struct mp_mon_request *first, *last;
+	unsigned int n;
+	bool running; /* a command that came out of it */
 };
 
 struct mp_mon_named_fd {
@@ -65,14 +75,12 @@ struct mp_mon_client {
 	bool eof;
 	bool hung_up; /* both directions */
 
-	/* The dispatcher. */
+	/* The dispatcher of commands in order. */
 	struct mp_mon_named_fd *named;
 
 	/* The lock. */
 	bool negotiated, oob, about_to_negotiate, about_to_oob;
-	struct mp_mon_request *first, *last;
-	unsigned int n_queued;
-	bool running;
+	struct mp_mon_queue queue[MP_MON_N_LANES];
 	uint64_t served; /* when, in commands; the least is next */
 	struct mp_mon_buf output;
 	bool out_dead; /* nobody reads it */
@@ -85,11 +93,11 @@ struct mp_mon {
 	struct mp_mon_listener listener[MP_MON_MAX_PORTS];
 	unsigned int n_listeners;
 	int wake_fd;
-	pthread_t io, dispatcher;
+	pthread_t io, dispatcher[MP_MON_N_LANES];
 	bool started;
 
 	pthread_mutex_t lock;
-	pthread_cond_t work; /* for the dispatcher */
+	pthread_cond_t work; /* for the dispatchers */
 	struct mp_mon_client *clients;
 	uint64_t n_served;
 	bool no_more_commands, no_more_input;
@@ -117,7 +125,7 @@ void mp_mon_request_destroy(struct mp_mon_request *req);
 
 /* server.c */
 void mp_mon_wake(struct mp_mon *mon);
-/** Queue it, or run it at once if it is out of band. Takes the request. */
+/** Queue it. Takes the request. */
 void mp_mon_accept_request(struct mp_mon_client *c, struct mp_mon_request *req);
 /** Run a request and put its answer into the client's output. Takes the request. */
 void mp_mon_run(struct mp_mon_client *c, struct mp_mon_request *req);

@@ -4,10 +4,10 @@
  * (lines). It knows connections, requests, replies and events, not what the
  * commands do: those are tables of the program.
  *
- * Two threads. The I/O thread reads, parses, greets, writes, and runs commands
- * that came out of band. The dispatcher runs all others, one after the other, in
- * the order in which each client sent them; a handler may block there, and then
- * clients wait for their answers and for nothing else.
+ * Three threads. The I/O thread reads, parses, greets and writes. One dispatcher
+ * runs commands one after the other, in the order in which each client sent them,
+ * another those that came out of band. A handler may block: then clients wait for
+ * their answers and for nothing else.
  *
  * Any number of clients may be on one listening socket. Each has its own
  * negotiation, queue and named file descriptors. One that doesn't read its answers
@@ -68,7 +68,7 @@ enum mp_mon_class mp_mon_class_of(const char *name);
  */
 typedef json_t *mp_mon_command_fn(struct mp_mon_call *call, const json_t *args);
 
-#define MP_MON_OOB       1u /* may come out of band: then it runs in the I/O thread and must not block */
+#define MP_MON_OOB       1u /* may come out of band: its handler may run while another's does */
 #define MP_MON_UNCHECKED 2u /* the handler checks the arguments, not the schema */
 
 struct mp_mon_command {
@@ -163,6 +163,11 @@ void mp_mon_event(struct mp_mon *mon, const char *name, json_t *data);
  * Commands that wait are dropped. NULL is fine; returns NULL.
  */
 struct mp_mon *mp_mon_destroy(struct mp_mon *mon, uint64_t deadline_ns);
+
+/** mp_mon_version() - as configured */
+const struct mp_mon_version *mp_mon_version(const struct mp_mon *mon);
+/** mp_mon_chardevs() - its ports, as query-chardev has them; a new reference */
+json_t *mp_mon_chardevs(struct mp_mon *mon);
 
 /** mp_mon_hmp_run() - a line of HMP, its output in @out */
 void mp_mon_hmp_run(struct mp_mon_call *call, const char *line, struct mp_mon_buf *out);

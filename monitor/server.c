@@ -28,31 +28,31 @@ void mp_mon_wake(struct mp_mon *mon)
 
 /* --- running requests --- */
 
-static bool is_runnable(const struct mp_mon_client *c)
+static bool is_runnable(const struct mp_mon_client *c, enum mp_mon_lane lane)
 {
-	return c->first && !c->running &&
+	return c->queue[lane].first &&
 	       (c->out_dead || mp_mon_buf_len(&c->output) <= c->mon->cfg.max_unread_bytes);
 }
 
 /* Under the lock: whoever was served longest ago and has a request. */
-static struct mp_mon_client *next_client(const struct mp_mon *mon)
+static struct mp_mon_client *next_client(const struct mp_mon *mon, enum mp_mon_lane lane)
 {
 	struct mp_mon_client *next = NULL;
 
 	for (struct mp_mon_client *c = mon->clients; c; c = c->next)
-		if (is_runnable(c) && (!next || c->served < next->served))
+		if (is_runnable(c, lane) && (!next || c->served < next->served))
 			next = c;
 	return next;
 }
 
-static struct mp_mon_request *dequeue(struct mp_mon_client *c)
+static struct mp_mon_request *dequeue(struct mp_mon_queue *q)
 {
-	struct mp_mon_request *req = c->first;
+	struct mp_mon_request *req = q->first;
 
-	c->first = req->next;
-	if (!c->first)
-		c->last = NULL;
-	c->n_queued--;
+	q->first = req->next;
+	if (!q->first)
+		q->last = NULL;
+	q->n--;
 	return req;
 }
 
@@ -77,44 +77,53 @@ void mp_mon_run(struct mp_mon_client *c, struct mp_mon_request *req)
 
 void mp_mon_accept_request(struct mp_mon_client *c, struct mp_mon_request *req)
 {
-	if (req->oob && !req->error[0]) {
-		mp_mon_run(c, req);
-		return;
-	}
+	struct mp_mon_queue *q =
+		&c->queue[req->oob && !req->error[0] ? MP_MON_OUT_OF_BAND : MP_MON_IN_ORDER];
+
 	pthread_mutex_lock(&c->mon->lock);
-	if (c->last)
-		c->last->next = req;
+	if (q->last)
+		q->last->next = req;
 	else
-		c->first = req;
-	c->last = req;
-	c->n_queued++;
-	pthread_cond_signal(&c->mon->work);
+		q->first = req;
+	q->last = req;
+	q->n++;
+	pthread_cond_broadcast(&c->mon->work);
 	pthread_mutex_unlock(&c->mon->lock);
 }
 
-static void *dispatch(void *opaque)
+static void dispatch(struct mp_mon *mon, enum mp_mon_lane lane)
 {
 	struct mp_mon_request *req;
-	struct mp_mon *mon = opaque;
 	struct mp_mon_client *c;
 
 	pthread_mutex_lock(&mon->lock);
 	while (!mon->no_more_commands) {
-		c = next_client(mon);
+		c = next_client(mon, lane);
 		if (!c) {
 			pthread_cond_wait(&mon->work, &mon->lock);
 			continue;
 		}
-		req = dequeue(c);
-		c->running = true;
+		req = dequeue(&c->queue[lane]);
+		c->queue[lane].running = true;
 		c->served = ++mon->n_served;
 		pthread_mutex_unlock(&mon->lock);
 		mp_mon_run(c, req);
 		pthread_mutex_lock(&mon->lock);
-		c->running = false;
+		c->queue[lane].running = false;
 		mp_mon_wake(mon);
 	}
 	pthread_mutex_unlock(&mon->lock);
+}
+
+static void *dispatch_in_order(void *mon)
+{
+	dispatch(mon, MP_MON_IN_ORDER);
+	return NULL;
+}
+
+static void *dispatch_out_of_band(void *mon)
+{
+	dispatch(mon, MP_MON_OUT_OF_BAND);
 	return NULL;
 }
 
@@ -264,7 +273,7 @@ static void sweep(struct mp_mon *mon)
 		mp_mon_client_destroy(c);
 	}
 	/* Output may have become short enough for the next command. */
-	pthread_cond_signal(&mon->work);
+	pthread_cond_broadcast(&mon->work);
 	pthread_mutex_unlock(&mon->lock);
 }
 
@@ -432,6 +441,36 @@ int mp_mon_add_client_take(struct mp_mon *mon, int in, int out, const struct mp_
 	return r < 0 ? mp_err_trace(r) : number;
 }
 
+static void join_dispatchers(struct mp_mon *mon, unsigned int n)
+{
+	pthread_mutex_lock(&mon->lock);
+	mon->no_more_commands = true;
+	pthread_cond_broadcast(&mon->work);
+	pthread_mutex_unlock(&mon->lock);
+	for (unsigned int i = 0; i < n; i++)
+		pthread_join(mon->dispatcher[i], NULL);
+}
+
+static int start_threads(struct mp_mon *mon)
+{
+	static void *(*const run[MP_MON_N_LANES])(void *) = {
+		[MP_MON_IN_ORDER] = dispatch_in_order,
+		[MP_MON_OUT_OF_BAND] = dispatch_out_of_band,
+	};
+	unsigned int n = 0;
+	int r;
+
+	while (n < MP_MON_N_LANES && pthread_create(&mon->dispatcher[n], NULL, run[n], mon) == 0)
+		n++;
+	r = n == MP_MON_N_LANES ? 0 : -EAGAIN;
+	if (r == 0 && pthread_create(&mon->io, NULL, serve, mon))
+		r = -EAGAIN;
+	if (r < 0)
+		join_dispatchers(mon, n);
+	mon->started = r == 0;
+	return mp_err_origin(r);
+}
+
 int mp_mon_start(struct mp_mon *mon)
 {
 	sigset_t all, before;
@@ -439,18 +478,9 @@ int mp_mon_start(struct mp_mon *mon)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = pthread_create(&mon->io, NULL, serve, mon);
-	if (r == 0) {
-		r = pthread_create(&mon->dispatcher, NULL, dispatch, mon);
-		if (r != 0) {
-			mon->no_more_input = true;
-			mp_mon_wake(mon);
-			pthread_join(mon->io, NULL);
-		}
-	}
+	r = start_threads(mon);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	mon->started = r == 0;
-	return mp_err_origin(-r);
+	return mp_err_trace(r);
 }
 
 int mp_mon_met_fd(struct mp_mon *mon, int port)
@@ -460,11 +490,7 @@ int mp_mon_met_fd(struct mp_mon *mon, int port)
 
 static void stop_threads(struct mp_mon *mon, uint64_t deadline_ns)
 {
-	pthread_mutex_lock(&mon->lock);
-	mon->no_more_commands = true;
-	pthread_cond_signal(&mon->work);
-	pthread_mutex_unlock(&mon->lock);
-	pthread_join(mon->dispatcher, NULL);
+	join_dispatchers(mon, MP_MON_N_LANES);
 	pthread_mutex_lock(&mon->lock);
 	mon->no_more_input = true;
 	mon->end_ns = deadline_ns;
