@@ -26,6 +26,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "remote-worker/cmdline.h"
+#include "remote-worker/monitor.h"
 #include "remote-worker/office.h"
 #include "remote-worker/process.h"
 #include "remote-worker/rpc.h"
@@ -227,22 +228,62 @@ static int end_as(int status)
 	return 128 + sig;
 }
 
+/* What a supervisor tells. */
+struct overseer {
+	struct mp_process *process;
+	struct mp_monitor *monitor;
+};
+
 static int started(void *opaque, struct mp_supervisor *s)
 {
-	mp_process_ready(opaque);
-	return 0;
+	struct overseer *o = opaque;
+	int r = mp_monitor_started(o->monitor, s);
+
+	if (r == 0)
+		mp_process_ready(o->process);
+	return r;
+}
+
+static void event(void *opaque, const char *name, json_t *data)
+{
+	mp_monitor_event(((struct overseer *)opaque)->monitor, name, data);
+}
+
+static void signalled(void *opaque, int sig)
+{
+	mp_monitor_signalled(((struct overseer *)opaque)->monitor, sig);
+}
+
+static void ended(void *opaque)
+{
+	mp_monitor_ended(((struct overseer *)opaque)->monitor);
+}
+
+static int begin_supervision(struct mp_cmdline *cmd, struct overseer *o,
+			     struct mp_supervisor **ret_s)
+{
+	char error[ERROR_LEN];
+	int r = 0;
+
+	if (cmd->n_monitors > 0)
+		r = mp_monitor_create(cmd, &o->monitor, error, sizeof(error));
+	if (r == 0)
+		r = mp_supervisor_create(cmd, ret_s, error, sizeof(error));
+	if (r < 0)
+		mp_error("%s", error);
+	return r;
 }
 
 static int supervise(struct mp_cmdline *cmd, const struct inherited *in, struct mp_process *process)
 {
-	static const struct mp_supervisor_ops ops = {.started = started};
+	static const struct mp_supervisor_ops ops = {
+		.started = started, .event = event, .signalled = signalled, .ended = ended};
+	struct overseer o = {.process = process};
 	struct mp_supervisor *s;
-	char error[ERROR_LEN];
 	int rpc = -1, r, status;
 
-	r = mp_supervisor_create(cmd, &s, error, sizeof(error));
-	if (r < 0) {
-		mp_error("%s", error);
+	if (begin_supervision(cmd, &o, &s) < 0) {
+		mp_monitor_destroy(o.monitor);
 		return EXIT_FAILURE;
 	}
 	r = mp_supervisor_fork(s, &rpc);
@@ -254,9 +295,11 @@ static int supervise(struct mp_cmdline *cmd, const struct inherited *in, struct 
 	if (r < 0) {
 		mp_error("cannot start the worker: %s", strerror(-r));
 		mp_supervisor_destroy(s);
+		mp_monitor_destroy(o.monitor);
 		return EXIT_FAILURE;
 	}
-	status = mp_supervisor_run(s, &ops, process);
+	status = mp_supervisor_run(s, &ops, &o);
+	mp_monitor_destroy(o.monitor);
 	mp_supervisor_destroy(s);
 	return end_as(status);
 }

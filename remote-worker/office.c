@@ -217,7 +217,8 @@ static void tell_tray(struct mp_office *o, unsigned int i, bool open)
 	const struct mp_opt_disk *disk = o->core->unit[i].disk;
 
 	mp_rpc_event(o->sock, "tray-moved",
-		     json_pack("{s:i, s:s, s:b}", "unit", (int)i, "id", disk->id, "open", open));
+		     json_pack("{s:i, s:s, s:s, s:b}", "unit", (int)i, "id", disk->id, "drive",
+			       disk->drive ? disk->drive : "", "open", open));
 }
 
 /* -- calls ------------------------------------------------------------------------ */

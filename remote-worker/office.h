@@ -26,7 +26,7 @@
  * Events: io-error {"unit", "id", "drive", "node", "operation": "read" | "write",
  * "action": "report" | "ignore" | "stop", "nospace", "reason"}; stopped {} an
  * I/O error has halted a device; disk-gone {"unit", "id", "device"}; tray-moved
- * {"unit", "id", "open"}; nbd-lost {"node", "connection"}; attached and detached
+ * {"unit", "id", "drive", "open"}; nbd-lost {"node", "connection"}; attached and detached
  * {"device"}; end {}.
  */
 #ifndef MP_REMOTE_WORKER_OFFICE_H

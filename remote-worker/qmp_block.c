@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "remote-worker/qmp.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define BYTES_PER_STAT_BLOCK 512
+
+/* -- which disk? ---------------------------------------------------------------- */
+
+const char *mp_qmp_drive_name(const struct mp_monitor *m, const json_t *unit)
+{
+	const char *name = mp_qmp_text(unit, "drive");
+
+	for (unsigned int i = 0; i < m->cmd->n_drives; i++)
+		if (*name && strcmp(m->cmd->drive[i].id, name) == 0)
+			return name;
+	return "";
+}
+
+const char *mp_qmp_qdev(const json_t *unit, char room[64])
+{
+	const char *id = mp_qmp_text(unit, "id");
+
+	if (*id)
+		return id;
+	snprintf(room, 64, "/machine/peripheral-anon/device[%d]", (int)mp_qmp_int(unit, "unit"));
+	return room;
+}
+
+static bool has_id(const json_t *unit, const char *id)
+{
+	static const char path[] = "/machine/peripheral/";
+	char room[64];
+
+	if (strncmp(id, path, sizeof(path) - 1) == 0)
+		id += sizeof(path) - 1;
+	return strcmp(mp_qmp_qdev(unit, room), id) == 0;
+}
+
+static bool is_there(const json_t *unit)
+{
+	return !mp_qmp_bool(unit, "leaving");
+}
+
+json_t *mp_qmp_find_unit(struct mp_mon_call *call, const json_t *snapshot, const json_t *args)
+{
+	const char *device = json_string_value(json_object_get(args, "device"));
+	const char *id = json_string_value(json_object_get(args, "id"));
+	json_t *unit;
+	size_t i;
+
+	if (!device == !id)
+		return mp_mon_fail(call, MP_MON_GENERIC, "Need exactly one of 'device' and 'id'");
+	json_array_foreach(mp_qmp_list(snapshot, "units"), i, unit)
+	{
+		if (!is_there(unit))
+			continue;
+		if (device && *device && strcmp(mp_qmp_drive_name(call->opaque, unit), device) == 0)
+			return unit;
+		if (id && has_id(unit, id))
+			return unit;
+	}
+	return mp_mon_fail(call, MP_MON_DEVICE_NOT_FOUND, "Device '%s' not found",
+			   device ? device : id);
+}
+
+json_t *mp_qmp_find_node(struct mp_monitor *m, const json_t *snapshot, const char *device,
+			 const char *node)
+{
+	json_t *unit, *medium;
+	size_t i;
+
+	json_array_foreach(mp_qmp_list(snapshot, "units"), i, unit)
+	{
+		medium = json_object_get(unit, "medium");
+		if (!is_there(unit) || !json_is_object(medium))
+			continue;
+		if (device && *device && strcmp(mp_qmp_drive_name(m, unit), device) == 0)
+			return unit;
+		if (node && *node && strcmp(mp_qmp_text(medium, "node"), node) == 0)
+			return unit;
+	}
+	return NULL;
+}
+
+/* -- query-block -------------------------------------------------------------------- */
+
+/* The drive of our own command line: its file is one that we may look at. */
+static const struct mp_opt_drive *own_drive(const struct mp_monitor *m, const char *node)
+{
+	for (unsigned int i = 0; i < m->cmd->n_drives; i++)
+		if (m->cmd->drive[i].node_name && strcmp(m->cmd->drive[i].node_name, node) == 0)
+			return &m->cmd->drive[i];
+	return NULL;
+}
+
+static const char *format_of(const struct mp_opt_drive *d, const json_t *medium)
+{
+	if (strcmp(mp_qmp_text(medium, "kind"), "null") == 0)
+		return "null-co";
+	return d && d->format ? d->format : "raw";
+}
+
+static json_t *image(const struct mp_opt_drive *d, const json_t *medium)
+{
+	json_t *j = json_pack("{s:I, s:s, s:s, s:b}", "virtual-size", mp_qmp_int(medium, "size"),
+			      "filename", mp_qmp_text(medium, "file"), "format",
+			      format_of(d, medium), "dirty-flag", 0);
+	struct stat st;
+
+	if (d && d->kind == MP_DRIVE_RAW && d->file && stat(d->file, &st) == 0 &&
+	    S_ISREG(st.st_mode))
+		json_object_set_new(j, "actual-size",
+				    json_integer((json_int_t)st.st_blocks * BYTES_PER_STAT_BLOCK));
+	return j;
+}
+
+static json_t *cache(const json_t *medium)
+{
+	bool through = strcmp(mp_qmp_text(medium, "cache"), "writethrough") == 0 ||
+		       strcmp(mp_qmp_text(medium, "cache"), "directsync") == 0;
+
+	return json_pack("{s:b, s:b, s:b}", "no-flush", mp_qmp_bool(medium, "no-flush"), "direct",
+			 mp_qmp_bool(medium, "direct"), "writeback", !through);
+}
+
+/* What is only there when it was set: QEMU's rule, too. */
+static void put_bursts(json_t *j, const json_t *throttle)
+{
+	static const struct {
+		const char *ours, *max, *length;
+	} limits[] = {
+		{"bps_total", "bps_max", "bps_max_length"},
+		{"bps_read", "bps_rd_max", "bps_rd_max_length"},
+		{"bps_write", "bps_wr_max", "bps_wr_max_length"},
+		{"iops_total", "iops_max", "iops_max_length"},
+		{"iops_read", "iops_rd_max", "iops_rd_max_length"},
+		{"iops_write", "iops_wr_max", "iops_wr_max_length"},
+	};
+	char name[48];
+
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		snprintf(name, sizeof(name), "%s.max", limits[i].ours);
+		if (mp_qmp_int(throttle, name) == 0)
+			continue;
+		json_object_set_new(j, limits[i].max, json_integer(mp_qmp_int(throttle, name)));
+		snprintf(name, sizeof(name), "%s.max_length", limits[i].ours);
+		json_object_set_new(j, limits[i].length, json_integer(mp_qmp_int(throttle, name)));
+	}
+	if (mp_qmp_int(throttle, "iops_size"))
+		json_object_set_new(j, "iops_size",
+				    json_integer(mp_qmp_int(throttle, "iops_size")));
+}
+
+static void put_throttle(json_t *j, const json_t *throttle)
+{
+	static const char *const names[][2] = {
+		{"bps", "bps_total.avg"},     {"bps_rd", "bps_read.avg"},
+		{"bps_wr", "bps_write.avg"},  {"iops", "iops_total.avg"},
+		{"iops_rd", "iops_read.avg"}, {"iops_wr", "iops_write.avg"},
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		json_object_set_new(j, names[i][0],
+				    json_integer(mp_qmp_int(throttle, names[i][1])));
+	put_bursts(j, throttle);
+}
+
+/* A medium as "inserted" of query-block, and as a node. */
+static json_t *inserted(const struct mp_monitor *m, const json_t *medium)
+{
+	const char *node = mp_qmp_text(medium, "node");
+	const struct mp_opt_drive *d = own_drive(m, node);
+	json_t *j;
+
+	j = json_pack("{s:s, s:s, s:s, s:b, s:s, s:i, s:b, s:i, s:o, s:o}", "file",
+		      mp_qmp_text(medium, "file"), "node-name", node, "drv", format_of(d, medium),
+		      "ro", mp_qmp_bool(medium, "read-only"), "detect_zeroes",
+		      mp_qmp_text(medium, "detect-zeroes"), "backing_file_depth", 0, "encrypted", 0,
+		      "write_threshold", 0, "cache", cache(medium), "image", image(d, medium));
+	put_throttle(j, json_object_get(medium, "throttle"));
+	return j;
+}
+
+static const char *io_status(struct mp_monitor *m, const json_t *unit)
+{
+	static const char *const names[] = {
+		[MP_IO_OK] = "ok", [MP_IO_FAILED] = "failed", [MP_IO_NOSPACE] = "nospace"};
+	json_int_t n = mp_qmp_int(unit, "unit");
+	uint8_t status = MP_IO_OK;
+
+	pthread_mutex_lock(&m->lock);
+	if (n >= 0 && n < (json_int_t)MP_MONITOR_MAX_UNITS)
+		status = m->io_status[n];
+	pthread_mutex_unlock(&m->lock);
+	return names[status];
+}
+
+static json_t *block_info(struct mp_monitor *m, const json_t *unit)
+{
+	const json_t *medium = json_object_get(unit, "medium");
+	char room[64];
+	json_t *j;
+
+	j = json_pack("{s:s, s:s, s:s, s:b, s:b, s:s}", "device", mp_qmp_drive_name(m, unit),
+		      "qdev", mp_qmp_qdev(unit, room), "type", "unknown", "locked",
+		      mp_qmp_bool(unit, "locked"), "removable", mp_qmp_bool(unit, "removable"),
+		      "io-status", io_status(m, unit));
+	if (mp_qmp_bool(unit, "cd"))
+		json_object_set_new(j, "tray_open", json_boolean(mp_qmp_bool(unit, "tray-open")));
+	if (json_is_object(medium))
+		json_object_set_new(j, "inserted", inserted(m, medium));
+	return j;
+}
+
+/* One element for each unit; NULL leaves it out. */
+static json_t *for_each(struct mp_mon_call *call,
+			json_t *(*make)(struct mp_monitor *m, const json_t *unit))
+{
+	json_t *snapshot = mp_qmp_snapshot(call), *list, *unit, *element;
+	size_t i;
+
+	if (!snapshot)
+		return NULL;
+	list = json_array();
+	json_array_foreach(mp_qmp_list(snapshot, "units"), i, unit)
+	{
+		element = is_there(unit) ? make(call->opaque, unit) : NULL;
+		if (element)
+			json_array_append_new(list, element);
+	}
+	json_decref(snapshot);
+	return list;
+}
+
+json_t *mp_qmp_query_block(struct mp_mon_call *call, const json_t *args)
+{
+	return for_each(call, block_info);
+}
+
+static json_t *node_info(struct mp_monitor *m, const json_t *unit)
+{
+	const json_t *medium = json_object_get(unit, "medium");
+
+	return json_is_object(medium) ? inserted(m, medium) : NULL;
+}
+
+json_t *mp_qmp_query_nodes(struct mp_mon_call *call, const json_t *args)
+{
+	return for_each(call, node_info);
+}
+
+/* -- query-blockstats ------------------------------------------------------------------ */
+
+static void put_kind(json_t *j, const char *prefix, const json_t *k)
+{
+	static const char *const names[][2] = {
+		{"%s_operations", "ops"},
+		{"%s_total_time_ns", "ns"},
+		{"failed_%s_operations", "failed"},
+		{"invalid_%s_operations", "invalid"},
+	};
+	char name[48];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const char *gap = strchr(names[i][0], '%');
+
+		snprintf(name, sizeof(name), "%.*s%s%s", (int)(gap - names[i][0]), names[i][0],
+			 prefix, gap + 2);
+		json_object_set_new(j, name, json_integer(mp_qmp_int(k, names[i][1])));
+	}
+	if (strcmp(prefix, "flush") == 0)
+		return;
+	snprintf(name, sizeof(name), "%s_bytes", prefix);
+	json_object_set_new(j, name, json_integer(mp_qmp_int(k, "bytes")));
+	/* Nothing is merged here. */
+	snprintf(name, sizeof(name), "%s_merged", prefix);
+	json_object_set_new(j, name, json_integer(0));
+}
+
+static json_t *device_stats(const json_t *medium)
+{
+	const json_t *stats = json_object_get(medium, "stats");
+	json_t *j = json_pack("{s:b, s:b, s:[], s:I}", "account_invalid", 1, "account_failed", 1,
+			      "timed_stats", "wr_highest_offset", mp_qmp_int(stats, "write-end"));
+
+	put_kind(j, "rd", json_object_get(stats, "read"));
+	put_kind(j, "wr", json_object_get(stats, "write"));
+	put_kind(j, "flush", json_object_get(stats, "flush"));
+	put_kind(j, "unmap", json_object_get(stats, "unmap"));
+	if (json_object_get(medium, "idle-ns"))
+		json_object_set_new(j, "idle_time_ns", json_integer(mp_qmp_int(medium, "idle-ns")));
+	return j;
+}
+
+static json_t *block_stats(struct mp_monitor *m, const json_t *unit)
+{
+	const json_t *medium = json_object_get(unit, "medium");
+	char room[64];
+	json_t *j;
+
+	j = json_pack("{s:s, s:s, s:o}", "device", mp_qmp_drive_name(m, unit), "qdev",
+		      mp_qmp_qdev(unit, room), "stats", device_stats(medium));
+	if (json_is_object(medium))
+		json_object_set_new(j, "node-name", json_string(mp_qmp_text(medium, "node")));
+	return j;
+}
+
+json_t *mp_qmp_query_blockstats(struct mp_mon_call *call, const json_t *args)
+{
+	return for_each(call, block_stats);
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "remote-worker/qmp.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "block/throttle.h"
+#include "remote-worker/unit_json.h"
+
+json_t *mp_qmp_block_resize(struct mp_mon_call *call, const json_t *args)
+{
+	const char *device = mp_qmp_text(args, "device"), *node = mp_qmp_text(args, "node-name");
+	json_t *snapshot = mp_qmp_snapshot(call), *unit, *value = NULL;
+
+	if (!snapshot)
+		return NULL;
+	unit = mp_qmp_find_node(call->opaque, snapshot, device, node);
+	if (!unit)
+		mp_mon_fail(call, MP_MON_GENERIC, "Cannot find device='%s' nor node-name='%s'",
+			    device, node);
+	else if (mp_qmp_int(args, "size") < 0)
+		mp_mon_fail(call, MP_MON_GENERIC, "Parameter 'size' expects a >0 size");
+	else
+		value = mp_qmp_worker(call, "resize",
+				      json_pack("{s:I, s:I}", "unit", mp_qmp_int(unit, "unit"),
+						"size", mp_qmp_int(args, "size")));
+	json_decref(snapshot);
+	return mp_qmp_done(value);
+}
+
+/* -- limits ---------------------------------------------------------------------- */
+
+struct limit_names {
+	const char *avg, *max, *length;
+};
+
+static const struct limit_names bps_names[] = {
+	[MP_THROTTLE_TOTAL] = {"bps", "bps_max", "bps_max_length"},
+	[MP_THROTTLE_READ] = {"bps_rd", "bps_rd_max", "bps_rd_max_length"},
+	[MP_THROTTLE_WRITE] = {"bps_wr", "bps_wr_max", "bps_wr_max_length"},
+};
+static const struct limit_names iops_names[] = {
+	[MP_THROTTLE_TOTAL] = {"iops", "iops_max", "iops_max_length"},
+	[MP_THROTTLE_READ] = {"iops_rd", "iops_rd_max", "iops_rd_max_length"},
+	[MP_THROTTLE_WRITE] = {"iops_wr", "iops_wr_max", "iops_wr_max_length"},
+};
+
+static struct mp_blk_limit limit_of(const struct limit_names *names, const json_t *args)
+{
+	return (struct mp_blk_limit){
+		.avg = (uint64_t)mp_qmp_int(args, names->avg),
+		.max = (uint64_t)mp_qmp_int(args, names->max),
+		.max_length = (uint64_t)mp_qmp_int(args, names->length),
+	};
+}
+
+static struct mp_blk_throttle throttle_of(const json_t *args)
+{
+	struct mp_blk_throttle t = {.iops_size = (uint64_t)mp_qmp_int(args, "iops_size")};
+
+	for (unsigned int i = 0; i < MP_THROTTLE_N_SCOPES; i++) {
+		t.bps[i] = limit_of(&bps_names[i], args);
+		t.iops[i] = limit_of(&iops_names[i], args);
+	}
+	return t;
+}
+
+static struct mp_opt_limit opt_of(const struct mp_blk_limit *l)
+{
+	return (struct mp_opt_limit){.avg = l->avg, .max = l->max, .max_length = l->max_length};
+}
+
+static json_t *throttle_json(const struct mp_blk_throttle *t)
+{
+	struct mp_opt_throttle o = {
+		.bps_total = opt_of(&t->bps[MP_THROTTLE_TOTAL]),
+		.bps_read = opt_of(&t->bps[MP_THROTTLE_READ]),
+		.bps_write = opt_of(&t->bps[MP_THROTTLE_WRITE]),
+		.iops_total = opt_of(&t->iops[MP_THROTTLE_TOTAL]),
+		.iops_read = opt_of(&t->iops[MP_THROTTLE_READ]),
+		.iops_write = opt_of(&t->iops[MP_THROTTLE_WRITE]),
+		.iops_size = t->iops_size,
+	};
+
+	return mp_throttle_to_json(&o);
+}
+
+json_t *mp_qmp_set_io_throttle(struct mp_mon_call *call, const json_t *args)
+{
+	struct mp_blk_throttle t = throttle_of(args);
+	json_t *snapshot = mp_qmp_snapshot(call), *unit, *value = NULL;
+	const char *why;
+
+	unit = snapshot ? mp_qmp_find_unit(call, snapshot, args) : NULL;
+	if (unit && !json_is_object(json_object_get(unit, "medium")))
+		mp_mon_fail(call, MP_MON_GENERIC, "Device '%s' has no medium",
+			    mp_qmp_text(args, *mp_qmp_text(args, "id") ? "id" : "device"));
+	else if (unit && mp_throttle_check(&t, &why) < 0)
+		mp_mon_fail(call, MP_MON_GENERIC, "%s", why);
+	else if (unit)
+		value = mp_qmp_worker(call, "throttle",
+				      json_pack("{s:I, s:o}", "unit", mp_qmp_int(unit, "unit"),
+						"throttle", throttle_json(&t)));
+	json_decref(snapshot);
+	return mp_qmp_done(value);
+}

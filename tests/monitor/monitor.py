@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A worker, or QEMU as one, with monitors, and clients of them."""
+import array
+import json
+import os
+import select
+import socket
+import subprocess
+import tempfile
+import time
+import traceback
+
+DEADLINE_S = 30
+
+
+class Error(Exception):
+    """QMP's answer was an error."""
+
+    def __init__(self, error):
+        super().__init__("%s: %s" % (error["class"], error["desc"]))
+        self.error_class, self.desc = error["class"], error["desc"]
+
+
+class Remote:
+    """A program that speaks as x-remote, in a folder of its own.
+
+    @disks: arguments; {dir} in them is that folder. The proxy's end of the
+    socket is self.proxy.
+    """
+
+    def __init__(self, program, args=(), files=(), env=None):
+        self.folder = tempfile.TemporaryDirectory(prefix="mpring-monitor-")
+        self.dir = self.folder.name
+        for name, size in files:
+            with open(os.path.join(self.dir, name), "wb") as f:
+                f.truncate(size)
+        self.proxy, theirs = socket.socketpair()
+        line = [program, "-machine", "x-remote", "-device", "lsi53c895a,id=lsi0"]
+        line += [a.format(dir=self.dir) for a in args]
+        line += ["-object", "x-remote-object,id=robj1,devid=lsi0,fd=%d" % theirs.fileno(),
+                 "-qmp", "unix:%s,server=on,wait=off" % self.path("qmp"),
+                 "-monitor", "unix:%s,server,nowait" % self.path("hmp")]
+        self.log = open(self.path("log"), "w+")
+        with theirs:
+            self.process = subprocess.Popen(line, pass_fds=[theirs.fileno()], stderr=self.log,
+                                            stdin=subprocess.DEVNULL, env=env)
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def said(self):
+        self.log.seek(0)
+        return self.log.read()
+
+    def dial(self, name):
+        end = time.monotonic() + DEADLINE_S
+        sock = socket.socket(socket.AF_UNIX)
+        while True:
+            try:
+                sock.connect(self.path(name))
+                return sock
+            except OSError:
+                assert self.process.poll() is None, self.said()
+                assert time.monotonic() < end, "nobody listens: " + self.said()
+                time.sleep(0.01)
+
+    def wait(self):
+        return self.process.wait(DEADLINE_S)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(DEADLINE_S)
+        self.proxy.close()
+        self.log.close()
+        self.folder.cleanup()
+
+
+class Client:
+    """A connection that takes what comes up to a mark."""
+
+    def __init__(self, sock):
+        self.sock, self.pending = sock, b""
+
+    def until(self, mark):
+        end = time.monotonic() + DEADLINE_S
+        while mark not in self.pending:
+            ready, _, _ = select.select([self.sock], [], [], max(0, end - time.monotonic()))
+            assert ready, "nothing more came after %r" % self.pending
+            data = self.sock.recv(1 << 20)
+            if not data:
+                raise EOFError(self.pending)
+            self.pending += data
+        text, _, self.pending = self.pending.partition(mark)
+        return text.decode()
+
+    def close(self):
+        self.sock.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+
+class Qmp(Client):
+    def __init__(self, remote, oob=False):
+        super().__init__(remote.dial("qmp"))
+        self.events = []
+        self.greeting = self.message()
+        self.run("qmp_capabilities", **({"enable": ["oob"]} if oob else {}))
+
+    def message(self):
+        return json.loads(self.until(b"\r\n"))
+
+    def send(self, request, fds=()):
+        data = json.dumps(request).encode()
+        control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+        assert self.sock.sendmsg([data], control) == len(data)
+
+    def answer(self):
+        while True:
+            message = self.message()
+            if "event" not in message:
+                break
+            self.events.append(message)
+        if "error" in message:
+            raise Error(message["error"])
+        return message["return"]
+
+    def run(self, command, fds=(), key="execute", **arguments):
+        self.send({key: command, "arguments": {k.replace("_", "-") if k[0] != "_" else k[1:]: v
+                                               for k, v in arguments.items()}}, fds)
+        return self.answer()
+
+    def fails(self, command, **arguments):
+        try:
+            value = self.run(command, **arguments)
+        except Error as e:
+            return e.error_class, e.desc
+        raise AssertionError("%s returned %r" % (command, value))
+
+    def event(self, name):
+        """The next event of that name, its data; what came before it is forgotten."""
+        while True:
+            message = self.events.pop(0) if self.events else self.message()
+            if message.get("event") == name:
+                return message.get("data")
+
+    def names(self):
+        """Of the events so far; they are forgotten."""
+        names, self.events = [e["event"] for e in self.events], []
+        return names
+
+
+class Hmp(Client):
+    def __init__(self, remote):
+        super().__init__(remote.dial("hmp"))
+        self.banner = self.until(b"(qemu) ")
+
+    def run(self, line):
+        self.sock.sendall(line.encode() + b"\n")
+        return self.until(b"(qemu) ").replace("\r\n", "\n")
+
+
+def run_tests(tests, *args):
+    failed = 0
+    print("1..%d" % len(tests))
+    for i, test in enumerate(tests, 1):
+        try:
+            test(*args)
+            print("ok %d - %s" % (i, test.__name__), flush=True)
+        except Exception:
+            failed = 1
+            print("".join("# %s\n" % line for line in traceback.format_exc().splitlines()), end="")
+            print("not ok %d - %s" % (i, test.__name__), flush=True)
+    return failed

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The same questions to the worker and to the installed QEMU as x-remote: the
+answers must have the same shape, and errors the same words."""
+import argparse
+import sys
+
+from monitor import Error, Hmp, Qmp, Remote, run_tests
+
+MIB = 1 << 20
+DISKS = ["-drive", "id=drive_image2,if=none,format=raw,file={dir}/disk.img",
+         "-device", "scsi-hd,id=drive2,drive=drive_image2,bus=lsi0.0,scsi-id=0",
+         "-drive", "id=cd0,if=none,media=cdrom,format=raw,readonly=on,file={dir}/cd.iso",
+         "-device", "scsi-cd,id=cdd,drive=cd0,bus=lsi0.0,scsi-id=1", "-name", "foo"]
+FILES = [("disk.img", MIB), ("cd.iso", MIB)]
+QEMU = ["-nodefaults", "-display", "none"]
+
+# Members that QEMU's answers have and ours don't, with the reason.
+LESS = {
+    "parent": "what a node below has done isn't counted apart",
+    "driver-specific": "a file's discards are counted with the others",
+}
+# Questions whose values must be equal, not only their shapes.
+SAME = [
+    ("query-status", {}), ("query-name", {}), ("query-uuid", {}), ("query-iothreads", {}),
+    ("qom-get", {"path": "/machine/peripheral/drive2", "property": "drive"}),
+    ("qom-get", {"path": "drive2", "property": "scsi-id"}),
+    ("qom-get", {"path": "lsi0", "property": "type"}),
+    ("human-monitor-command", {"command-line": "info status"}),
+    ("human-monitor-command", {"command-line": "info name"}),
+    ("human-monitor-command", {"command-line": "bogus"}),
+    ("human-monitor-command", {"command-line": "info bogus"}),
+    ("human-monitor-command", {"command-line": "eject"}),
+    ("human-monitor-command", {"command-line": "eject nope"}),
+    ("human-monitor-command", {"command-line": "eject -x cd0"}),
+    ("human-monitor-command", {"command-line": "eject a b"}),
+    ("human-monitor-command", {"command-line": "help eject"}),
+    ("human-monitor-command", {"command-line": "stop 1"}),
+    ("human-monitor-command", {"command-line": "block_resize drive_image2 x"}),
+    ("human-monitor-command", {"command-line": ""}),
+]
+SHAPES = ["query-version", "query-chardev", "query-block", "query-blockstats",
+          "query-named-block-nodes", "query-pci", "query-kvm", "query-commands"]
+ERRORS = [
+    ("nonexist", {}), ("qmp_capabilities", {}), ("query-status", {"x": 1}),
+    ("block_resize", {}), ("block_resize", {"size": "x"}), ("block_resize", {"size": 1.5}),
+    ("block_resize", {"size": 1}), ("block_resize", {"device": 1, "size": 1}),
+    ("block_resize", {"device": "nope", "size": 1024}),
+    ("block_resize", {"device": "drive_image2", "size": -1}),
+    ("eject", {}), ("eject", {"device": "nope"}), ("eject", {"id": "nope"}),
+    ("eject", {"device": "drive_image2"}), ("eject", {"device": "cd0", "force": 1}),
+    ("blockdev-open-tray", {"id": "drive2"}), ("blockdev-remove-medium", {"id": "cdd"}),
+    ("qom-list", {"path": "/nope"}),
+    ("qom-get", {"path": "/machine/peripheral/drive2", "property": "nope"}),
+    ("getfd", {"fdname": "a"}), ("closefd", {"fdname": "a"}),
+    ("block_set_io_throttle", {"id": "nope", "bps": 0, "bps_rd": 0, "bps_wr": 0, "iops": 0,
+                               "iops_rd": 0, "iops_wr": 0}),
+    ("block_set_io_throttle", {"bps": 0, "bps_rd": 0, "bps_wr": 0, "iops": 0, "iops_rd": 0,
+                               "iops_wr": 0}),
+    ("block_set_io_throttle", {"id": "drive2", "bps": 1000, "bps_rd": 1, "bps_wr": 0, "iops": 0,
+                               "iops_rd": 0, "iops_wr": 0}),
+]
+
+
+class Both:
+    def __init__(self, tools):
+        self.remotes = [Remote(tools.worker, DISKS, FILES), Remote(tools.qemu, QEMU + DISKS, FILES)]
+
+    def __enter__(self):
+        self.ours, self.qemus = [Qmp(r) for r in self.remotes]
+        return self
+
+    def __exit__(self, *exc):
+        for r in self.remotes:
+            r.__exit__()
+
+
+def ask(qmp, command, arguments):
+    qmp.send({"execute": command, "arguments": arguments})
+    try:
+        return qmp.answer()
+    except Error as e:
+        return e.error_class, e.desc
+
+
+def differences(ours, theirs, where=""):
+    """Members that one has and the other doesn't, and types that differ."""
+    if isinstance(theirs, bool) or isinstance(ours, bool) or type(ours) is not type(theirs):
+        if type(ours) is not type(theirs):
+            yield "%s: %r, not %r" % (where, ours, theirs)
+    elif isinstance(theirs, dict):
+        for name in theirs.keys() - ours.keys() - LESS.keys():
+            yield "%s.%s is missing" % (where, name)
+        for name in ours.keys() - theirs.keys():
+            yield "%s.%s: QEMU hasn't it" % (where, name)
+        for name in theirs.keys() & ours.keys():
+            yield from differences(ours[name], theirs[name], where + "." + name)
+    elif isinstance(theirs, list) and theirs and ours:
+        yield from differences(ours[0], theirs[0], where + "[0]")
+
+
+def test_answers_have_the_shape_of_qemus(tools):
+    with Both(tools) as b:
+        for command in SHAPES:
+            ours, theirs = ask(b.ours, command, {}), ask(b.qemus, command, {})
+            found = list(differences(ours, theirs, command))
+            assert not found, "\n".join(found)
+
+
+def test_commands_that_both_know_are_described_alike(tools):
+    with Both(tools) as b:
+        ours, theirs = [{i["name"]: i for i in ask(q, "query-qmp-schema", {})}
+                        for q in (b.ours, b.qemus)]
+    for name, info in ours.items():
+        if info["meta-type"] not in ("command", "event") or name.startswith("x-mpring"):
+            continue
+        assert name in theirs, name
+        taken = {m["name"]: "default" in m for m in ours[info["arg-type"]]["members"]}
+        known = {m["name"]: "default" in m for m in theirs[theirs[name]["arg-type"]]["members"]}
+        for member, optional in taken.items():
+            assert known.get(member) == optional, "%s: %s" % (name, member)
+        for member, optional in known.items():
+            assert optional or member in taken, "%s: no %s" % (name, member)
+
+
+def test_answers_of_some_questions_are_qemus(tools):
+    with Both(tools) as b:
+        for command, arguments in SAME:
+            ours, theirs = ask(b.ours, command, arguments), ask(b.qemus, command, arguments)
+            assert ours == theirs, "%s %s: %r, QEMU: %r" % (command, arguments, ours, theirs)
+
+
+def test_errors_have_qemus_words(tools):
+    with Both(tools) as b:
+        for command, arguments in ERRORS:
+            ours, theirs = ask(b.ours, command, arguments), ask(b.qemus, command, arguments)
+            assert ours == theirs, "%s %s: %r, QEMU: %r" % (command, arguments, ours, theirs)
+
+
+def events_of(qmp, commands):
+    for command, arguments in commands:
+        qmp.send({"execute": command, "arguments": arguments})
+        qmp.answer()
+    return [(e["event"], e.get("data")) for e in qmp.events]
+
+
+def test_events_are_qemus(tools):
+    commands = [("stop", {}), ("cont", {}), ("system_powerdown", {}),
+                ("blockdev-open-tray", {"id": "cdd"}), ("blockdev-close-tray", {"id": "cdd"}),
+                ("eject", {"device": "cd0"}), ("query-status", {})]
+    with Both(tools) as b:
+        ours, theirs = events_of(b.ours, commands), events_of(b.qemus, commands)
+        assert ours == theirs, "%r, QEMU: %r" % (ours, theirs)
+
+
+def test_the_end_is_qemus(tools):
+    with Both(tools) as b:
+        for q in (b.ours, b.qemus):
+            q.run("quit")
+            assert q.event("SHUTDOWN") == {"guest": False, "reason": "host-qmp-quit"}
+        assert [r.wait() for r in b.remotes] == [0, 0]
+
+
+def test_the_banner_is_qemus(tools):
+    with Both(tools) as b:
+        ours, theirs = [Hmp(r).banner for r in b.remotes]
+    assert ours.split()[2:] == theirs.split()[2:], (ours, theirs)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--worker")
+    parser.add_argument("--qemu")
+    parser.add_argument("--only", default="")
+    tools = parser.parse_args()
+    tests = [f for name, f in globals().items() if name.startswith("test_") and tools.only in name]
+    sys.exit(run_tests(tests, tools))
+
+
+if __name__ == "__main__":
+    main()
