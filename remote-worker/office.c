@@ -414,8 +414,23 @@ static int do_resize(struct call *c)
 	if (r == 0)
 		r = run(c, mp_unit_resize, &job);
 	if (r == 0)
-		c->value = json_pack("{s:b}", "changed", job.result == 1);
+		c->value = json_pack("{s:b, s:I}", "changed", job.result == 1, "size",
+				     (json_int_t)job.bytes);
 	return r;
+}
+
+static int do_throttle(struct call *c)
+{
+	struct mp_opt_throttle limits;
+	struct mp_unit_job job;
+	int r = find_unit(c, &job);
+
+	if (r < 0)
+		return r;
+	if (mp_throttle_from_json(json_object_get(c->args, "throttle"), &limits) < 0)
+		return refuse(c, "GenericError", "bad limits");
+	job.throttle = &limits;
+	return run(c, mp_unit_throttle, &job);
 }
 
 static const struct {
@@ -434,6 +449,7 @@ static const struct {
 	{"open-tray", do_open_tray},
 	{"close-tray", do_close_tray},
 	{"resize", do_resize},
+	{"throttle", do_throttle},
 };
 
 static int dispatch(struct call *c, const char *name)

@@ -19,7 +19,7 @@
  *	open-tray	{"unit", "force"}: the medium stays in it
  *	close-tray	{"unit"}
  *	resize		{"unit", "size"}; without "size": look how large the medium is
- *			now; answers {"changed": bool}
+ *			now; answers {"changed": bool, "size"}
  *	throttle	{"unit", "throttle"}
  *	nbd-socket	{"node", "connection"} with a connected socket
  *

@@ -26,6 +26,7 @@ struct device_copy {
 struct unit_copy {
 	bool tray_open, locked, read_only;
 	uint64_t size_bytes, block_bytes;
+	struct mp_blk_throttle throttle;
 };
 
 struct copy {
@@ -63,6 +64,7 @@ static void copy_unit(const struct mp_core *core, const struct mp_unit *u, struc
 	c->size_bytes = mp_blk_size_bytes(u->medium->blk);
 	c->block_bytes = mp_blk_block_bytes(u->medium->blk);
 	c->read_only = mp_blk_read_only(u->medium->blk);
+	c->throttle = *mp_blk_throttle(u->medium->blk);
 }
 
 static void copy_all(struct mp_core *core, void *opaque)
@@ -163,6 +165,7 @@ static json_t *medium(const struct mp_medium *m, const struct unit_copy *c)
 {
 	const struct mp_opt_drive *d = m->drive;
 	const struct mp_blk_open how = mp_cmdline_blk_open(d);
+	const struct mp_opt_throttle limits = mp_throttle_opt_of(&c->throttle);
 	uint64_t idle_ns;
 	json_t *j;
 
@@ -172,7 +175,7 @@ static json_t *medium(const struct mp_medium *m, const struct unit_copy *c)
 		      number(c->block_bytes), "read-only", c->read_only, "cache", d->cache,
 		      "direct", how.cache_direct, "no-flush", how.no_flush, "discard", how.discard,
 		      "detect-zeroes", d->detect_zeroes, "stats", blk_stats(m->blk), "throttle",
-		      mp_throttle_to_json(&d->throttle));
+		      mp_throttle_to_json(&limits));
 	if (j && mp_blk_idle_ns(m->blk, &idle_ns))
 		json_object_set_new(j, "idle-ns", number(idle_ns));
 	return j;

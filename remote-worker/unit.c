@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "block/throttle.h"
+#include "remote-worker/unit_json.h"
 #include "block/probe.h"
 
 /* Where one unit is made. */
@@ -77,6 +79,19 @@ static int check_format(const struct place *place, const struct mp_opt_drive *dr
 	return mp_err_origin(-EMEDIUMTYPE);
 }
 
+static int limit(const struct place *place, struct mp_medium *m)
+{
+	const struct mp_blk_throttle limits = mp_throttle_of(&m->drive->throttle);
+	const char *why = "";
+	int r = mp_throttle_check(&limits, &why);
+
+	if (r == 0)
+		r = mp_blk_set_throttle(m->blk, &limits);
+	if (r < 0)
+		fail(place, r, m->drive->node_name, why);
+	return mp_err_trace(r);
+}
+
 static int open_medium(const struct place *place, struct mp_medium *m, bool is_cd,
 		       const struct mp_blk_medium *opened)
 {
@@ -88,7 +103,7 @@ static int open_medium(const struct place *place, struct mp_medium *m, bool is_c
 	how.read_only |= is_cd;
 	how.medium = opened;
 	r = mp_blk_open(place->core->engine, &how, &m->blk, place->error, place->error_len);
-	return mp_err_trace(r);
+	return r < 0 ? mp_err_trace(r) : limit(place, m);
 }
 
 static int add_disk(const struct place *place, const struct mp_opt_disk *disk, struct mp_blk *blk)
@@ -322,13 +337,46 @@ void mp_unit_close_tray(struct mp_core *core, void *opaque)
 		job->result = mp_scsi_cd_close_tray(bus, disk->scsi_id, disk->lun);
 }
 
+static struct mp_medium *medium_of(const struct mp_core *core, struct mp_unit_job *job)
+{
+	const struct mp_unit *u = &core->unit[job->unit];
+
+	if (u->medium)
+		return u->medium;
+	snprintf(job->error, sizeof(job->error), "'%s' has no medium", u->disk->id);
+	job->result = mp_err_origin(-ENOMEDIUM);
+	return NULL;
+}
+
 void mp_unit_resize(struct mp_core *core, void *opaque)
 {
 	struct mp_unit_job *job = opaque;
-	const struct mp_unit *u = &core->unit[job->unit];
+	const struct mp_opt_disk *disk = core->unit[job->unit].disk;
+	const struct mp_medium *m = medium_of(core, job);
 
-	job->result = mp_scsi_disk_resized(core->device[u->disk->hba].bus, u->disk->scsi_id,
-					   u->disk->lun);
+	if (!m)
+		return;
+	job->result = job->bytes ? mp_blk_resize(m->blk, job->bytes) : 0;
+	if (job->result >= 0)
+		job->result = mp_scsi_disk_resized(core->device[disk->hba].bus, disk->scsi_id,
+						   disk->lun);
+	job->bytes = mp_blk_size_bytes(m->blk);
+}
+
+void mp_unit_throttle(struct mp_core *core, void *opaque)
+{
+	struct mp_unit_job *job = opaque;
+	const struct mp_medium *m = medium_of(core, job);
+	struct mp_blk_throttle limits = mp_throttle_of(job->throttle);
+	const char *why = "";
+
+	if (!m)
+		return;
+	job->result = mp_throttle_check(&limits, &why);
+	if (job->result < 0)
+		snprintf(job->error, sizeof(job->error), "%s", why);
+	else
+		job->result = mp_blk_set_throttle(m->blk, &limits);
 }
 
 static bool is_used(const struct mp_core *core, const struct mp_medium *m)

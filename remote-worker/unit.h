@@ -29,7 +29,7 @@ struct mp_unit_job {
 	struct mp_medium *medium; /* add, change: drive set, not open yet; NULL: none */
 	const struct mp_blk_medium *opened; /* of a raw drive */
 	bool force; /* eject: whatever the guest has locked */
-	uint64_t bytes; /* resize: 0 only looks how large it is now */
+	uint64_t bytes; /* resize: 0 only looks; on success the size that it has */
 	const struct mp_opt_throttle *throttle;
 	int result; /* 0, negative errno, or as the function has it */
 	char error[512]; /* on failure a sentence for the user */
@@ -43,8 +43,9 @@ void mp_unit_remove(struct mp_core *core, void *job);
 void mp_unit_change(struct mp_core *core, void *job);
 void mp_unit_open_tray(struct mp_core *core, void *job);
 void mp_unit_close_tray(struct mp_core *core, void *job);
-/* result: 1 the size has changed */
+/* result: 1 the size has changed; -ENOTSUP only who has the data can do it */
 void mp_unit_resize(struct mp_core *core, void *job);
+void mp_unit_throttle(struct mp_core *core, void *job);
 
 /** mp_unit_sweep() - close what nobody uses any more; @n_left: unsigned int, how much waits */
 void mp_unit_sweep(struct mp_core *core, void *n_left);

@@ -188,3 +188,39 @@ int mp_drive_from_json(json_t *json, struct mp_opt_drive *ret_drive)
 	d->node_name = or_default(d->node_name, "");
 	return r;
 }
+
+static struct mp_blk_limit limit_of(const struct mp_opt_limit *l)
+{
+	return (struct mp_blk_limit){.avg = l->avg, .max = l->max, .max_length = l->max_length};
+}
+
+static struct mp_opt_limit opt_of(const struct mp_blk_limit *l)
+{
+	return (struct mp_opt_limit){.avg = l->avg, .max = l->max, .max_length = l->max_length};
+}
+
+struct mp_blk_throttle mp_throttle_of(const struct mp_opt_throttle *t)
+{
+	return (struct mp_blk_throttle){
+		.bps = {[MP_THROTTLE_TOTAL] = limit_of(&t->bps_total),
+			[MP_THROTTLE_READ] = limit_of(&t->bps_read),
+			[MP_THROTTLE_WRITE] = limit_of(&t->bps_write)},
+		.iops = {[MP_THROTTLE_TOTAL] = limit_of(&t->iops_total),
+			 [MP_THROTTLE_READ] = limit_of(&t->iops_read),
+			 [MP_THROTTLE_WRITE] = limit_of(&t->iops_write)},
+		.iops_size = t->iops_size,
+	};
+}
+
+struct mp_opt_throttle mp_throttle_opt_of(const struct mp_blk_throttle *t)
+{
+	return (struct mp_opt_throttle){
+		.bps_total = opt_of(&t->bps[MP_THROTTLE_TOTAL]),
+		.bps_read = opt_of(&t->bps[MP_THROTTLE_READ]),
+		.bps_write = opt_of(&t->bps[MP_THROTTLE_WRITE]),
+		.iops_total = opt_of(&t->iops[MP_THROTTLE_TOTAL]),
+		.iops_read = opt_of(&t->iops[MP_THROTTLE_READ]),
+		.iops_write = opt_of(&t->iops[MP_THROTTLE_WRITE]),
+		.iops_size = t->iops_size,
+	};
+}

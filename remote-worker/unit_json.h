@@ -20,4 +20,9 @@ int mp_disk_from_json(json_t *json, struct mp_opt_disk *ret_disk);
 int mp_drive_from_json(json_t *json, struct mp_opt_drive *ret_drive);
 int mp_throttle_from_json(json_t *json, struct mp_opt_throttle *ret_throttle);
 
+/** mp_throttle_of() - what the block layer takes */
+struct mp_blk_throttle mp_throttle_of(const struct mp_opt_throttle *t);
+/** mp_throttle_opt_of() - and back */
+struct mp_opt_throttle mp_throttle_opt_of(const struct mp_blk_throttle *t);
+
 #endif

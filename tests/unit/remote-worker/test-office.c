@@ -371,6 +371,46 @@ static void test_nonsense_is_refused_and_changes_nothing(void)
 	stop();
 }
 
+static void test_disk_grows_while_it_is_used(void)
+{
+	int fd = temp_disk(DISK_BYTES, 0);
+	json_t *value;
+
+	start(OPTIONS);
+	T_EQ(add_disk(5, fd, NULL), 0);
+	T_EQ(ready(5), 0);
+	T_EQ(call_fd("resize", json_pack("{s:i, s:i}", "unit", 2, "size", 2 * DISK_BYTES), -1,
+		     &value),
+	     0);
+	T_OK(json_is_true(json_object_get(value, "changed")));
+	T_EQ(json_integer_value(json_object_get(value, "size")), 2 * DISK_BYTES);
+	json_decref(value);
+	T_EQ(lseek(fd, 0, SEEK_END), 2 * DISK_BYTES);
+	T_EQ(scsi(5, 0), 2); /* the unit attention of it */
+	check_refused("resize", unit(CD_UNIT), "GenericError");
+	T_STR_EQ(error.desc, "'cd0' has no medium");
+	close(fd);
+	stop();
+}
+
+static void test_limits_are_taken_shown_and_checked(void)
+{
+	json_t *j, *limits;
+
+	start(OPTIONS);
+	call("throttle", json_pack("{s:i, s:{s:i}}", "unit", 0, "throttle", "iops_total.avg", 77));
+	j = snapshot();
+	limits = json_object_get(json_array_get(json_object_get(j, "units"), 0), "medium");
+	limits = json_object_get(limits, "throttle");
+	T_EQ(json_integer_value(json_object_get(limits, "iops_total.avg")), 77);
+	json_decref(j);
+	check_refused("throttle",
+		      json_pack("{s:i, s:{s:i}}", "unit", 0, "throttle", "iops_total.max", 1),
+		      "GenericError");
+	check_refused("throttle", unit(0), "GenericError");
+	stop();
+}
+
 static void test_reset_forgets_what_the_driver_wrote(void)
 {
 	start(OPTIONS);
@@ -406,5 +446,6 @@ T_MAIN(T_TEST(test_snapshot_names_devices_units_and_what_they_did),
        T_TEST(test_disc_is_put_in_read_and_taken_out),
        T_TEST(test_locked_disc_leaves_only_by_force), T_TEST(test_disk_has_no_tray),
        T_TEST(test_nonsense_is_refused_and_changes_nothing),
+       T_TEST(test_disk_grows_while_it_is_used), T_TEST(test_limits_are_taken_shown_and_checked),
        T_TEST(test_reset_forgets_what_the_driver_wrote), T_TEST(test_quit_ends_the_worker_in_order),
        T_TEST(test_worker_ends_when_its_supervisor_does))
