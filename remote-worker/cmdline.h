@@ -19,6 +19,7 @@
 #define MP_CMDLINE_MAX_HBAS         64u
 #define MP_CMDLINE_MAX_DISKS        256u
 #define MP_CMDLINE_MAX_MONITORS     16u
+#define MP_CMDLINE_MAX_CONNECTIONS  16u
 
 #define MP_CMDLINE_DEFAULT_SPIN_US  50u
 #define MP_CMDLINE_DEFAULT_REQUESTS 64u
@@ -100,6 +101,9 @@ struct mp_opt_drive {
 	bool probed; /* raw because its first bytes look like no other format: see block/ */
 	struct mp_opt_throttle throttle;
 	struct mp_opt_nbd nbd; /* MP_DRIVE_NBD */
+	/* Connected to who has the data; by the supervisor, before its worker is there. */
+	int sock[MP_CMDLINE_MAX_CONNECTIONS];
+	unsigned int n_socks;
 	const char *blockdev; /* MP_DRIVE_DAEMON: JSON array of nodes, @node_name is the last */
 	const char *objects; /* MP_DRIVE_DAEMON: JSON array of secrets and TLS credentials */
 };

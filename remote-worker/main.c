@@ -95,6 +95,10 @@ static bool is_ours(const struct mp_cmdline *cmd, int fd)
 	for (unsigned int i = 0; i < cmd->n_hbas; i++)
 		if (cmd->hba[i].fd == fd || cmd->hba[i].stats_fd == fd)
 			return true;
+	for (unsigned int i = 0; i < cmd->n_drives; i++)
+		for (unsigned int k = 0; k < cmd->drive[i].n_socks; k++)
+			if (cmd->drive[i].sock[k] == fd)
+				return true;
 	return false;
 }
 

@@ -251,6 +251,11 @@ int mp_rpc_poll(struct mp_rpc *rpc)
 	return r < 0 ? mp_err_trace(break_off(rpc, r)) : 0;
 }
 
+static uint64_t deadline_of(const struct mp_rpc *rpc)
+{
+	return rpc->cfg.timeout_ns ? mp_clock_ns() + rpc->cfg.timeout_ns : MP_FDPASS_FOREVER;
+}
+
 static json_t *make_call(const char *name, json_t *args, json_int_t id)
 {
 	return json_pack("{s:s, s:O*, s:I}", "call", name, "args", args, "id", id);
@@ -284,7 +289,9 @@ static int wait_for(struct mp_rpc *rpc, struct waiter *w, uint64_t deadline_ns)
 
 	pthread_mutex_lock(&rpc->lock);
 	while (!w->answer && !rpc->broken && r == 0)
-		r = -pthread_cond_timedwait(&rpc->answered, &rpc->lock, &ts);
+		r = deadline_ns == MP_FDPASS_FOREVER
+			    ? -pthread_cond_wait(&rpc->answered, &rpc->lock)
+			    : -pthread_cond_timedwait(&rpc->answered, &rpc->lock, &ts);
 	leave(rpc, w);
 	if (w->answer)
 		r = 0;
@@ -334,7 +341,7 @@ static int take_error(json_t *error, struct mp_rpc_error *ret_error)
 int mp_rpc_call(struct mp_rpc *rpc, const struct mp_rpc_request *req, json_t **ret_value,
 		struct mp_rpc_error *ret_error)
 {
-	uint64_t deadline_ns = mp_clock_ns() + rpc->cfg.timeout_ns;
+	uint64_t deadline_ns = deadline_of(rpc);
 	struct waiter w = {.answer = NULL};
 	json_t *value, *error;
 	int r;
@@ -363,8 +370,7 @@ int mp_rpc_call(struct mp_rpc *rpc, const struct mp_rpc_request *req, json_t **r
 
 int mp_rpc_tell(struct mp_rpc *rpc, const char *name, json_t *args)
 {
-	return send_call(rpc, make_call(name, args, NO_ANSWER), NULL,
-			 mp_clock_ns() + rpc->cfg.timeout_ns);
+	return send_call(rpc, make_call(name, args, NO_ANSWER), NULL, deadline_of(rpc));
 }
 
 /* -- the worker's end -------------------------------------------------------- */

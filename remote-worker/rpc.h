@@ -22,10 +22,8 @@
 #include "base/fdpass.h"
 
 /* 64 adapters with 256 disks answer a "snapshot" in less than a megabyte. */
-#define MP_RPC_MAX_BYTES          (8u << 20)
-#define MP_RPC_MAX_FDS            32u
-
-#define MP_RPC_DEFAULT_TIMEOUT_NS 30000000000ull
+#define MP_RPC_MAX_BYTES (8u << 20)
+#define MP_RPC_MAX_FDS   32u
 
 /* Why a call failed, as QMP says it. */
 struct mp_rpc_error {
@@ -42,7 +40,7 @@ void mp_rpc_error_set(struct mp_rpc_error *e, const char *klass, const char *fmt
 struct mp_rpc;
 
 struct mp_rpc_cfg {
-	uint64_t timeout_ns; /* of a call */
+	uint64_t timeout_ns; /* of a call; 0: none */
 	/* What the worker tells, inside mp_rpc_poll(); @data may be NULL and is borrowed. */
 	void (*event)(void *opaque, const char *name, json_t *data);
 	void *opaque;

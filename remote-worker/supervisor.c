@@ -17,6 +17,7 @@
 #include "remote-worker/supervisor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -28,11 +29,16 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+
+#define RESIZE_NS (10 * MP_NS_PER_SEC)
+#define SECTOR    512u
 
 /* What another thread wants done on the main thread; on its stack. */
 struct errand {
@@ -42,8 +48,15 @@ struct errand {
 	sem_t done;
 };
 
+struct serving {
+	struct serving *next;
+	struct mp_server *server;
+};
+
 struct mp_supervisor {
 	struct mp_cmdline *cmd;
+	struct serving *serving; /* the main thread changes it, with the lock of errands */
+	unsigned int n_serving;
 	int signal_fd, worker_fd; /* signalfd; pidfd of the worker */
 	pid_t pid;
 	struct mp_rpc *rpc;
@@ -56,11 +69,15 @@ struct mp_supervisor {
 	struct errand *errands;
 };
 
+static bool needs_server(const struct mp_opt_drive *drive)
+{
+	return drive->used && (drive->kind == MP_DRIVE_NBD || drive->kind == MP_DRIVE_DAEMON);
+}
+
 bool mp_supervisor_needed(const struct mp_cmdline *cmd)
 {
 	for (unsigned int i = 0; i < cmd->n_drives; i++)
-		if (cmd->drive[i].used &&
-		    (cmd->drive[i].kind == MP_DRIVE_NBD || cmd->drive[i].kind == MP_DRIVE_DAEMON))
+		if (needs_server(&cmd->drive[i]))
 			return true;
 	return cmd->n_monitors > 0;
 }
@@ -81,6 +98,105 @@ static int take_signals(struct mp_supervisor *s)
 	return s->signal_fd < 0 ? mp_err_origin(-errno) : 0;
 }
 
+/* -- what serves the drives -------------------------------------------------- */
+
+static struct mp_server *find_server(struct mp_supervisor *s, const char *node)
+{
+	struct mp_server *server = NULL;
+
+	pthread_mutex_lock(&s->lock);
+	for (const struct serving *i = s->serving; i && !server; i = i->next)
+		if (strcmp(mp_server_node(i->server), node) == 0)
+			server = i->server;
+	pthread_mutex_unlock(&s->lock);
+	return server;
+}
+
+/* From a server's thread: the worker gets a new connection for the one that it lost. */
+static int hand_over(void *opaque, const char *node, unsigned int conn, int sock)
+{
+	struct mp_supervisor *s = opaque;
+	struct mp_fds fds = {.fd = &sock, .n = 1};
+	json_t *args = json_pack("{s:s, s:i}", "node", node, "connection", (int)conn);
+	struct mp_rpc_request req = {.name = "nbd-socket", .args = args, .fds = &fds};
+	struct mp_rpc_error error;
+	int r = mp_rpc_call(s->rpc, &req, NULL, &error);
+
+	json_decref(args);
+	close(sock);
+	return mp_err_trace(r);
+}
+
+static int add_server(struct mp_supervisor *s, const struct mp_opt_drive *drive,
+		      struct mp_server **ret_server, char *error, size_t error_len)
+{
+	const struct mp_server_cfg cfg = {
+		.cmd = s->cmd, .drive = drive, .again = hand_over, .opaque = s};
+	struct serving *i = calloc(1, sizeof(*i));
+	int r = i ? 0 : mp_err_origin(-ENOMEM);
+
+	if (r == 0)
+		r = mp_server_create(&cfg, &i->server, error, error_len);
+	if (r == 0)
+		r = mp_server_spawn(i->server, error, error_len);
+	if (r < 0) {
+		if (i)
+			mp_server_destroy(i->server);
+		free(i);
+		return mp_err_trace(r);
+	}
+	pthread_mutex_lock(&s->lock);
+	i->next = s->serving;
+	s->serving = i;
+	s->n_serving++;
+	pthread_mutex_unlock(&s->lock);
+	*ret_server = i->server;
+	return 0;
+}
+
+static void unlist(struct mp_supervisor *s, const struct mp_server *server)
+{
+	struct serving **p = &s->serving, *i;
+
+	pthread_mutex_lock(&s->lock);
+	while ((*p)->server != server)
+		p = &(*p)->next;
+	i = *p;
+	*p = i->next;
+	s->n_serving--;
+	pthread_mutex_unlock(&s->lock);
+	free(i);
+}
+
+/* All are started before one is waited for. */
+static int serve_drives(struct mp_supervisor *s, char *error, size_t error_len)
+{
+	struct mp_server *server[MP_CMDLINE_MAX_DISKS];
+	struct mp_opt_drive *drive;
+	unsigned int n = 0;
+	int r = 0;
+
+	for (unsigned int i = 0; r == 0 && i < s->cmd->n_drives; i++)
+		if (needs_server(&s->cmd->drive[i]))
+			r = add_server(s, &s->cmd->drive[i], &server[n++], error, error_len);
+	n = 0;
+	for (unsigned int i = 0; r >= 0 && i < s->cmd->n_drives; i++) {
+		drive = &s->cmd->drive[i];
+		if (!needs_server(drive))
+			continue;
+		r = mp_server_open(server[n++], drive->sock, error, error_len);
+		drive->n_socks = r > 0 ? (unsigned int)r : 0;
+	}
+	return r < 0 ? mp_err_trace(r) : 0;
+}
+
+struct mp_daemon *mp_supervisor_daemon(struct mp_supervisor *s, const char *node)
+{
+	struct mp_server *server = find_server(s, node);
+
+	return server ? mp_server_daemon(server) : NULL;
+}
+
 int mp_supervisor_create(struct mp_cmdline *cmd, struct mp_supervisor **ret_s, char *error,
 			 size_t error_len)
 {
@@ -97,6 +213,8 @@ int mp_supervisor_create(struct mp_cmdline *cmd, struct mp_supervisor **ret_s, c
 	r = take_signals(s);
 	if (r == 0 && pipe2(s->errand_fds, O_CLOEXEC) < 0)
 		r = mp_err_origin(-errno);
+	if (r == 0)
+		r = serve_drives(s, error, error_len);
 	if (r < 0) {
 		mp_supervisor_destroy(s);
 		return mp_err_trace(r);
@@ -107,8 +225,15 @@ int mp_supervisor_create(struct mp_cmdline *cmd, struct mp_supervisor **ret_s, c
 
 struct mp_supervisor *mp_supervisor_destroy(struct mp_supervisor *s)
 {
+	struct mp_server *server;
+
 	if (!s)
 		return NULL;
+	while (s->serving) {
+		server = s->serving->server;
+		unlist(s, server);
+		mp_server_destroy(server);
+	}
 	s->rpc = mp_rpc_destroy(s->rpc);
 	mp_fd_close(&s->worker_fd);
 	mp_fd_close(&s->signal_fd);
@@ -133,6 +258,21 @@ static void close_workers(struct mp_supervisor *s)
 		mp_fd_close(&s->cmd->hba[i].fd);
 		mp_fd_close(&s->cmd->hba[i].stats_fd);
 	}
+	for (unsigned int i = 0; i < s->cmd->n_drives; i++) {
+		for (unsigned int k = 0; k < s->cmd->drive[i].n_socks; k++)
+			close(s->cmd->drive[i].sock[k]);
+		s->cmd->drive[i].n_socks = 0;
+	}
+}
+
+static void reconnect(struct mp_supervisor *s, json_t *data)
+{
+	const char *node = json_string_value(json_object_get(data, "node"));
+	json_int_t conn = json_integer_value(json_object_get(data, "connection"));
+	struct mp_server *server = node ? find_server(s, node) : NULL;
+
+	if (server && conn >= 0 && conn < MP_CMDLINE_MAX_CONNECTIONS)
+		mp_server_lost(server, (unsigned int)conn);
 }
 
 static void worker_event(void *opaque, const char *name, json_t *data)
@@ -145,6 +285,8 @@ static void worker_event(void *opaque, const char *name, json_t *data)
 		r = s->ops->started ? s->ops->started(s->opaque, s) : 0;
 		if (r < 0)
 			pidfd_send_signal(s->worker_fd, SIGTERM, NULL, 0);
+	} else if (strcmp(name, "nbd-lost") == 0) {
+		reconnect(s, data);
 	} else if (s->started && s->ops->event) {
 		s->ops->event(s->opaque, name, data);
 	}
@@ -273,26 +415,224 @@ static void handle_rpc(struct mp_supervisor *s)
 
 enum { AT_WORKER, AT_RPC, AT_SIGNAL, AT_ERRAND, N_FDS };
 
+/* Returns when the first of the daemons is due. */
+static uint64_t poll_fds_of_daemons(struct mp_supervisor *s, struct pollfd *pfd)
+{
+	uint64_t due_ns = UINT64_MAX, ns;
+	struct mp_daemon *d;
+
+	for (const struct serving *i = s->serving; i; i = i->next, pfd += MP_DAEMON_N_FDS) {
+		d = mp_server_daemon(i->server);
+		pfd[0].fd = pfd[1].fd = -1;
+		if (!d)
+			continue;
+		mp_daemon_poll_fds(d, pfd);
+		ns = mp_daemon_deadline_ns(d);
+		due_ns = ns < due_ns ? ns : due_ns;
+	}
+	return due_ns;
+}
+
+static void handle_daemons(struct mp_supervisor *s, const struct pollfd *pfd)
+{
+	for (const struct serving *i = s->serving; i; i = i->next, pfd += MP_DAEMON_N_FDS)
+		if (mp_server_daemon(i->server))
+			mp_daemon_poll(mp_server_daemon(i->server), pfd);
+}
+
+static int ms_until(uint64_t due_ns)
+{
+	uint64_t now_ns = mp_clock_ns();
+
+	if (due_ns == UINT64_MAX)
+		return -1;
+	return due_ns > now_ns ? (int)((due_ns - now_ns) / 1000000 + 1) : 0;
+}
+
+static struct pollfd *make_pfd(const struct mp_supervisor *s)
+{
+	struct pollfd *pfd = calloc(N_FDS + MP_DAEMON_N_FDS * s->n_serving, sizeof(*pfd));
+
+	mp_assert(pfd);
+	pfd[AT_WORKER] = (struct pollfd){.fd = s->worker_fd, .events = POLLIN};
+	pfd[AT_RPC] = (struct pollfd){.fd = s->over ? -1 : mp_rpc_fd(s->rpc), .events = POLLIN};
+	pfd[AT_SIGNAL] = (struct pollfd){.fd = s->signal_fd, .events = POLLIN};
+	pfd[AT_ERRAND] = (struct pollfd){.fd = s->errand_fds[0], .events = POLLIN};
+	return pfd;
+}
+
 /* Returns whether the worker still lives. */
 static bool wait_and_handle(struct mp_supervisor *s)
 {
-	struct pollfd pfd[N_FDS] = {
-		[AT_WORKER] = {.fd = s->worker_fd, .events = POLLIN},
-		[AT_RPC] = {.fd = s->over ? -1 : mp_rpc_fd(s->rpc), .events = POLLIN},
-		[AT_SIGNAL] = {.fd = s->signal_fd, .events = POLLIN},
-		[AT_ERRAND] = {.fd = s->errand_fds[0], .events = POLLIN},
-	};
+	MP_CLEANUP_FREE struct pollfd *pfd = make_pfd(s);
+	uint64_t due_ns = poll_fds_of_daemons(s, pfd + N_FDS);
+	unsigned int n = N_FDS + MP_DAEMON_N_FDS * s->n_serving;
 
-	if (poll(pfd, N_FDS, -1) < 0)
+	if (poll(pfd, n, ms_until(due_ns)) < 0)
 		return true; /* EINTR; look again */
+	handle_daemons(s, pfd + N_FDS);
 	if (pfd[AT_RPC].revents)
 		handle_rpc(s);
 	if (pfd[AT_SIGNAL].revents)
 		handle_signal(s);
 	if (pfd[AT_ERRAND].revents)
-		run_errand(s);
+		run_errand(s); /* may change what serves */
 	return !pfd[AT_WORKER].revents;
 }
+
+/* -- for a monitor, while the worker works --------------------------------------- */
+
+struct opening {
+	struct mp_supervisor *s;
+	const struct mp_opt_drive *drive;
+	struct mp_server *server;
+	char *error;
+	size_t error_len;
+	int r;
+};
+
+static void begin_opening(void *opaque)
+{
+	struct opening *o = opaque;
+
+	o->r = add_server(o->s, o->drive, &o->server, o->error, o->error_len);
+}
+
+static void end_serving(void *opaque)
+{
+	struct opening *o = opaque;
+
+	unlist(o->s, o->server);
+}
+
+static int open_served(struct mp_supervisor *s, const struct mp_opt_drive *drive,
+		       struct mp_opened *o, char *error, size_t error_len)
+{
+	struct opening job = {.s = s, .drive = drive, .error = error, .error_len = error_len};
+	int r;
+
+	snprintf(error, error_len, "The worker has ended");
+	if (!mp_supervisor_do(s, begin_opening, &job))
+		return mp_err_origin(-ECONNRESET);
+	if (job.r < 0)
+		return mp_err_trace(job.r);
+	o->server = job.server;
+	r = mp_server_open(o->server, o->fd, error, error_len);
+	if (r < 0) {
+		mp_supervisor_close(s, o);
+		return mp_err_trace(r);
+	}
+	o->fds.n = (size_t)r;
+	return 0;
+}
+
+static int open_raw(const struct mp_opt_drive *drive, struct mp_opened *o, char *error,
+		    size_t error_len)
+{
+	const struct mp_blk_open how = mp_cmdline_blk_open(drive);
+	struct mp_blk_medium m;
+	int r = mp_blk_prepare(&how, &m, error, error_len);
+
+	if (r < 0)
+		return mp_err_trace(r);
+	o->fd[0] = m.fd;
+	o->fds.n = 1;
+	o->args = json_pack("{s:I, s:I}", "size", (json_int_t)m.size_bytes, "block-size",
+			    (json_int_t)m.block_bytes);
+	return 0;
+}
+
+int mp_supervisor_open(struct mp_supervisor *s, const struct mp_opt_drive *drive,
+		       struct mp_opened *ret_o, char *error, size_t error_len)
+{
+	*ret_o = (struct mp_opened){.server = NULL};
+	ret_o->fds = (struct mp_fds){.fd = ret_o->fd, .max = MP_CMDLINE_MAX_CONNECTIONS};
+	switch (drive->kind) {
+	case MP_DRIVE_NULL:
+		return 0;
+	case MP_DRIVE_RAW:
+		return mp_err_trace(open_raw(drive, ret_o, error, error_len));
+	default:
+		return mp_err_trace(open_served(s, drive, ret_o, error, error_len));
+	}
+}
+
+void mp_opened_close_fds(struct mp_opened *o)
+{
+	mp_fds_close(&o->fds);
+}
+
+void mp_supervisor_close(struct mp_supervisor *s, struct mp_opened *o)
+{
+	struct opening job = {.s = s, .server = o->server};
+
+	mp_opened_close_fds(o);
+	json_decref(o->args);
+	o->args = NULL;
+	/* A daemon may have a lot to write: the main thread doesn't wait for that. After the
+	 * worker's end what serves is ended with all else. */
+	if (o->server && mp_supervisor_do(s, end_serving, &job))
+		mp_server_destroy(o->server);
+	o->server = NULL;
+}
+
+/* @bytes 0: only look. Returns the size; negative errno. */
+static int64_t resize_unit(struct mp_supervisor *s, unsigned int unit, uint64_t bytes,
+			   struct mp_rpc_error *ret_error)
+{
+	json_t *args = json_pack("{s:i, s:I}", "unit", (int)unit, "size", (json_int_t)bytes);
+	struct mp_rpc_request req = {.name = "resize", .args = args};
+	json_t *value = NULL;
+	int r = mp_rpc_call(s->rpc, &req, &value, ret_error);
+	int64_t size = json_integer_value(json_object_get(value, "size"));
+
+	json_decref(args);
+	json_decref(value);
+	return r < 0 ? mp_err_trace(r) : size > 0 ? size : 0;
+}
+
+/* The worker sees the new size when it is connected again. */
+static int wait_for_size(struct mp_supervisor *s, unsigned int unit, uint64_t bytes,
+			 struct mp_rpc_error *ret_error)
+{
+	const struct timespec pause = {.tv_nsec = 5000000};
+	uint64_t end_ns = mp_clock_ns() + RESIZE_NS;
+	int64_t size;
+
+	do {
+		size = resize_unit(s, unit, 0, ret_error);
+		if (size < 0)
+			return (int)size;
+		if ((uint64_t)size / SECTOR == bytes / SECTOR)
+			return 0;
+		nanosleep(&pause, NULL);
+	} while (mp_clock_ns() < end_ns);
+	mp_rpc_error_set(ret_error, "GenericError",
+			 "The image has its new size, but the worker isn't connected to it again");
+	return mp_err_origin(-ETIMEDOUT);
+}
+
+int mp_supervisor_resize(struct mp_supervisor *s, unsigned int unit, const char *node,
+			 uint64_t bytes, struct mp_rpc_error *ret_error)
+{
+	struct mp_daemon *d = mp_supervisor_daemon(s, node);
+	char error[512];
+	int64_t size;
+	int r;
+
+	if (!d) {
+		size = resize_unit(s, unit, bytes, ret_error);
+		return size < 0 ? (int)size : 0;
+	}
+	r = mp_daemon_resize(d, bytes, error);
+	if (r < 0) {
+		mp_rpc_error_set(ret_error, "GenericError", "%s", error);
+		return mp_err_trace(r);
+	}
+	return mp_err_trace(wait_for_size(s, unit, bytes, ret_error));
+}
+
+/* -- the end ------------------------------------------------------------------------- */
 
 /* Nobody waits for the main thread any more, which will wait for them. */
 static void close_errands(struct mp_supervisor *s)
@@ -330,6 +670,8 @@ int mp_supervisor_run(struct mp_supervisor *s, const struct mp_supervisor_ops *o
 		;
 	close_rpc(s);
 	close_errands(s);
+	for (const struct serving *i = s->serving; i; i = i->next)
+		mp_server_hush(i->server);
 	if (s->started && ops->ended)
 		ops->ended(opaque);
 	while (waitpid(s->pid, &status, 0) < 0)

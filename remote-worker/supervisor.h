@@ -13,7 +13,9 @@
 #include <stdbool.h>
 
 #include "remote-worker/cmdline.h"
+#include "remote-worker/daemon.h"
 #include "remote-worker/rpc.h"
+#include "remote-worker/server.h"
 
 struct mp_supervisor;
 
@@ -54,6 +56,44 @@ int mp_supervisor_fork(struct mp_supervisor *s, int *ret_sock);
 
 /** mp_supervisor_run() - until the worker has ended; returns its wait status */
 int mp_supervisor_run(struct mp_supervisor *s, const struct mp_supervisor_ops *ops, void *opaque);
+
+/* A drive that was opened for the worker while it works. */
+struct mp_opened {
+	struct mp_server *server; /* NULL: a raw drive, or one that moves no data */
+	struct mp_fds fds; /* for the call that hands it over; then mp_opened_close_fds() */
+	int fd[MP_CMDLINE_MAX_CONNECTIONS];
+	json_t *args; /* "opened" of that call; NULL: none. A reference of the caller's */
+};
+
+/**
+ * mp_supervisor_open() - a drive that a monitor's client wants; any thread but the main one
+ * @drive:  outlives it
+ * @error:  on failure a sentence for the user
+ *
+ * Return: 0; negative errno. mp_supervisor_close() when the worker doesn't use it any more.
+ */
+int mp_supervisor_open(struct mp_supervisor *s, const struct mp_opt_drive *drive,
+		       struct mp_opened *ret_o, char *error, size_t error_len);
+/** mp_opened_close_fds() - the worker has its own now, or shall have none */
+void mp_opened_close_fds(struct mp_opened *o);
+/** mp_supervisor_close() - ends what served it; fds and args too */
+void mp_supervisor_close(struct mp_supervisor *s, struct mp_opened *o);
+
+/**
+ * mp_supervisor_daemon() - what serves the node @name; NULL: no storage daemon of ours
+ *
+ * For mp_daemon_command(): sizes, what the images are. Valid as long as the drive is open.
+ */
+struct mp_daemon *mp_supervisor_daemon(struct mp_supervisor *s, const char *node);
+
+/**
+ * mp_supervisor_resize() - the medium of a unit gets another size; any thread but the main one
+ * @unit, @node:  as a snapshot names the unit and the node of its medium
+ *
+ * Return: 0; negative errno with @ret_error.
+ */
+int mp_supervisor_resize(struct mp_supervisor *s, unsigned int unit, const char *node,
+			 uint64_t bytes, struct mp_rpc_error *ret_error);
 
 /** mp_supervisor_rpc() - to the worker; valid from ops->started() to the return of ops->ended() */
 struct mp_rpc *mp_supervisor_rpc(struct mp_supervisor *s);

@@ -68,7 +68,7 @@ faults=$(sources | grep -v '^proxy/qemu/' | xargs grep -HnE '^#include "' /dev/n
 done)
 none "every path starts at the root" <<<"$faults"
 # What neither the C library nor the kernel brings needs a door in the list above.
-libc='(sys|linux)/[a-z_]+|argp|assert|ctype|dirent|endian|errno|fcntl|fnmatch|getopt|inttypes|limits|malloc|poll|pthread|sched|semaphore|setjmp|signal|std(arg|atomic|bool|def|int|io|lib)|strings?|time|unistd'
+libc='(sys|linux|netinet|arpa)/[a-z_]+|argp|assert|ctype|dirent|endian|errno|fcntl|fnmatch|getopt|inttypes|limits|malloc|netdb|poll|pthread|sched|semaphore|setjmp|signal|std(arg|atomic|bool|def|int|io|lib)|strings?|time|unistd'
 doored=$(grep . <<<"$doors" | sed 's/|^.*//' | paste -sd'|')
 faults=$(sources | grep -v '^proxy/qemu/' | xargs grep -HnE '^#include <' /dev/null |
 	grep -vE "<($libc)\.h>|<($doored)>|<(std|c)[a-z]+>")
