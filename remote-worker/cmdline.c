@@ -9,6 +9,7 @@
 #include "remote-worker/cmdline.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,30 +28,6 @@ int mp_parser_fail(struct mp_parser *p, const char *fmt, ...)
 	return mp_err_origin(-EINVAL);
 }
 
-/* Appends @text, on the heap and freed if that fails, to a list that grows. */
-static int append(char ***list, unsigned int *n, unsigned int *room, char *text)
-{
-	unsigned int more_room = *room ? 2 * *room : 32;
-	char **more = NULL;
-
-	if (*n == *room) {
-		more = reallocarray(*list, more_room, sizeof(*more));
-		if (!more) {
-			free(text);
-			return mp_err_origin(-ENOMEM);
-		}
-		*list = more;
-		*room = more_room;
-	}
-	(*list)[(*n)++] = text;
-	return 0;
-}
-
-int mp_parser_keep(struct mp_parser *p, char *text)
-{
-	return mp_err_trace(append(&p->c->text, &p->c->n_texts, &p->c->texts_room, text));
-}
-
 int mp_parser_warn(struct mp_parser *p, const char *fmt, ...)
 {
 	char *text = NULL;
@@ -62,7 +39,7 @@ int mp_parser_warn(struct mp_parser *p, const char *fmt, ...)
 	va_end(ap);
 	if (r < 0)
 		return mp_err_origin(-ENOMEM);
-	return mp_err_trace(append(&p->c->warning, &p->c->n_warnings, &p->c->warnings_room, text));
+	return mp_err_trace(mp_texts_take(&p->c->warnings, text));
 }
 
 int mp_parser_split(struct mp_parser *p, const char *opt, const char *text, const char *implied,
@@ -75,7 +52,7 @@ int mp_parser_split(struct mp_parser *p, const char *opt, const char *text, cons
 	if (r < 0)
 		return mp_parser_fail(p, "-%s %s: %s", opt, text,
 				      r == -E2BIG ? "too many properties" : "a key is empty");
-	return mp_err_trace(mp_parser_keep(p, ret_kv->text));
+	return mp_err_trace(mp_texts_take(p->texts, ret_kv->text));
 }
 
 static int parse_nothing(struct mp_parser *p, const struct mp_option *o, const char *arg)
@@ -105,6 +82,13 @@ static const struct mp_option options[] = {
 	{"device", "scsi-cd,KEY=VALUE...", mp_parse_device, mp_props_cd, "a CD-ROM drive", 0, 0, 0},
 	{"drive", "KEY=VALUE...", mp_parse_drive, mp_props_drive, "what a disk stores its data in",
 	 0, 0, 0},
+	{"blockdev", "KEY=VALUE...", mp_parse_blockdev, mp_props_blockdev,
+	 "a block node, as text or JSON; drive= of a disk takes its name", 0, 0, 0},
+	{"object", "throttle-group,KEY=VALUE...", mp_parse_object, mp_props_group,
+	 "limits of one -blockdev driver=throttle", 0, 0, 0},
+	{"object", "secret,KEY=VALUE...", mp_parse_object, NULL,
+	 "for storage daemons, as are tls-creds-x509, tls-creds-psk, tls-creds-anon", 0, 0, 0},
+	{"global", "DEVICE.KEY=VALUE", parse_nothing, NULL, "a default for -device", 0, 0, 0},
 	{"object", "x-remote-object,KEY=VALUE...", mp_parse_object, mp_props_object,
 	 "connects an adapter with its proxy", 0, 0, 0},
 	{"nographic", NULL, parse_nothing, NULL, "accepted, no effect", 0, 0, 0},
@@ -271,9 +255,24 @@ static int parse_options(struct mp_parser *p, int argc, char *const argv[])
 	return 0;
 }
 
+/* They are defaults of devices, wherever they stand. */
+static int parse_globals(struct mp_parser *p, int argc, char *const argv[])
+{
+	const struct mp_option *o;
+	int r = 0;
+
+	for (int i = 1; r == 0 && i + 1 < argc; i++) {
+		o = argv[i][0] == '-' ? find_option(name_of(argv[i])) : NULL;
+		if (o && strcmp(o->name, "global") == 0)
+			r = mp_parse_global(p, o, argv[i + 1]);
+		i += o && o->arg;
+	}
+	return mp_err_trace(r);
+}
+
 static void set_defaults(struct mp_cmdline *c)
 {
-	memset(c, 0, sizeof(*c));
+	memset(c, 0, offsetof(struct mp_cmdline, hba));
 	c->poll = MP_IDLE_ADAPTIVE;
 	c->spin_us = MP_CMDLINE_DEFAULT_SPIN_US;
 	c->cpu = -1;
@@ -292,24 +291,32 @@ static void set_defaults(struct mp_cmdline *c)
 int mp_cmdline_parse(struct mp_cmdline *c, int argc, char *const argv[], char *error,
 		     size_t error_len)
 {
-	struct mp_parser p = {.c = c, .error = error, .error_len = error_len};
+	struct mp_parser p = {.c = c, .texts = &c->texts, .error = error, .error_len = error_len};
 	int r;
 
 	set_defaults(c);
 	snprintf(error, error_len, "out of memory");
-	r = parse_options(&p, argc, argv);
-	return r == 0 ? mp_err_trace(mp_parser_resolve(&p)) : mp_err_trace(r);
+	c->nodes = json_object();
+	c->objects = json_array();
+	c->made = json_array();
+	r = c->nodes && c->objects && c->made ? 0 : mp_err_origin(-ENOMEM);
+	if (r == 0)
+		r = parse_globals(&p, argc, argv);
+	if (r == 0)
+		r = parse_options(&p, argc, argv);
+	if (r == 0)
+		r = mp_parser_resolve(&p);
+	return mp_err_trace(r);
 }
 
 void mp_cmdline_fini(struct mp_cmdline *c)
 {
-	for (unsigned int i = 0; i < c->n_texts; i++)
-		free(c->text[i]);
-	free(c->text);
-	for (unsigned int i = 0; i < c->n_warnings; i++)
-		free(c->warning[i]);
-	free(c->warning);
-	memset(c, 0, sizeof(*c));
+	mp_texts_fini(&c->texts);
+	mp_texts_fini(&c->warnings);
+	json_decref(c->nodes);
+	json_decref(c->objects);
+	json_decref(c->made);
+	memset(c, 0, offsetof(struct mp_cmdline, hba));
 }
 
 const struct mp_opt_drive *mp_cmdline_drive(const struct mp_cmdline *c, const struct mp_opt_disk *d)
@@ -331,8 +338,13 @@ static enum mp_blk_detect detect_of(const char *name)
 
 struct mp_blk_open mp_cmdline_blk_open(const struct mp_opt_drive *d)
 {
+	static const char *const drivers[] = {[MP_DRIVE_RAW] = "raw",
+					      [MP_DRIVE_NULL] = "null",
+					      [MP_DRIVE_NBD] = "nbd",
+					      [MP_DRIVE_DAEMON] = "nbd"};
+
 	return (struct mp_blk_open){
-		.driver = d->kind == MP_DRIVE_NULL ? "null" : "raw",
+		.driver = drivers[d->kind],
 		.filename = d->file,
 		.size_bytes = d->size,
 		.read_only = d->read_only,

@@ -15,6 +15,7 @@
 #include "block/blk.h"
 #include "doorbell/idle.h"
 #include "remote-worker/keyval.h"
+#include "remote-worker/texts.h"
 
 #define MP_CMDLINE_MAX_HBAS         64u
 #define MP_CMDLINE_MAX_DISKS        256u
@@ -92,7 +93,7 @@ struct mp_opt_drive {
 	enum mp_drive_kind kind;
 	const char *id, *file, *driver, *format, *media, *interface;
 	const char *cache, *writeback, *discard, *detect_zeroes, *aio, *rerror, *werror;
-	const char *protocol, *file_locking;
+	const char *file_locking, *snapshot, *copy_on_read;
 	const char *node_name; /* its own or made up: never NULL, no two are alike */
 	uint64_t size;
 	bool read_only, locking, direct, no_flush;
@@ -104,7 +105,7 @@ struct mp_opt_drive {
 	/* Connected to who has the data; by the supervisor, before its worker is there. */
 	int sock[MP_CMDLINE_MAX_CONNECTIONS];
 	unsigned int n_socks;
-	const char *blockdev; /* MP_DRIVE_DAEMON: JSON array of nodes, @node_name is the last */
+	const char *blockdev; /* DAEMON, or probed: JSON array of nodes, @node_name is the last */
 	const char *objects; /* MP_DRIVE_DAEMON: JSON array of secrets and TLS credentials */
 };
 
@@ -119,17 +120,13 @@ struct mp_opt_disk {
 	uint64_t wwn;
 	uint32_t scsi_id, channel, lun, logical_bytes, physical_bytes;
 	bool removable, is_cd;
+	bool write_through; /* no write cache, until the guest switches it on */
 	unsigned int hba; /* index into hba[] */
 	unsigned int drive_no; /* index into drive[]; MP_CMDLINE_NO_DRIVE: a scsi-cd without one */
 };
 
 struct mp_cmdline {
-	struct mp_opt_hba hba[MP_CMDLINE_MAX_HBAS];
-	unsigned int n_hbas;
-	struct mp_opt_drive drive[MP_CMDLINE_MAX_DISKS];
-	unsigned int n_drives;
-	struct mp_opt_disk disk[MP_CMDLINE_MAX_DISKS];
-	unsigned int n_disks;
+	unsigned int n_hbas, n_drives, n_disks, n_monitors;
 
 	enum mp_idle_mode poll;
 	enum mp_blk_aio aio;
@@ -139,8 +136,6 @@ struct mp_cmdline {
 	uint64_t pool_bytes;
 	bool no_sandbox, verbose;
 
-	struct mp_opt_monitor monitor[MP_CMDLINE_MAX_MONITORS];
-	unsigned int n_monitors;
 	const char *name, *uuid, *pidfile, *log_file; /* NULL: not given */
 	bool daemonize;
 	bool start_stopped; /* until a monitor says cont */
@@ -154,10 +149,18 @@ struct mp_cmdline {
 	uint64_t unstable_bytes; /* written, not flushed: kept of each drive, to write it again */
 	const char *storage_daemon; /* program */
 
-	char **warning; /* sentences for the user, about what was accepted */
-	unsigned int n_warnings, warnings_room;
-	char **text; /* what the strings above point into */
-	unsigned int n_texts, texts_room;
+	struct json_t *nodes; /* object: -blockdev by node-name */
+	struct json_t *made; /* list: what -drive has made */
+	struct json_t *objects; /* list: -object secret and such, for storage daemons */
+
+	struct mp_texts warnings; /* sentences for the user, about what was accepted */
+	struct mp_texts texts; /* what the strings above point into */
+
+	/* As many as counted; what is behind them is never touched, which keeps processes small. */
+	struct mp_opt_hba hba[MP_CMDLINE_MAX_HBAS];
+	struct mp_opt_monitor monitor[MP_CMDLINE_MAX_MONITORS];
+	struct mp_opt_drive drive[MP_CMDLINE_MAX_DISKS];
+	struct mp_opt_disk disk[MP_CMDLINE_MAX_DISKS];
 };
 
 #define MP_CMDLINE_HELP    1
@@ -176,6 +179,14 @@ int mp_cmdline_parse(struct mp_cmdline *c, int argc, char *const argv[], char *e
 void mp_cmdline_fini(struct mp_cmdline *c);
 /** mp_cmdline_help() - options and properties, from the tables that parse them */
 void mp_cmdline_help(FILE *to);
+
+/**
+ * mp_cmdline_probe() - what are the drives whose format nobody has said?
+ *
+ * Looks at their first bytes: one that is no raw image becomes a storage
+ * daemon's. Return: 0; -ENOMEM.
+ */
+int mp_cmdline_probe(struct mp_cmdline *c);
 
 /** mp_cmdline_drive() - the drive of a disk, if it has something to open; NULL: no medium */
 const struct mp_opt_drive *mp_cmdline_drive(const struct mp_cmdline *c,

@@ -137,7 +137,7 @@ int mp_parse_size(const char *text, uint64_t *ret_bytes)
 	return 0;
 }
 
-static int parse_bool(const char *text, bool *ret_v)
+int mp_parse_bool(const char *text, bool *ret_v)
 {
 	static const char *const yes[] = {"on", "yes", "true", "y"};
 	static const char *const no[] = {"off", "no", "false", "n"};
@@ -180,7 +180,7 @@ static int store(const struct mp_prop *p, void *field, const char *value)
 		*(const char **)field = value;
 		return 0;
 	case MP_PROP_BOOL:
-		return parse_bool(value, field);
+		return mp_parse_bool(value, field);
 	case MP_PROP_SIZE:
 		return mp_parse_size(value, field);
 	case MP_PROP_HEX64:
@@ -226,10 +226,21 @@ static void explain_value(const struct mp_prop *p, const char *value, char *erro
 static void explain_key(const struct mp_prop *props, const char *key, char *error, size_t len)
 {
 	int n = snprintf(error, len, "unknown property '%s'; valid are", key);
+	const char *comma = "";
 
-	for (; props->name && n > 0 && (size_t)n < len; props++)
-		n += snprintf(error + n, len - (size_t)n, " %s%s", props->name,
-			      props[1].name ? "," : "");
+	for (; props->name && n > 0 && (size_t)n < len; props++) {
+		if (strcmp(props->help, MP_PROP_OLDER) == 0)
+			continue;
+		n += snprintf(error + n, len - (size_t)n, "%s %s", comma, props->name);
+		comma = ",";
+	}
+}
+
+bool mp_prop_is_one(const struct mp_prop *props, const char *key)
+{
+	while (props->name && strcmp(props->name, key) != 0)
+		props++;
+	return props->name != NULL;
 }
 
 int mp_prop_set(const struct mp_prop *props, void *object, const struct mp_keyval_item *item,

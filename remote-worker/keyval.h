@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define MP_KEYVAL_MAX 32u
+#define MP_KEYVAL_MAX 64u
 
 struct mp_keyval_item {
 	const char *key, *value;
@@ -49,6 +49,9 @@ enum mp_prop_type {
 	MP_PROP_IGNORED, /* accepted, because QEMU has it; no meaning here */
 };
 
+/* The help of a property that has a newer name: it isn't listed after a mistake. */
+#define MP_PROP_OLDER "older name"
+
 struct mp_prop {
 	const char *name;
 	enum mp_prop_type type;
@@ -68,11 +71,17 @@ struct mp_prop {
 int mp_prop_set(const struct mp_prop *props, void *object, const struct mp_keyval_item *item,
 		char *error, size_t error_len);
 
+/** mp_prop_is_one() - does the table have @key? */
+bool mp_prop_is_one(const struct mp_prop *props, const char *key);
+
 /** mp_prop_help() - the table as lines of a help text */
 void mp_prop_help(const struct mp_prop *props, FILE *to);
 
 /** mp_parse_size() - "64k", "1G"; -EINVAL */
 int mp_parse_size(const char *text, uint64_t *ret_bytes);
+
+/** mp_parse_bool() - on, off, yes, no, true, false, y, n; -EINVAL */
+int mp_parse_bool(const char *text, bool *ret_v);
 
 /** mp_parse_uint() - decimal or 0x, nothing behind it, min..max; -EINVAL */
 int mp_parse_uint(const char *text, uint64_t min, uint64_t max, uint64_t *ret_v);

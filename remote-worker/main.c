@@ -173,8 +173,8 @@ static int open_office(struct mp_serve_cfg *cfg, int rpc)
 
 static void say_warnings(const struct mp_cmdline *cmd)
 {
-	for (unsigned int i = 0; i < cmd->n_warnings; i++)
-		mp_warn("%s", cmd->warning[i]);
+	for (unsigned int i = 0; i < cmd->warnings.n; i++)
+		mp_warn("%s", cmd->warnings.text[i]);
 }
 
 /* @rpc: to the supervisor, -1 none */
@@ -335,6 +335,10 @@ int main(int argc, char **argv)
 	mp_rpc_seed();
 	if (r_inherited < 0) {
 		mp_error("cannot list the open files: %s", strerror(-r_inherited));
+		return EXIT_FAILURE;
+	}
+	if (mp_cmdline_probe(&cmd) < 0) {
+		mp_error("out of memory");
 		return EXIT_FAILURE;
 	}
 	r = mp_process_begin(&cmd, &process, error, sizeof(error));

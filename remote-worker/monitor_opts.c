@@ -203,7 +203,7 @@ static int name_monitor(struct mp_parser *p, struct mp_opt_monitor *m, unsigned 
 	if (asprintf(&name, "compat_monitor%u", number) < 0)
 		return mp_err_origin(-ENOMEM);
 	m->id = name;
-	return mp_err_trace(mp_parser_keep(p, name));
+	return mp_err_trace(mp_texts_take(p->texts, name));
 }
 
 static int resolve_mon(struct mp_parser *p, struct mp_parser_mon *mon, unsigned int *n_compat)

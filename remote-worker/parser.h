@@ -8,17 +8,24 @@
  *   monitor_opts.c  -monitor, -qmp, -chardev, -mon
  *   process_opts.c  -name, -d, -sandbox ...
  *   qemu_rest.c     QEMU's options that we don't have
- *   qemu_opts.c     QEMU's forms: -machine, -device, -drive, -object
+ *   qemu_opts.c     QEMU's forms: -machine, -device, -global
+ *   drive_opts.c    -drive, as a block node
+ *   blockdev.c      -blockdev; who serves a node
+ *   object_opts.c   -object
  *   resolve.c       the second pass: names to indices, places on the bus
  */
 #ifndef MP_REMOTE_WORKER_PARSER_H
 #define MP_REMOTE_WORKER_PARSER_H
+
+#include <jansson.h>
 
 #include "remote-worker/cmdline.h"
 #include "remote-worker/keyval.h"
 
 #define MP_PARSER_NO_ID        UINT32_MAX
 #define MP_PARSER_MAX_CHARDEVS 32u
+#define MP_PARSER_MAX_GROUPS   64u
+#define MP_PARSER_MAX_GLOBALS  64u
 
 /* -object x-remote-object, or a bare socket: then without devid. */
 struct mp_parser_object {
@@ -47,8 +54,32 @@ struct mp_parser_mon {
 	struct mp_parser_chardev own;
 };
 
+/* -object throttle-group */
+struct mp_parser_group {
+	const char *id;
+	struct mp_opt_throttle limits;
+};
+
+/* -global DRIVER.PROPERTY=VALUE */
+struct mp_parser_global {
+	const char *driver;
+	struct mp_keyval_item item;
+};
+
+/* What a drive is as a node, until it is known who serves it. Owned by the command line. */
+struct mp_parser_top {
+	json_t *node; /* NULL: no medium */
+	json_t *objects; /* that it needs; NULL: none */
+};
+
 struct mp_parser {
 	struct mp_cmdline *c;
+	struct mp_texts *texts; /* what strings are kept in */
+	struct mp_parser_top top[MP_CMDLINE_MAX_DISKS]; /* of each drive */
+	struct mp_parser_group group[MP_PARSER_MAX_GROUPS];
+	unsigned int n_groups;
+	struct mp_parser_global global[MP_PARSER_MAX_GLOBALS];
+	unsigned int n_globals;
 	struct mp_parser_object object[MP_CMDLINE_MAX_HBAS];
 	unsigned int n_objects;
 	struct mp_parser_stats stats[MP_CMDLINE_MAX_HBAS];
@@ -78,9 +109,6 @@ int mp_parser_fail(struct mp_parser *p, const char *fmt, ...) __attribute__((for
 
 /** mp_parser_warn() - a sentence for the user who goes on; 0 or -ENOMEM */
 int mp_parser_warn(struct mp_parser *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-/** mp_parser_keep() - @text, on the heap, lives as long as the command line; freed on failure */
-int mp_parser_keep(struct mp_parser *p, char *text);
 
 /**
  * mp_parser_split() - an option's text into items; they live as long as the command line
@@ -126,9 +154,28 @@ void mp_parser_rest_help(FILE *to);
 int mp_parse_machine(struct mp_parser *p, const struct mp_option *o, const char *arg);
 int mp_parse_device(struct mp_parser *p, const struct mp_option *o, const char *arg);
 int mp_parse_drive(struct mp_parser *p, const struct mp_option *o, const char *arg);
+int mp_parse_blockdev(struct mp_parser *p, const struct mp_option *o, const char *arg);
+int mp_parse_global(struct mp_parser *p, const struct mp_option *o, const char *arg);
 int mp_parse_object(struct mp_parser *p, const struct mp_option *o, const char *arg);
 extern const struct mp_prop mp_props_hba[], mp_props_disk[], mp_props_cd[], mp_props_drive[],
-	mp_props_object[], mp_props_chardev[], mp_props_mon[];
+	mp_props_object[], mp_props_group[], mp_props_blockdev[], mp_props_chardev[],
+	mp_props_mon[];
+
+/**
+ * mp_drive_make() - from the properties of a -drive
+ * @d:        initialised, with its id if it isn't among them
+ * @ret_top:  for mp_drive_finish()
+ */
+int mp_drive_make(struct mp_parser *p, const struct mp_keyval *kv, struct mp_opt_drive *d,
+		  struct mp_parser_top *ret_top);
+/** mp_drive_finish() - all of it is known now: its name, who serves it, its limits */
+int mp_drive_finish(struct mp_parser *p, struct mp_opt_drive *d, const struct mp_parser_top *top);
+
+/** mp_drive_probe() - mp_cmdline_probe() for one drive */
+int mp_drive_probe(struct mp_parser *p, struct mp_opt_drive *d);
+
+/** mp_disk_inherit() - what -device leaves to its drive; NULL: an empty scsi-cd has none to ask */
+void mp_disk_inherit(struct mp_opt_disk *d, const struct mp_opt_drive *drive);
 
 /** mp_parser_resolve_monitors() - monitors with their character devices */
 int mp_parser_resolve_monitors(struct mp_parser *p);

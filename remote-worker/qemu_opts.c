@@ -9,6 +9,7 @@
  */
 #include "remote-worker/parser.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -21,8 +22,18 @@ struct machine_props {
 	const char *type;
 };
 
+#define IDLE(name)                                                                                 \
+	{                                                                                          \
+		name, MP_PROP_IGNORED, 0, 0, 0, NULL, "ignored"                                    \
+	}
 static const struct mp_prop machine_table[] = {
-	{"vfio-user", MP_PROP_BOOL, 0, 0, 0, NULL, NULL},
+	IDLE("accel"),
+	IDLE("dump-guest-core"),
+	IDLE("graphics"),
+	IDLE("mem-merge"),
+	IDLE("memory-backend"),
+	IDLE("usb"),
+	{"vfio-user", MP_PROP_BOOL, 0, 0, 0, NULL, "off"},
 	{NULL, 0, 0, 0, 0, NULL, NULL},
 };
 
@@ -58,8 +69,8 @@ const struct mp_prop mp_props_hba[] = {
 	 "after a read error; auto, the default: as -drive says"},                                 \
 	{"werror", MP_PROP_CHOICE, DISK(werror), 0, 0, "report|ignore|enospc|stop|auto",           \
 	 "after a write error; auto, the default: as -drive says"},                                \
-	{"write-cache", MP_PROP_CHOICE, DISK(write_cache), 0, 0, "auto|on",                        \
-	 "on; a guest may switch it off"},                                                         \
+	{"write-cache", MP_PROP_CHOICE, DISK(write_cache), 0, 0, "auto|on|off",                    \
+	 "a guest may switch it; auto, the default: as -drive says"},                              \
 	IGNORED("account-failed"), IGNORED("account-invalid"), IGNORED("backend_defaults"),        \
 	{"bootindex", MP_PROP_IGNORED, 0, 0, 0, NULL, "ignored: firmware asks QEMU"},              \
 	IGNORED("discard_granularity"), IGNORED("max_io_size"), IGNORED("min_io_size"),            \
@@ -88,56 +99,6 @@ const struct mp_prop mp_props_cd[] = {
 };
 /* clang-format on */
 
-#define DRIVE(f) offsetof(struct mp_opt_drive, f)
-const struct mp_prop mp_props_drive[] = {
-	{"id", MP_PROP_STRING, DRIVE(id), 0, 63, NULL, "name; needed"},
-	{"file", MP_PROP_STRING, DRIVE(file), 0, 4095, NULL,
-	 "file, block device, /dev/fd/N, or null-co://"},
-	{"file.filename", MP_PROP_STRING, DRIVE(file), 0, 4095, NULL, "the same"},
-	{"file.driver", MP_PROP_CHOICE, DRIVE(protocol), 0, 0, "file|host_device",
-	 "the same thing here"},
-	{"file.locking", MP_PROP_CHOICE, DRIVE(file_locking), 0, 0, "auto|on|off",
-	 "as locking; auto is on"},
-	{"driver", MP_PROP_CHOICE, DRIVE(driver), 0, 0, "raw|file|host_device|null-co",
-	 "default raw; null-co moves no data"},
-	{"format", MP_PROP_CHOICE, DRIVE(format), 0, 0, "raw|null-co",
-	 "raw; other formats through qemu-nbd or qemu-img convert"},
-	{"if", MP_PROP_CHOICE, DRIVE(interface), 0, 0, "none", "none"},
-	{"media", MP_PROP_CHOICE, DRIVE(media), 0, 0, "disk|cdrom",
-	 "default disk; a cdrom is read-only, and may go without a file"},
-	{"size", MP_PROP_SIZE, DRIVE(size), 0, 0, NULL, "bytes, of null-co; default 1G"},
-	{"readonly", MP_PROP_BOOL, DRIVE(read_only), 0, 0, NULL, "default off"},
-	{"read-only", MP_PROP_BOOL, DRIVE(read_only), 0, 0, NULL, "the same"},
-	{"cache", MP_PROP_CHOICE, DRIVE(cache), 0, 0, "none|writeback|unsafe",
-	 "none: O_DIRECT; unsafe: no flush; default writeback"},
-	{"cache.direct", MP_PROP_BOOL, DRIVE(direct), 0, 0, NULL, "on: O_DIRECT, as cache=none"},
-	{"cache.no-flush", MP_PROP_BOOL, DRIVE(no_flush), 0, 0, NULL, "on: as cache=unsafe"},
-	{"cache.writeback", MP_PROP_CHOICE, DRIVE(writeback), 0, 0, "on", "on"},
-	{"discard", MP_PROP_CHOICE, DRIVE(discard), 0, 0, "unmap|on|ignore|off",
-	 "does UNMAP reach the file? default ignore"},
-	{"rerror", MP_PROP_CHOICE, DRIVE(rerror), 0, 0, "report|ignore|stop",
-	 "after a read error: tell the guest, pretend, or stop it; default report"},
-	{"werror", MP_PROP_CHOICE, DRIVE(werror), 0, 0, "report|ignore|enospc|stop",
-	 "after a write error; enospc, the default: stop if the disk is full, else report"},
-	{"detect-zeroes", MP_PROP_CHOICE, DRIVE(detect_zeroes), 0, 0, "off|on|unmap",
-	 "write zeros as such; unmap, with discard=unmap: as holes; default off"},
-	{"auto-read-only", MP_PROP_IGNORED, 0, 0, 0, NULL, "ignored"},
-	{"node-name", MP_PROP_IGNORED, 0, 0, 0, NULL, "ignored"},
-	{"locking", MP_PROP_BOOL, DRIVE(locking), 0, 0, NULL,
-	 "image lock, as QEMU takes it; default on"},
-	{"aio", MP_PROP_CHOICE, DRIVE(aio), 0, 0, "io_uring|threads|native",
-	 "as --aio, for the whole worker; native is io_uring"},
-	{NULL, 0, 0, 0, 0, NULL, NULL},
-};
-
-#define OBJECT(f) offsetof(struct mp_parser_object, f)
-const struct mp_prop mp_props_object[] = {
-	{"id", MP_PROP_STRING, OBJECT(id), 0, 63, NULL, "name"},
-	{"devid", MP_PROP_STRING, OBJECT(devid), 0, 63, NULL, "id of the -device; needed"},
-	{"fd", MP_PROP_UINT, OBJECT(fd), 0, INT32_MAX, NULL, "socket to the proxy; needed"},
-	{NULL, 0, 0, 0, 0, NULL, NULL},
-};
-
 /* A form of an option: its name in messages, the key that chose it, its properties. */
 struct form {
 	const char *name, *chosen_by;
@@ -148,8 +109,6 @@ static const struct form machine_form = {"-machine x-remote", "type", machine_ta
 static const struct form hba_form = {"-device lsi53c895a", "driver", mp_props_hba};
 static const struct form disk_form = {"-device scsi-hd", "driver", mp_props_disk};
 static const struct form cd_form = {"-device scsi-cd", "driver", mp_props_cd};
-static const struct form drive_form = {"-drive", NULL, mp_props_drive};
-static const struct form object_form = {"-object x-remote-object", "qom-type", mp_props_object};
 
 static int set_all(struct mp_parser *p, const struct form *form, const struct mp_keyval *kv,
 		   void *object)
@@ -185,6 +144,76 @@ int mp_parse_machine(struct mp_parser *p, const struct mp_option *o, const char 
 	return mp_err_trace(r);
 }
 
+/* What -global has said about @driver comes first, so that -device has the last word. */
+static int set_globals(struct mp_parser *p, const struct form *form, const char *driver,
+		       void *object)
+{
+	char why[1536];
+
+	for (unsigned int i = 0; i < p->n_globals; i++)
+		if (strcmp(p->global[i].driver, driver) == 0 &&
+		    mp_prop_set(form->props, object, &p->global[i].item, why, sizeof(why)) < 0)
+			return mp_parser_fail(p, "-global %s: %s", driver, why);
+	return 0;
+}
+
+struct global_props {
+	const char *driver, *property, *value;
+};
+
+#define GLOBAL(f) offsetof(struct global_props, f)
+static const struct mp_prop global_table[] = {
+	{"driver", MP_PROP_STRING, GLOBAL(driver), 0, 63, NULL, "device"},
+	{"property", MP_PROP_STRING, GLOBAL(property), 0, 63, NULL, "property"},
+	{"value", MP_PROP_STRING, GLOBAL(value), 0, 0, NULL, "value"},
+	{NULL, 0, 0, 0, 0, NULL, NULL},
+};
+static const struct form global_form = {"-global", NULL, global_table};
+
+/* "DRIVER.PROPERTY=VALUE", which may have commas, or "driver=...,property=...,value=..." */
+static int split_global(struct mp_parser *p, const char *arg, struct global_props *ret_g)
+{
+	struct mp_keyval kv = MP_KEYVAL_NULL;
+	char *text, *dot, *eq;
+	int r;
+
+	if (strncmp(arg, "driver=", 7) == 0) {
+		r = mp_parser_split(p, "global", arg, NULL, &kv);
+		return r == 0 ? mp_err_trace(set_all(p, &global_form, &kv, ret_g))
+			      : mp_err_trace(r);
+	}
+	text = strdup(arg);
+	r = mp_texts_take(p->texts, text);
+	if (r < 0)
+		return mp_err_trace(r);
+	dot = strchr(text, '.');
+	eq = dot ? strchr(dot, '=') : NULL;
+	if (!eq)
+		return 0;
+	*dot = *eq = '\0';
+	*ret_g = (struct global_props){.driver = text, .property = dot + 1, .value = eq + 1};
+	return 0;
+}
+
+int mp_parse_global(struct mp_parser *p, const struct mp_option *o, const char *arg)
+{
+	struct global_props g = {.driver = NULL};
+	int r = split_global(p, arg, &g);
+
+	if (r < 0)
+		return mp_err_trace(r);
+	if (!g.driver || !g.property || !g.value)
+		return mp_parser_fail(p, "-global takes DEVICE.PROPERTY=VALUE, not '%s'", arg);
+	if (strcmp(g.driver, "lsi53c895a") != 0 && strcmp(g.driver, "scsi-hd") != 0 &&
+	    strcmp(g.driver, "scsi-cd") != 0)
+		return mp_err_trace(mp_parser_warn(p, "-global %s has no meaning here", arg));
+	if (p->n_globals == MP_PARSER_MAX_GLOBALS)
+		return mp_parser_fail(p, "more than %u -global", MP_PARSER_MAX_GLOBALS);
+	p->global[p->n_globals++] = (struct mp_parser_global){
+		.driver = g.driver, .item = {.key = g.property, .value = g.value}};
+	return 0;
+}
+
 static int parse_hba(struct mp_parser *p, const struct mp_keyval *kv)
 {
 	struct mp_opt_hba *hba = &p->c->hba[p->c->n_hbas];
@@ -193,7 +222,9 @@ static int parse_hba(struct mp_parser *p, const struct mp_keyval *kv)
 
 	if (p->c->n_hbas == MP_CMDLINE_MAX_HBAS)
 		return mp_parser_fail(p, "more than %u devices in one worker", MP_CMDLINE_MAX_HBAS);
-	r = set_all(p, &hba_form, kv, &props);
+	r = set_globals(p, &hba_form, "lsi53c895a", &props);
+	if (r == 0)
+		r = set_all(p, &hba_form, kv, &props);
 	if (r < 0)
 		return mp_err_trace(r);
 	*hba = (struct mp_opt_hba){.id = props.id, .fd = -1, .stats_fd = -1};
@@ -235,7 +266,9 @@ static int parse_unit(struct mp_parser *p, const struct mp_keyval *kv, bool is_c
 				     .is_cd = is_cd,
 				     .scsi_id = MP_PARSER_NO_ID,
 				     .logical_bytes = is_cd ? 2048 : 512};
-	r = set_all(p, form, kv, disk);
+	r = set_globals(p, form, is_cd ? "scsi-cd" : "scsi-hd", disk);
+	if (r == 0)
+		r = set_all(p, form, kv, disk);
 	if (r < 0)
 		return mp_err_trace(r);
 	if (!disk->drive && !is_cd)
@@ -262,79 +295,12 @@ int mp_parse_device(struct mp_parser *p, const struct mp_option *o, const char *
 		return mp_err_trace(parse_hba(p, &kv));
 	if (driver && (strcmp(driver, "scsi-hd") == 0 || strcmp(driver, "scsi-cd") == 0))
 		return mp_err_trace(parse_unit(p, &kv, driver[5] == 'c'));
+	if (driver && (strcmp(driver, "scsi-block") == 0 || strcmp(driver, "scsi-generic") == 0))
+		return mp_parser_fail(p,
+				      "-device %s isn't supported: no commands are passed through "
+				      "to a device of the host; use -device scsi-hd on it",
+				      driver);
 	return mp_parser_fail(p,
 			      "-device %s: unknown device; valid are lsi53c895a, scsi-hd, scsi-cd",
 			      driver ? driver : arg);
-}
-
-static bool means_null(const struct mp_opt_drive *d)
-{
-	return (d->driver && strcmp(d->driver, "null-co") == 0) ||
-	       (d->format && strcmp(d->format, "null-co") == 0) ||
-	       (d->file && strncmp(d->file, "null-co://", 10) == 0);
-}
-
-int mp_parse_drive(struct mp_parser *p, const struct mp_option *o, const char *arg)
-{
-	struct mp_opt_drive *drive = &p->c->drive[p->c->n_drives];
-	struct mp_keyval kv = MP_KEYVAL_NULL;
-	int r;
-
-	if (p->c->n_drives == MP_CMDLINE_MAX_DISKS)
-		return mp_parser_fail(p, "more than %u drives in one worker", MP_CMDLINE_MAX_DISKS);
-	r = mp_parser_split(p, "drive", arg, NULL, &kv);
-	if (r < 0)
-		return mp_err_trace(r);
-	*drive = (struct mp_opt_drive){.locking = true,
-				       .media = "disk",
-				       .cache = "writeback",
-				       .file_locking = "auto",
-				       .discard = "ignore",
-				       .detect_zeroes = "off",
-				       .rerror = "report",
-				       .werror = "enospc"};
-	r = set_all(p, &drive_form, &kv, drive);
-	if (r < 0)
-		return mp_err_trace(r);
-	if (!drive->id)
-		return mp_parser_fail(p, "-drive %s: id=NAME is missing", arg);
-	drive->kind = means_null(drive) ? MP_DRIVE_NULL : MP_DRIVE_RAW;
-	drive->node_name = drive->id;
-	drive->probed = drive->kind == MP_DRIVE_RAW && !drive->format && !drive->driver;
-	if (drive->size && drive->kind != MP_DRIVE_NULL)
-		return mp_parser_fail(
-			p, "-drive id=%s: size is of null-co only; a file's is its own", drive->id);
-	if (strcmp(drive->media, "cdrom") == 0)
-		drive->read_only = true;
-	if (drive->kind == MP_DRIVE_NULL && drive->size == 0)
-		drive->size = 1ull << 30;
-	p->c->n_drives++;
-	return 0;
-}
-
-int mp_parse_object(struct mp_parser *p, const struct mp_option *o, const char *arg)
-{
-	struct mp_parser_object *object = &p->object[p->n_objects];
-	struct mp_keyval kv = MP_KEYVAL_NULL;
-	const char *type;
-	int r;
-
-	r = mp_parser_split(p, "object", arg, "qom-type", &kv);
-	if (r < 0)
-		return mp_err_trace(r);
-	type = mp_keyval_get(&kv, "qom-type");
-	if (!type || strcmp(type, "x-remote-object") != 0)
-		return mp_parser_fail(p, "-object %s: unknown object; valid is x-remote-object",
-				      arg);
-	if (p->n_objects == MP_CMDLINE_MAX_HBAS)
-		return mp_parser_fail(p, "more than %u objects in one worker", MP_CMDLINE_MAX_HBAS);
-	*object = (struct mp_parser_object){.fd = MP_PARSER_NO_ID};
-	r = set_all(p, &object_form, &kv, object);
-	if (r < 0)
-		return mp_err_trace(r);
-	if (!object->devid || object->fd == MP_PARSER_NO_ID)
-		return mp_parser_fail(p,
-				      "-object x-remote-object: devid=ID and fd=N are both needed");
-	p->n_objects++;
-	return 0;
 }

@@ -29,8 +29,8 @@ static const struct rest {
 /* Is it there already? Then once is enough. */
 static bool warned(const struct mp_cmdline *c, const char *text)
 {
-	for (unsigned int i = 0; i < c->n_warnings; i++)
-		if (strcmp(c->warning[i], text) == 0)
+	for (unsigned int i = 0; i < c->warnings.n; i++)
+		if (strcmp(c->warnings.text[i], text) == 0)
 			return true;
 	return false;
 }

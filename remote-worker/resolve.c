@@ -9,7 +9,10 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "remote-worker/blockdev.h"
+#include "remote-worker/node.h"
 #include "remote-worker/parser.h"
+#include "remote-worker/unit_json.h"
 
 static int find_hba(struct mp_parser *p, const char *id, size_t id_len)
 {
@@ -84,6 +87,20 @@ static int resolve_hbas(struct mp_parser *p)
 	return r;
 }
 
+/* As QEMU names the bus of an adapter without a name: scsi.0, scsi.1 ... */
+static int find_unnamed(struct mp_parser *p, const char *bus)
+{
+	uint64_t nth;
+
+	if (strncmp(bus, "scsi.", 5) != 0 ||
+	    mp_parse_uint(bus + 5, 0, MP_CMDLINE_MAX_HBAS, &nth) < 0)
+		return -ENOENT;
+	for (unsigned int i = 0; i < p->c->n_hbas; i++)
+		if (p->c->hba[i].id[0] == '\0' && nth-- == 0)
+			return (int)i;
+	return -ENOENT;
+}
+
 static int resolve_bus(struct mp_parser *p, struct mp_opt_disk *d)
 {
 	const char *dot;
@@ -94,19 +111,32 @@ static int resolve_bus(struct mp_parser *p, struct mp_opt_disk *d)
 	dot = strrchr(d->bus, '.');
 	i = dot && strcmp(dot, ".0") == 0 ? find_hba(p, d->bus, (size_t)(dot - d->bus)) : -ENOENT;
 	if (i < 0)
+		i = find_unnamed(p, d->bus);
+	if (i < 0)
 		return mp_parser_fail(p, "%s: no bus '%s'; the bus of adapter '%s' is '%s.0'",
 				      d->form, d->bus, p->c->hba[0].id, p->c->hba[0].id);
 	d->hba = (unsigned int)i;
 	return 0;
 }
 
+/* The drive that a disk wants: one of -drive, or a new one of a -blockdev. */
 static int find_drive(struct mp_parser *p, const struct mp_opt_disk *d)
 {
-	for (unsigned int i = 0; i < p->c->n_drives; i++)
-		if (strcmp(p->c->drive[i].id, d->drive) == 0)
+	json_t *node = json_object_get(p->c->nodes, d->drive);
+	unsigned int i;
+
+	for (i = 0; i < p->c->n_drives; i++)
+		if (strcmp(p->c->drive[i].id, d->drive) == 0 || (node && p->top[i].node == node))
 			return (int)i;
-	return mp_parser_fail(p, "%s: no drive '%s'; add -drive id=%s,file=NAME", d->form, d->drive,
-			      d->drive);
+	if (!node)
+		return mp_parser_fail(p, "%s: no drive '%s'; add -drive id=%s,file=NAME", d->form,
+				      d->drive, d->drive);
+	if (i == MP_CMDLINE_MAX_DISKS)
+		return mp_parser_fail(p, "more than %u drives in one worker", MP_CMDLINE_MAX_DISKS);
+	mp_drive_init(&p->c->drive[i]);
+	p->top[i] = (struct mp_parser_top){.node = node};
+	p->c->n_drives++;
+	return (int)i;
 }
 
 static int resolve_drive(struct mp_parser *p, struct mp_opt_disk *d)
@@ -123,25 +153,33 @@ static int resolve_drive(struct mp_parser *p, struct mp_opt_disk *d)
 	drive = &p->c->drive[i];
 	if (drive->used)
 		return mp_parser_fail(p, "drive '%s' is used by two disks", d->drive);
-	if (!drive->file && drive->kind == MP_DRIVE_RAW && !d->is_cd)
+	if (!p->top[i].node && !d->is_cd)
 		return mp_parser_fail(p,
 				      "-drive id=%s: file=NAME is missing; only a scsi-cd may go "
 				      "without a medium",
 				      drive->id);
 	drive->used = true;
+	drive->read_only |= d->is_cd;
 	d->drive_no = (unsigned int)i;
 	return 0;
 }
 
 /* What -device leaves to the drive. An empty scsi-cd has no drive to ask. */
-static void resolve_policy(struct mp_parser *p, struct mp_opt_disk *d)
+void mp_disk_inherit(struct mp_opt_disk *d, const struct mp_opt_drive *drive)
 {
-	bool has_drive = d->drive_no != MP_CMDLINE_NO_DRIVE;
+	bool is_auto = !d->write_cache || strcmp(d->write_cache, "auto") == 0;
 
 	if (strcmp(d->rerror, "auto") == 0)
-		d->rerror = has_drive ? p->c->drive[d->drive_no].rerror : "report";
+		d->rerror = drive ? drive->rerror : "report";
 	if (strcmp(d->werror, "auto") == 0)
-		d->werror = has_drive ? p->c->drive[d->drive_no].werror : "enospc";
+		d->werror = drive ? drive->werror : "enospc";
+	d->write_through = is_auto ? drive && drive->write_through
+				   : strcmp(d->write_cache, "off") == 0;
+}
+
+static void resolve_policy(struct mp_parser *p, struct mp_opt_disk *d)
+{
+	mp_disk_inherit(d, d->drive_no == MP_CMDLINE_NO_DRIVE ? NULL : &p->c->drive[d->drive_no]);
 }
 
 static bool place_taken(const struct mp_cmdline *c, const struct mp_opt_disk *d, uint32_t id)
@@ -174,7 +212,7 @@ static int resolve_aio(struct mp_parser *p)
 	enum mp_blk_aio aio;
 
 	for (unsigned int i = 0; i < p->c->n_drives; i++) {
-		if (!p->c->drive[i].aio)
+		if (!p->c->drive[i].aio || p->c->drive[i].kind != MP_DRIVE_RAW)
 			continue;
 		aio = strcmp(p->c->drive[i].aio, "threads") == 0 ? MP_BLK_AIO_THREADS
 								 : MP_BLK_AIO_URING;
@@ -189,24 +227,116 @@ static int resolve_aio(struct mp_parser *p)
 	return 0;
 }
 
+/* -- drives ------------------------------------------------------------------ */
+
+/* Has another drive this name, or will it have it? Or a node of -blockdev? */
+static bool name_taken(struct mp_parser *p, const struct mp_opt_drive *d, const char *name)
+{
+	for (unsigned int i = 0; i < p->c->n_drives; i++)
+		if (&p->c->drive[i] != d &&
+		    (strcmp(p->c->drive[i].id, name) == 0 ||
+		     (p->c->drive[i].node_name && strcmp(p->c->drive[i].node_name, name) == 0)))
+			return true;
+	return json_object_get(p->c->nodes, name) != NULL;
+}
+
+/* Its id, if that can be a name; else one that is free. */
+static int make_name(struct mp_parser *p, struct mp_opt_drive *d)
+{
+	char *name = NULL;
+
+	if (mp_node_name_is_valid(d->id) && !name_taken(p, d, d->id)) {
+		d->node_name = d->id;
+		return 0;
+	}
+	for (unsigned int i = 0; !d->node_name; i++) {
+		if (asprintf(&name, "drive%u", i) < 0 || mp_texts_take(p->texts, name) < 0)
+			return mp_err_origin(-ENOMEM);
+		if (!name_taken(p, d, name))
+			d->node_name = name;
+	}
+	return 0;
+}
+
+/* A -drive's node is ours to complete; a -blockdev's stays as it was given. */
+static int complete(struct mp_parser *p, struct mp_opt_drive *d, json_t *node)
+{
+	const char *name = mp_node_text(node, "node-name");
+	int r = 0;
+
+	if (!d->node_name)
+		d->node_name = name;
+	if (d->node_name && name_taken(p, d, d->node_name))
+		return mp_parser_fail(p, "two block nodes have the name '%s'", d->node_name);
+	if (!d->node_name)
+		r = make_name(p, d);
+	if (r == 0 && node)
+		r = mp_node_put_text(node, "node-name", d->node_name);
+	if (r == 0 && node && d->read_only)
+		r = mp_node_put(node, "read-only", json_true());
+	return mp_err_trace(r);
+}
+
+static int check_limits(struct mp_parser *p, const struct mp_opt_drive *d)
+{
+	const struct mp_blk_throttle t = mp_throttle_of(&d->throttle);
+	const char *why;
+
+	if (mp_throttle_check(&t, &why) < 0)
+		return mp_parser_fail(p, "drive '%s': %s", d->id[0] ? d->id : d->node_name, why);
+	for (unsigned int i = 0; d->throttle.group && i < p->c->n_drives; i++)
+		if (&p->c->drive[i] != d && p->c->drive[i].throttle.group &&
+		    strcmp(p->c->drive[i].throttle.group, d->throttle.group) == 0)
+			return mp_parser_fail(p,
+					      "throttle group '%s' has two drives; limits that "
+					      "drives share aren't supported",
+					      d->throttle.group);
+	return 0;
+}
+
+int mp_drive_finish(struct mp_parser *p, struct mp_opt_drive *d, const struct mp_parser_top *top)
+{
+	bool is_node = top->node && d->id[0] == '\0';
+	int r = is_node ? 0 : complete(p, d, top->node);
+
+	if (r == 0 && top->node)
+		r = mp_drive_of_node(p, top->node, top->objects, d);
+	return r == 0 ? mp_err_trace(check_limits(p, d)) : mp_err_trace(r);
+}
+
+static int resolve_ids(struct mp_parser *p)
+{
+	const struct mp_opt_drive *drive = p->c->drive;
+
+	for (unsigned int i = 0; i < p->c->n_drives; i++) {
+		if (json_object_get(p->c->nodes, drive[i].id))
+			return mp_parser_fail(p, "a drive and a block node are both called '%s'",
+					      drive[i].id);
+		for (unsigned int k = 0; k < i; k++)
+			if (strcmp(drive[i].id, drive[k].id) == 0)
+				return mp_parser_fail(p, "two drives have the id '%s'",
+						      drive[i].id);
+	}
+	return 0;
+}
+
 int mp_parser_resolve(struct mp_parser *p)
 {
 	int r = resolve_hbas(p);
 
-	for (unsigned int i = 0; r == 0 && i < p->c->n_drives; i++)
-		for (unsigned int k = 0; r == 0 && k < i; k++)
-			if (strcmp(p->c->drive[i].id, p->c->drive[k].id) == 0)
-				r = mp_parser_fail(p, "two drives have the id '%s'",
-						   p->c->drive[i].id);
+	if (r == 0)
+		r = resolve_ids(p);
 	for (unsigned int i = 0; r == 0 && i < p->c->n_disks; i++)
 		r = resolve_bus(p, &p->c->disk[i]);
 	for (unsigned int i = 0; r == 0 && i < p->c->n_disks; i++) {
 		r = resolve_drive(p, &p->c->disk[i]);
 		if (r == 0)
-			resolve_policy(p, &p->c->disk[i]);
-		if (r == 0)
 			r = resolve_place(p, &p->c->disk[i]);
 	}
+	for (unsigned int i = 0; r == 0 && i < p->c->n_drives; i++)
+		r = mp_drive_finish(p, &p->c->drive[i], &p->top[i]);
+	for (unsigned int i = 0; r == 0 && i < p->c->n_disks; i++)
+		resolve_policy(p, &p->c->disk[i]);
 	if (r == 0)
 		r = resolve_aio(p);
 	return r == 0 ? mp_parser_resolve_monitors(p) : mp_err_trace(r);

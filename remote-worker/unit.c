@@ -73,9 +73,9 @@ static int check_format(const struct place *place, const struct mp_opt_drive *dr
 	if (!format)
 		return 0;
 	snprintf(place->error, place->error_len,
-		 "%s is a %s image, and a worker opens raw ones: convert it (qemu-img convert -O "
-		 "raw), or add format=raw if the guest shall see the image file itself",
-		 drive->file, format);
+		 "%s is a %s image: say format=%s, or format=raw if the guest shall see the image "
+		 "file itself",
+		 drive->file, format, format);
 	return mp_err_origin(-EMEDIUMTYPE);
 }
 
@@ -115,6 +115,7 @@ static int add_disk(const struct place *place, const struct mp_opt_disk *disk, s
 				       .physical_bytes = disk->physical_bytes,
 				       .identity = identity_of(disk),
 				       .removable = disk->removable,
+				       .write_through = disk->write_through,
 				       .rerror = on_error(disk->rerror),
 				       .werror = on_error(disk->werror)};
 	int r = mp_scsi_disk_add(place->bus, &cfg);

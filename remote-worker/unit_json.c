@@ -25,12 +25,25 @@ struct field {
 
 #define STRUCT struct mp_opt_disk
 static const struct field disk_fields[] = {
-	FIELD(form, TEXT),    FIELD(id, TEXT),           FIELD(drive, TEXT),
-	FIELD(serial, TEXT),  FIELD(device_id, TEXT),    FIELD(vendor, TEXT),
-	FIELD(product, TEXT), FIELD(version, TEXT),      FIELD(rerror, TEXT),
-	FIELD(werror, TEXT),  FIELD(wwn, U64),           FIELD(scsi_id, U32),
-	FIELD(lun, U32),      FIELD(logical_bytes, U32), FIELD(physical_bytes, U32),
-	FIELD(hba, U32),      FIELD(removable, BOOL),    FIELD(is_cd, BOOL),
+	FIELD(form, TEXT),
+	FIELD(id, TEXT),
+	FIELD(drive, TEXT),
+	FIELD(serial, TEXT),
+	FIELD(device_id, TEXT),
+	FIELD(vendor, TEXT),
+	FIELD(product, TEXT),
+	FIELD(version, TEXT),
+	FIELD(rerror, TEXT),
+	FIELD(werror, TEXT),
+	FIELD(wwn, U64),
+	FIELD(scsi_id, U32),
+	FIELD(lun, U32),
+	FIELD(logical_bytes, U32),
+	FIELD(physical_bytes, U32),
+	FIELD(hba, U32),
+	FIELD(removable, BOOL),
+	FIELD(is_cd, BOOL),
+	FIELD(write_through, BOOL),
 };
 #undef STRUCT
 

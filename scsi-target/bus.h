@@ -182,7 +182,7 @@ struct mp_scsi_lun {
 	char vendor[8], product[16], revision[4]; /* padded with spaces, no NUL */
 	char serial[37], device_id[64];
 	uint64_t wwn;
-	bool removable;
+	bool removable, write_through;
 	uint8_t rerror, werror; /* enum mp_scsi_on_error */
 	/* What commands change. */
 	struct mp_scsi_control control;

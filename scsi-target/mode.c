@@ -67,7 +67,7 @@ static void put_geometry(const struct mp_scsi_lun *lun, uint8_t *out)
 
 static void put_caching(const struct mp_scsi_lun *lun, uint8_t *out)
 {
-	out[2] = WCE;
+	out[2] = lun->write_through ? 0 : WCE;
 }
 
 static void put_control(const struct mp_scsi_lun *lun, uint8_t *out)

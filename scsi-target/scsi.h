@@ -143,6 +143,7 @@ struct mp_scsi_disk_cfg {
 	uint32_t physical_bytes; /* >= logical; 0: logical */
 	struct mp_scsi_identity identity; /* product "" : "mpring HARDDISK" */
 	bool removable;
+	bool write_through; /* no write cache, until a command switches it on */
 	enum mp_scsi_on_error rerror; /* of reads of the medium */
 	enum mp_scsi_on_error werror; /* of all else: writes, flushes, discards */
 };

@@ -97,6 +97,7 @@ static void fill_lun(struct mp_scsi_lun *lun, const struct mp_scsi_disk_cfg *cfg
 	lun->n_blocks = mp_blk_size_bytes(cfg->blk) / cfg->logical_bytes;
 	mp_lun_identify(lun, &cfg->identity, "mpring HARDDISK");
 	lun->removable = cfg->removable;
+	lun->write_through = cfg->write_through;
 	lun->rerror = (uint8_t)cfg->rerror;
 	lun->werror = (uint8_t)cfg->werror;
 }

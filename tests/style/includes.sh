@@ -27,7 +27,7 @@ libnbd\.h|^block/nbd_lib\.h$
 dlfcn\.h|^block/nbd_lib\.c$
 hwloc\.h|^(launcher/placement|bench/pin)\.c$
 seccomp\.h|^remote-worker/sandbox\.c$
-jansson\.h|^(launcher/(output|qmp|results)\.h|monitor/.*\.[ch]|remote-worker/.*\.[ch])$
+jansson\.h|^(launcher/(output|qmp|results)\.h|monitor/.*\.[ch]|(tests/unit/)?remote-worker/.*\.[ch])$
 rte_.*\.h|^(remote-worker/control|bench/rivals/rte_ring)\.c$
 benchmark/benchmark\.h|^bench/shim/gbench\.cc$
 (qemu|qapi|hw|exec|qom|sysemu|system|migration|plugins)/.*\.h|^proxy/qemu/.*$

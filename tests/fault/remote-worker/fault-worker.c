@@ -33,6 +33,38 @@ static char *const args[] = {
 };
 #define N_ARGS ((int)(sizeof(args) / sizeof(args[0])))
 
+/* One of each form that keeps something on the heap. The JSON library's own calls don't fail. */
+static char *const rich_args[] = {
+	"fault",
+	"4",
+	"-device",
+	"lsi53c895a,id=a",
+	"-global",
+	"scsi-hd.vendor=A",
+	"-drive",
+	"file=F,format=qcow2,lazy-refcounts=on,cache=none,backing.driver=raw",
+	"-device",
+	"scsi-hd,drive=none0",
+	"-object",
+	"secret,id=s,file=K",
+	"-drive",
+	"id=n,file=nbds://h/e?tls-certificates=/d",
+	"-blockdev",
+	"{\"driver\":\"qcow2\",\"node-name\":\"q\",\"file\":\"f\"}",
+	"-blockdev",
+	"file,node-name=f,filename=G",
+	"-device",
+	"scsi-hd,drive=q",
+	"-drive",
+	"id=0,file=json:{\"driver\":\"raw\",,\"file\":{\"driver\":\"nbd\",,\"server\":"
+	"{\"type\":\"unix\",,\"path\":\"/s\"}}}",
+	"-qmp",
+	"unix:/q,server=on",
+	"-m",
+	"1G",
+};
+#define N_RICH_ARGS ((int)(sizeof(rich_args) / sizeof(rich_args[0])))
+
 static struct mp_cmdline cmd;
 
 /* Lines of /proc/self/maps. */
@@ -63,6 +95,24 @@ static void test_command_line_survives_each_failing_call(void)
 		mp_cmdline_fini(&cmd);
 	}
 	T_OK(nth > 4);
+}
+
+static void test_rich_command_line_survives_each_failing_call(void)
+{
+	const char *what = "";
+	unsigned int nth;
+	char error[256];
+	int r;
+
+	for (nth = 1; what && nth < 100 * MANY; nth++) {
+		t_fault_arm(nth, ENOMEM);
+		r = mp_cmdline_parse(&cmd, N_RICH_ARGS, rich_args, error, sizeof(error));
+		what = t_fault_disarm();
+		mp_cmdline_fini(&cmd);
+		if (r != (what ? -ENOMEM : 0))
+			t_fail(__FILE__, __LINE__, "call %u: %d: %s", nth, r, error);
+	}
+	T_OK(!what && nth > 8);
 }
 
 static void test_guest_table_survives_each_failing_call(void)
@@ -115,5 +165,6 @@ static void test_start_survives_each_failing_call(void)
 }
 
 T_MAIN(T_TEST(test_command_line_survives_each_failing_call),
+       T_TEST(test_rich_command_line_survives_each_failing_call),
        T_TEST(test_guest_table_survives_each_failing_call),
        T_TEST(test_start_survives_each_failing_call))

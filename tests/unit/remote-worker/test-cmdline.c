@@ -7,7 +7,7 @@
 #include "tests/lib/t.h"
 
 static struct mp_cmdline cmd;
-static char error[2048];
+static char error[4096];
 
 /* Parses "A B C" split at blanks; the words live until the next call. */
 static int parse(const char *line)
@@ -101,8 +101,7 @@ static void test_longer_names_mean_the_same(void)
 	how = mp_cmdline_blk_open(&cmd.drive[0]);
 	T_STR_EQ(how.filename, "F");
 	T_OK(how.cache_direct && how.no_flush && how.no_lock);
-	T_REFUSED(HBA "-drive id=d0,file=F,cache.writeback=off",
-		  "cache.writeback takes one of on,");
+	T_REFUSED(HBA "-drive id=d0,file=F,cache.writeback=no", "cache.writeback takes one of on");
 }
 
 static void test_drive_defaults_are_safe(void)
@@ -269,7 +268,7 @@ static void test_unknown_option_lists_the_valid_ones(void)
 
 static void test_unknown_property_lists_the_valid_ones(void)
 {
-	T_REFUSED("-drive id=a,fil=b", "unknown property 'fil'; valid are id, file, file.filename");
+	T_REFUSED("-drive id=a,fil=b", "unknown property 'fil'; valid are id, file, format");
 	T_REFUSED("-device scsi-hd,drve=a", "-device scsi-hd: unknown property 'drve'");
 }
 
@@ -277,7 +276,9 @@ static void test_unknown_device_lists_the_valid_ones(void)
 {
 	T_REFUSED("-device virtio-blk", "unknown device; valid are lsi53c895a, scsi-hd, scsi-cd");
 	T_REFUSED("-machine pc", "valid is x-remote");
-	T_REFUSED("-object iothread,id=a", "valid is x-remote-object");
+	T_REFUSED("-object colo-compare,id=a", "valid are x-remote-object, throttle-group");
+	T_REFUSED(HBA "-device scsi-block,drive=a", "isn't supported");
+	T_REFUSED(HBA "-device scsi-generic,drive=a", "use -device scsi-hd");
 }
 
 static void test_wrong_values_name_the_right_ones(void)
@@ -286,9 +287,9 @@ static void test_wrong_values_name_the_right_ones(void)
 	T_REFUSED("--aio native", "auto|io_uring|threads");
 	T_REFUSED("--spin-us x", "from 0 to 1000000");
 	T_REFUSED("--pool-bytes 1000", "multiple of 4096");
-	T_REFUSED("-drive id=a,file=b,cache=writethrough", "none|writeback|unsafe");
-	T_REFUSED("-drive id=a,file=b,format=qcow2", "raw|null-co");
-	T_REFUSED("-drive id=a,file=b,format=qcow2", "qemu-img convert");
+	T_REFUSED("-drive id=a,file=b,cache=always",
+		  "none|writeback|unsafe|writethrough|directsync");
+	T_REFUSED("-drive id=a,file=b,format=qcow3", "unknown format 'qcow3'; valid are bochs");
 	T_REFUSED("-drive id=a,file=b,size=1G", "null-co only");
 	T_REFUSED("-drive id=a,file=b,readonly=maybe", "on or off");
 	T_REFUSED(HBA "-device scsi-hd,drive=a,scsi-id=16", "from 0 to 15");
@@ -298,7 +299,7 @@ static void test_wrong_values_name_the_right_ones(void)
 	T_REFUSED(HBA "-device scsi-hd,drive=a,logical_block_size=4096,physical_block_size=512",
 		  "at least logical_block_size");
 	T_REFUSED(HBA "-device scsi-cd,logical_block_size=512", "logical_block_size takes");
-	T_REFUSED(HBA "-device scsi-hd,drive=a,write-cache=off", "auto|on");
+	T_REFUSED(HBA "-device scsi-hd,drive=a,write-cache=none", "auto|on|off");
 	T_REFUSED(HBA "-device scsi-cd,removable=on", "-device scsi-cd: unknown property");
 }
 
@@ -307,12 +308,40 @@ static void test_missing_pieces_are_named(void)
 	T_REFUSED("", "no adapter; add -device lsi53c895a,id=lsi0");
 	T_REFUSED("-device lsi53c895a,id=x", "adapter 'x' has no socket");
 	T_REFUSED(HBA "-device scsi-hd,drive=d9", "no drive 'd9'");
-	T_REFUSED(HBA "-drive file=F", "id=NAME is missing");
 	T_REFUSED(HBA "-drive id=F -device scsi-hd,drive=F", "file=NAME is missing");
 	T_REFUSED(HBA "-device scsi-hd", "drive=ID is missing");
 	T_REFUSED("--cpu", "needs an argument");
 	T_REFUSED("-object x-remote-object,devid=q,fd=3", "no adapter; add");
 	T_REFUSED(HBA "-object x-remote-object,devid=q,fd=3", "no adapter 'q'; there are lsi0");
+}
+
+static void test_adapters_without_a_name_have_qemus_buses(void)
+{
+	T_EQ(parse("5 6 -device lsi53c895a -device lsi53c895a -drive id=a,file=A "
+		   "-device scsi-hd,drive=a,bus=scsi.1"),
+	     -EINVAL);
+	T_EQ(parse("5 -device lsi53c895a -drive id=a,file=A -device scsi-hd,drive=a,bus=scsi.0"),
+	     0);
+	T_REFUSED("5 -device lsi53c895a -drive id=a,file=A -device scsi-hd,drive=a,bus=scsi.1",
+		  "no bus 'scsi.1'");
+}
+
+static void test_globals_are_defaults_wherever_they_stand(void)
+{
+	T_EQ(parse(HBA "-drive id=a,file=A -drive id=b,file=B "
+		       "-global scsi-hd.vendor=ACME -device scsi-hd,drive=a "
+		       "-device scsi-hd,drive=b,vendor=OTHER "
+		       "-global driver=scsi-hd,property=product,value=DISK"),
+	     0);
+	T_STR_EQ(cmd.disk[0].vendor, "ACME");
+	T_STR_EQ(cmd.disk[1].vendor, "OTHER");
+	T_STR_EQ(cmd.disk[0].product, "DISK");
+	T_EQ(cmd.warnings.n, 0);
+	T_EQ(parse(HBA "-global PIIX4_PM.disable_s3=1"), 0);
+	T_EQ(cmd.warnings.n, 1);
+	T_REFUSED(HBA DISK " -global scsi-hd.colour=red",
+		  "unknown property 'colour'; valid are id");
+	T_REFUSED(HBA "-global scsi-hd", "DEVICE.PROPERTY=VALUE");
 }
 
 static void test_conflicts_are_refused(void)
@@ -371,5 +400,6 @@ T_MAIN(T_TEST(test_documented_x_remote_form_is_taken_verbatim),
        T_TEST(test_unknown_property_lists_the_valid_ones),
        T_TEST(test_unknown_device_lists_the_valid_ones),
        T_TEST(test_wrong_values_name_the_right_ones), T_TEST(test_missing_pieces_are_named),
-       T_TEST(test_conflicts_are_refused), T_TEST(test_wrong_bus_names_the_right_one),
-       T_TEST(test_sizes))
+       T_TEST(test_adapters_without_a_name_have_qemus_buses),
+       T_TEST(test_globals_are_defaults_wherever_they_stand), T_TEST(test_conflicts_are_refused),
+       T_TEST(test_wrong_bus_names_the_right_one), T_TEST(test_sizes))

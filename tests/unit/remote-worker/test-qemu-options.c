@@ -76,7 +76,7 @@ static void test_monitor_on_stdio_or_nowhere(void)
 	T_OK(cmd.monitor[0].is_stdio && cmd.monitor[0].is_qmp);
 	T_EQ(parse("-chardev stdio,id=s,mux=on -monitor chardev:s"), 0);
 	T_OK(cmd.monitor[0].is_stdio && !cmd.monitor[0].is_qmp);
-	T_EQ(cmd.n_warnings, 0);
+	T_EQ(cmd.warnings.n, 0);
 }
 
 static void test_wrong_places_of_monitors_name_the_right_ones(void)
@@ -107,8 +107,8 @@ static void test_chardev_without_a_user_is_said(void)
 {
 	T_EQ(parse("-chardev socket,id=lonely,fd=7"), 0);
 	T_EQ(cmd.n_monitors, 0);
-	T_EQ(cmd.n_warnings, 1);
-	T_SAYS(cmd.warning[0], "lonely");
+	T_EQ(cmd.warnings.n, 1);
+	T_SAYS(cmd.warnings.text[0], "lonely");
 }
 
 static void test_more_monitors_than_there_is_room_for_are_refused(void)
@@ -136,7 +136,7 @@ static void test_options_about_the_process(void)
 	T_STR_EQ(cmd.pidfile, "/run/p");
 	T_STR_EQ(cmd.log_file, "/log");
 	T_OK(cmd.verbose && cmd.daemonize && cmd.start_stopped);
-	T_EQ(cmd.n_warnings, 0);
+	T_EQ(cmd.warnings.n, 0);
 	T_EQ(parse("-name vm2"), 0);
 	T_STR_EQ(cmd.name, "vm2");
 	T_OK(!cmd.verbose && !cmd.daemonize && !cmd.pidfile && !cmd.log_file && !cmd.uuid);
@@ -164,8 +164,8 @@ static void test_stopped_start_without_a_monitor_is_ignored_and_said(void)
 {
 	T_EQ(parse("-S"), 0);
 	T_OK(!cmd.start_stopped);
-	T_EQ(cmd.n_warnings, 1);
-	T_SAYS(cmd.warning[0], "no monitor");
+	T_EQ(cmd.warnings.n, 1);
+	T_SAYS(cmd.warnings.text[0], "no monitor");
 }
 
 /* -- QEMU's others -------------------------------------------------------- */
@@ -173,11 +173,11 @@ static void test_stopped_start_without_a_monitor_is_ignored_and_said(void)
 static void test_options_without_a_meaning_are_accepted_and_named_once(void)
 {
 	T_EQ(parse("-m 1G -smp 2 -accel kvm -enable-kvm -cpu host -m 2G -no-shutdown -trace x"), 0);
-	T_EQ(cmd.n_warnings, 7);
-	T_STR_EQ(cmd.warning[0], "-m has no meaning here");
-	T_STR_EQ(cmd.warning[3], "-enable-kvm has no meaning here");
+	T_EQ(cmd.warnings.n, 7);
+	T_STR_EQ(cmd.warnings.text[0], "-m has no meaning here");
+	T_STR_EQ(cmd.warnings.text[3], "-enable-kvm has no meaning here");
 	T_EQ(parse("-d guest_errors,unimp"), 0);
-	T_EQ(cmd.n_warnings, 2);
+	T_EQ(cmd.warnings.n, 2);
 }
 
 static void test_options_that_say_what_is_so_cost_no_warning(void)
@@ -185,9 +185,9 @@ static void test_options_that_say_what_is_so_cost_no_warning(void)
 	T_EQ(parse("-nographic -nodefaults -no-user-config -display none -vga none -serial none "
 		   "-parallel none -net none -nic none -monitor none"),
 	     0);
-	T_EQ(cmd.n_warnings, 0);
+	T_EQ(cmd.warnings.n, 0);
 	T_EQ(parse("-serial stdio -display gtk"), 0);
-	T_EQ(cmd.n_warnings, 2);
+	T_EQ(cmd.warnings.n, 2);
 }
 
 static void test_options_that_would_be_missed_are_refused_with_the_way_out(void)

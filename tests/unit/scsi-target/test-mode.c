@@ -117,6 +117,22 @@ static void test_write_cache_off_flushes_and_then_writes_through(void)
 	hba_fini(&h);
 }
 
+static void test_disk_without_a_write_cache_may_be_given_one(void)
+{
+	setup();
+	hba_remake(&h, &hba_ops,
+		   (struct mp_scsi_disk_cfg){.logical_bytes = 512, .write_through = true});
+	T_EQ(RUN(255, 0x1a, 8, 0x88, 0, 255, 0), MP_SCSI_GOOD); /* defaults */
+	T_EQ(data[6], 0);
+	T_EQ(RUN(512, 0x2a, 0, 0, 0, 0, 0, 0, 0, 1, 0), MP_SCSI_GOOD);
+	T_EQ(h.blk.n_fua, 1);
+	select_caching(4);
+	T_EQ(RUN(24, 0x15, 0x10, 0, 0, 24, 0), MP_SCSI_GOOD);
+	T_EQ(RUN(512, 0x2a, 0, 0, 0, 0, 0, 0, 0, 1, 0), MP_SCSI_GOOD);
+	T_EQ(h.blk.n_fua, 1);
+	hba_fini(&h);
+}
+
 static void test_any_other_change_is_refused_with_its_byte(void)
 {
 	static const uint8_t golden[18] = {0x70, 0, 5, 0,    0, 0, 0,    10, 0,
@@ -604,6 +620,7 @@ T_MAIN(T_TEST(test_caching_page_with_block_descriptor),
        T_TEST(test_unknown_pages_and_subpages_are_refused),
        T_TEST(test_read_only_disk_shows_write_protect),
        T_TEST(test_write_cache_off_flushes_and_then_writes_through),
+       T_TEST(test_disk_without_a_write_cache_may_be_given_one),
        T_TEST(test_any_other_change_is_refused_with_its_byte),
        T_TEST(test_a_bad_page_behind_a_good_one_changes_nothing),
        T_TEST(test_cut_lists_are_refused), T_TEST(test_block_descriptor_must_keep_the_block_size),
