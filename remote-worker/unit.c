@@ -3,12 +3,17 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "block/throttle.h"
 #include "remote-worker/unit_json.h"
 #include "block/probe.h"
+
+#define FLUSH_LOOK_NS 1000000ull
 
 /* Where one unit is made. */
 struct place {
@@ -186,6 +191,44 @@ int mp_units_create(struct mp_core *core, char *error, size_t error_len)
 		r = create(&place, i);
 	}
 	return r;
+}
+
+static void flushed(struct mp_blk_req *req)
+{
+	unsigned int *n_left = req->opaque;
+
+	--*n_left;
+}
+
+static void say_unflushed(const struct mp_medium *m, int result)
+{
+	mp_error("drive %s: cannot flush it at the end: %s; what was written last may be lost",
+		 m->drive->id, strerror(-result));
+}
+
+void mp_units_flush(struct mp_core *core)
+{
+	MP_CLEANUP_FREE struct mp_blk_req *req = calloc(MP_CORE_MEDIA, sizeof(*req));
+	const struct mp_medium *m;
+	unsigned int n_left = 0;
+
+	for (unsigned int i = 0; req && i < MP_CORE_MEDIA; i++) {
+		m = &core->medium[i];
+		if (!m->blk || mp_blk_read_only(m->blk))
+			continue;
+		req[i] =
+			(struct mp_blk_req){.op = MP_BLK_FLUSH, .done = flushed, .opaque = &n_left};
+		n_left++;
+		mp_blk_submit(m->blk, &req[i]);
+	}
+	while (n_left > 0) {
+		mp_blk_engine_poll(core->engine);
+		if (n_left > 0)
+			mp_blk_engine_wait(core->engine, FLUSH_LOOK_NS);
+	}
+	for (unsigned int i = 0; req && i < MP_CORE_MEDIA; i++)
+		if (req[i].result < 0)
+			say_unflushed(&core->medium[i], req[i].result);
 }
 
 void mp_units_close(struct mp_core *core)

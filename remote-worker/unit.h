@@ -14,6 +14,12 @@
 
 /** mp_units_create() - all of the command line; mp_units_close() releases, also after a failure */
 int mp_units_create(struct mp_core *core, char *error, size_t error_len);
+/**
+ * mp_units_flush() - all that was written is safe, or the user has been told; blocks
+ *
+ * For the worker's end, when no other block I/O is in flight.
+ */
+void mp_units_flush(struct mp_core *core);
 /** mp_units_close() - the media of all units; no block I/O may be in flight, the buses are gone */
 void mp_units_close(struct mp_core *core);
 

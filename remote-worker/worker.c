@@ -511,6 +511,8 @@ static void finish_block_io(struct mp_worker *w)
 static void teardown(struct mp_worker *w)
 {
 	finish_block_io(w);
+	if (w->setup_result == 0)
+		mp_units_flush(&w->core);
 	for (unsigned int i = 0; i < w->cmd->n_hbas; i++)
 		mp_device_fini(&w->device[i]);
 	mp_units_close(&w->core);

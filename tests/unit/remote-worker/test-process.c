@@ -24,17 +24,17 @@
 #define NULL_DISK  "-drive id=d0,driver=null-co -device scsi-hd,drive=d0,bus=lsi0.0,scsi-id=0"
 
 static const char *exe;
-static bool io_uring_refused; /* to what run() runs */
+static int refused_call, refused_errno; /* to what run() runs; errno 0: none is */
 static struct rig rig;
 static char text[16384]; /* what the last run() printed */
 
 /* For this process and what it runs, as a container's filter would. */
-static void refuse_io_uring(void)
+static void refuse_call(void)
 {
-	static struct sock_filter filter[] = {
+	struct sock_filter filter[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_io_uring_setup, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)refused_call, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)refused_errno),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog program = {sizeof(filter) / sizeof(filter[0]), filter};
@@ -62,8 +62,8 @@ static int run(const char *args)
 	if (pid == 0) {
 		dup2(out[1], STDOUT_FILENO);
 		dup2(out[1], STDERR_FILENO);
-		if (io_uring_refused)
-			refuse_io_uring();
+		if (refused_errno)
+			refuse_call();
 		execv(exe, argv);
 		_exit(127);
 	}
@@ -504,24 +504,40 @@ static void test_io_uring_works_in_the_sandbox(void)
 }
 
 /* Used to say "Unknown error -1". */
-static void test_refused_io_uring_is_said_with_its_reason(void)
+/* Runs a worker whose proxy has closed already, without one system call. */
+static void run_without(int nr, int err, const char *options)
 {
-	char args[256];
+	char args[512];
 	int socks[2];
 
 	T_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, socks), 0);
 	snprintf(args, sizeof(args),
-		 "-machine x-remote -device lsi53c895a,id=lsi0 " NULL_DISK
-		 " -object x-remote-object,id=o0,devid=lsi0,fd=%d",
-		 socks[1]);
+		 "-machine x-remote -device lsi53c895a,id=lsi0 %s "
+		 "-object x-remote-object,id=o0,devid=lsi0,fd=%d",
+		 options, socks[1]);
 	fcntl(socks[0], F_SETFD, FD_CLOEXEC);
 	shutdown(socks[0], SHUT_RDWR);
-	io_uring_refused = true;
+	refused_call = nr;
+	refused_errno = err;
 	run(args);
-	io_uring_refused = false;
+	refused_errno = 0;
 	close(socks[0]);
 	close(socks[1]);
+}
+
+static void test_refused_io_uring_is_said_with_its_reason(void)
+{
+	run_without(__NR_io_uring_setup, EPERM, NULL_DISK);
 	check_says("io_uring is not permitted here (Operation not permitted)");
+}
+
+static void test_disk_that_cannot_be_flushed_at_the_end_is_named(void)
+{
+	int fd = temp_file(DISK_BYTES);
+
+	run_without(__NR_fdatasync, EIO, disk_option(fd, ",format=raw -aio threads"));
+	check_says("drive d0: cannot flush it at the end: Input/output error");
+	close(fd);
 }
 
 static void test_block_threads_work_in_the_sandbox(void)
@@ -655,6 +671,7 @@ int main(int argc, char **argv)
 		T_TEST(test_killed_worker_makes_the_device_dead_at_once),
 		T_TEST(test_io_uring_works_in_the_sandbox),
 		T_TEST(test_refused_io_uring_is_said_with_its_reason),
+		T_TEST(test_disk_that_cannot_be_flushed_at_the_end_is_named),
 		T_TEST(test_block_threads_work_in_the_sandbox),
 		T_TEST(test_unmap_works_in_the_sandbox),
 		T_TEST(test_holes_are_found_and_made_in_the_sandbox),
