@@ -57,6 +57,7 @@ struct mp_nbd_cmd {
 	uint32_t entry; /* of the log */
 	uint64_t moved; /* of the entry */
 	uint32_t mark; /* FLUSH: the log's tail when it was issued */
+	uint32_t replay_round; /* FLUSH: the disk's then */
 	uint64_t issued_ns; /* only with a request time-out */
 	bool reserved; /* room in the log */
 	int error; /* when it has ended: 0, or libnbd's positive errno */
@@ -92,12 +93,14 @@ struct mp_nbd {
 	struct mp_nbd_cmd *free;
 	struct mp_nbd_cmd *ended, *last_ended;
 	unsigned int n_flushing; /* FLUSH in flight */
+	bool lost_one; /* a connection, since the others were last asked for all that they have */
 	bool woken; /* a sleep has ended: look at idle connections too */
 	bool again; /* something changed for requests that wait */
 
 	struct mp_nbd_log log;
 	bool replaying;
 	uint32_t replay_next;
+	uint32_t replay_round; /* how many have begun */
 	unsigned int n_replays; /* in flight */
 	bool rewrite; /* a flush failed, or a replay: the next flush writes all again first */
 	/* Our own flush, when the log is half full. */

@@ -134,25 +134,12 @@ static bool prepare_change_of(const struct mp_nbd *n, struct mp_nbd_cmd *cmd)
 	r = prepare_change(n, cmd);
 	if (wants_fua(n, req) && cmd->conn->can_fua)
 		cmd->wire_flags |= LIBNBD_CMD_FLAG_FUA;
-	cmd->span_offset = cmd->offset;
-	cmd->span_len = cmd->len;
 	return r;
 }
 
-bool mp_nbd_cmd_prepare(struct mp_nbd *n, struct mp_nbd_cmd *cmd)
+static bool prepare_req(const struct mp_nbd *n, struct mp_nbd_cmd *cmd)
 {
-	const struct mp_blk_req *req = cmd->req;
-
-	if (!req)
-		return prepare_entry(n, cmd);
-	cmd->offset = req->offset + req->moved;
-	cmd->len = req->len - req->moved;
-	if (mp_nbd_req_flushes(req)) {
-		cmd->op = MP_NBD_FLUSH;
-		cmd->mark = n->log.tail;
-		return true;
-	}
-	switch (req->op) {
+	switch (cmd->req->op) {
 	case MP_BLK_READ:
 		cmd->op = MP_NBD_READ;
 		cmd->len = mp_nbd_least(cmd->len, n->most_bytes);
@@ -168,6 +155,27 @@ bool mp_nbd_cmd_prepare(struct mp_nbd *n, struct mp_nbd_cmd *cmd)
 	default:
 		return prepare_change_of(n, cmd);
 	}
+}
+
+bool mp_nbd_cmd_prepare(struct mp_nbd *n, struct mp_nbd_cmd *cmd)
+{
+	const struct mp_blk_req *req = cmd->req;
+	bool r;
+
+	if (!req)
+		return prepare_entry(n, cmd);
+	cmd->offset = req->offset + req->moved;
+	cmd->len = req->len - req->moved;
+	if (mp_nbd_req_flushes(req)) {
+		cmd->op = MP_NBD_FLUSH;
+		cmd->mark = n->log.tail;
+		cmd->replay_round = n->replay_round;
+		return true;
+	}
+	r = prepare_req(n, cmd);
+	cmd->span_offset = cmd->offset;
+	cmd->span_len = cmd->len;
+	return r;
 }
 
 static void unlink_cmd(struct mp_nbd_conn *c, struct mp_nbd_cmd *cmd)
@@ -309,12 +317,14 @@ static void keep(struct mp_nbd *n, struct mp_nbd_cmd *cmd)
 	cmd->reserved = false;
 }
 
-static void flushed(struct mp_nbd *n, const struct mp_nbd_cmd *cmd)
+/* Return: false: it may have caught an old state that was being written again; once more. */
+static bool flushed(struct mp_nbd *n, const struct mp_nbd_cmd *cmd)
 {
+	if (cmd->replay_round != n->replay_round)
+		return false;
 	n->own_failed = false;
-	/* What is being written again lies in the log, and has to be flushed again. */
-	if (!n->replaying)
-		mp_nbd_log_release(&n->log, cmd->mark);
+	mp_nbd_log_release(&n->log, cmd->mark);
+	return true;
 }
 
 static void advance(struct mp_nbd *n, struct mp_blk_req *req, const struct mp_nbd_cmd *cmd)
@@ -338,10 +348,13 @@ static void succeeded(struct mp_nbd *n, struct mp_nbd_cmd *cmd)
 
 	if (is_change(cmd))
 		keep(n, cmd);
-	if (cmd->op == MP_NBD_FLUSH)
-		flushed(n, cmd);
-	leave(n, cmd);
-	advance(n, req, cmd);
+	if (mp_likely(cmd->op != MP_NBD_FLUSH || flushed(n, cmd))) {
+		leave(n, cmd);
+		advance(n, req, cmd);
+	} else {
+		leave(n, cmd);
+		mp_nbd_wait_first(n, req);
+	}
 	mp_nbd_cmd_put(n, cmd);
 }
 
@@ -350,7 +363,7 @@ static void failed(struct mp_nbd *n, struct mp_nbd_cmd *cmd)
 	struct mp_blk_req *req = cmd->req;
 
 	/* After it nobody knows what is on the medium: all is written again before the next. */
-	if (cmd->op == MP_NBD_FLUSH)
+	if (cmd->op == MP_NBD_FLUSH || (cmd->wire_flags & LIBNBD_CMD_FLAG_FUA))
 		n->rewrite = mp_nbd_log_is_on(&n->log);
 	leave(n, cmd);
 	if (cannot_zero(n, cmd))

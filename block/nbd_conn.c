@@ -252,7 +252,9 @@ void mp_nbd_conn_give_up(struct mp_nbd_conn *c)
 	c->oldest = NULL;
 	c->n_inflight = 0;
 	n->again = true;
-	if (was_ready && !mp_nbd_log_is_empty(&n->log))
+	n->lost_one |= was_ready;
+	/* Also if the log is empty: answers may have come that aren't in it yet. */
+	if (was_ready && mp_nbd_log_is_on(&n->log))
 		mp_nbd_replay_start(n);
 }
 

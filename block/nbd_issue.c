@@ -11,13 +11,16 @@
  *	- what overlaps is never in flight together, so the order of the
  *	  acknowledgements, which is that of the log, is the order on the medium;
  *	- FUA writes are in the log too: an older copy could undo them;
- *	- while the log is being written nothing else is sent, so nobody reads an
- *	  old state, and nothing is released.
+ *	- while the log is being written nothing else is sent, and an entry waits for
+ *	  reads of its place that are on their way, so nobody reads an old state;
+ *	- a flush that was on its way meanwhile is sent once more, and releases nothing.
  *
  * If the server refuses to take something again, reading there fails, and so
  * does every flush, which writes all of the log again first. A flush that fails
  * asks for the same, for a kernel that has failed to write a page may call it
- * clean. So nothing is lost until it is on the medium or written over.
+ * clean. For the same reason only one flush is on its way at a time: the success
+ * of one could hide what the failure of another has dropped. So nothing is lost
+ * until it is on the medium or written over.
  *
  * At half of its room the log asks for a flush of our own. Writes that find no
  * room wait for it, and fail with its error.
@@ -52,15 +55,26 @@ static bool overlap(const struct mp_nbd_cmd *a, const struct mp_nbd_cmd *b)
 	       b->span_offset < a->span_offset + a->span_len;
 }
 
-/* Commands that have ended, but aren't done, are among those that nobody may meet. */
+static bool looks(const struct mp_nbd_cmd *cmd)
+{
+	return cmd->op == MP_NBD_READ || cmd->op == MP_NBD_STATUS;
+}
+
+/*
+ * Commands that have ended, but aren't done, are among those that nobody may
+ * meet. A read that is on its way may see what was there or what will be; but an
+ * entry of the log brings back for a while what was there before that.
+ */
 static bool meets_another(const struct mp_nbd *n, const struct mp_nbd_cmd *cmd)
 {
+	bool is_entry = !cmd->req;
+
 	for (const struct mp_nbd_cmd *i = n->ended; i; i = i->next)
 		if (changes(i) && overlap(i, cmd))
 			return true;
 	for (unsigned int c = 0; c < n->n_conns; c++)
 		for (const struct mp_nbd_cmd *i = n->conns[c].oldest; i; i = i->next)
-			if (changes(i) && overlap(i, cmd))
+			if ((changes(i) || (is_entry && looks(i))) && overlap(i, cmd))
 				return true;
 	return false;
 }
@@ -68,7 +82,9 @@ static bool meets_another(const struct mp_nbd *n, const struct mp_nbd_cmd *cmd)
 void mp_nbd_replay_start(struct mp_nbd *n)
 {
 	n->replaying = true;
+	n->rewrite = false; /* unless something fails from here on */
 	n->replay_next = n->log.head;
+	n->replay_round++;
 	n->again = true;
 }
 
@@ -103,7 +119,7 @@ static void replay(struct mp_nbd *n)
 	if (n->n_replays > 0 || n->n_ready == 0)
 		return;
 	n->replaying = false;
-	n->rewrite = n->log.n_failed > 0;
+	n->rewrite |= n->log.n_failed > 0;
 	n->again = true;
 }
 
@@ -171,8 +187,12 @@ static enum verdict issue_one(struct mp_nbd *n, struct mp_blk_req *req, bool *la
 		mp_nbd_req_end(n, req, r);
 		return GONE;
 	}
-	if (mp_unlikely(n->rewrite && mp_nbd_req_flushes(req)))
-		return flush_after_replay(n, req);
+	if (mp_nbd_req_flushes(req) && mp_nbd_log_is_on(&n->log)) {
+		if (n->n_flushing > 0)
+			return STAY;
+		if (mp_unlikely(n->rewrite))
+			return flush_after_replay(n, req);
+	}
 	return send_next(n, req, lacks_room);
 }
 

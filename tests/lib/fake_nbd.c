@@ -38,6 +38,7 @@ void fake_nbd_init(struct fake_nbd *f, const struct fake_nbd_cfg *cfg)
 	f->cfg = *cfg;
 	f->cache = calloc(1, cfg->bytes);
 	f->medium = calloc(1, cfg->bytes);
+	f->dirty = calloc(cfg->bytes / SECTOR + 1, sizeof(bool));
 	for (unsigned int i = 0; i < FAKE_NBD_MAX_CONNS; i++)
 		f->conns[i].fd = -1;
 }
@@ -231,6 +232,8 @@ static uint32_t apply(struct fake_nbd *f, const struct fake_nbd_request *r)
 		memcpy(f->cache + r->offset, r->data, r->len);
 	else
 		memset(f->cache + r->offset, 0, r->len);
+	for (uint64_t i = r->offset / SECTOR; i <= (r->offset + r->len - 1) / SECTOR; i++)
+		f->dirty[i] = true;
 	f->n_fua += (r->flags & FLAG_FUA) != 0;
 	if (r->flags & FLAG_FUA)
 		memcpy(f->medium + r->offset, f->cache + r->offset, r->len);
@@ -248,6 +251,28 @@ static bool is_ok(const struct fake_nbd *f, const struct fake_nbd_request *r)
 		return false;
 	return r->len > 0 && (r->len | r->offset) % least == 0 &&
 	       r->offset + r->len <= f->cfg.bytes;
+}
+
+static uint64_t below(struct fake_nbd *f, uint64_t n)
+{
+	return f->seed ? t_rand(&f->seed) % n : 0;
+}
+
+static size_t sector_len(const struct fake_nbd *f, uint64_t at)
+{
+	return f->cfg.bytes - at < SECTOR ? f->cfg.bytes - at : SECTOR;
+}
+
+static uint32_t flush(struct fake_nbd *f)
+{
+	for (uint64_t at = 0; at < f->cfg.bytes; at += SECTOR) {
+		bool *dirty = &f->dirty[at / SECTOR];
+
+		if (!f->fail_flush && *dirty)
+			memcpy(f->medium + at, f->cache + at, sector_len(f, at));
+		*dirty = f->fail_flush && *dirty && below(f, 2) == 0;
+	}
+	return f->fail_flush;
 }
 
 static uint32_t execute(struct fake_nbd *f, const struct fake_nbd_request *r)
@@ -271,10 +296,7 @@ static uint32_t execute(struct fake_nbd *f, const struct fake_nbd_request *r)
 		return apply(f, r);
 	case CMD_FLUSH:
 		f->n_flushes++;
-		if (f->fail_flush)
-			return f->fail_flush;
-		memcpy(f->medium, f->cache, f->cfg.bytes);
-		return 0;
+		return flush(f);
 	case CMD_CACHE:
 		f->n_caches++;
 		return 0;
@@ -331,11 +353,6 @@ static void answer(const struct fake_nbd *f, struct fake_nbd_conn *c,
 		if (r->type == CMD_READ && !error)
 			put_bytes(c, f->cache + r->offset, r->len);
 	}
-}
-
-static uint64_t below(struct fake_nbd *f, uint64_t n)
-{
-	return f->seed ? t_rand(&f->seed) % n : 0;
 }
 
 static void remove_pending(struct fake_nbd_conn *c, unsigned int i)
@@ -431,10 +448,9 @@ void fake_nbd_kill(struct fake_nbd *f)
 		end(c);
 	}
 	for (uint64_t at = 0; at < f->cfg.bytes; at += SECTOR) {
-		size_t len = f->cfg.bytes - at < SECTOR ? f->cfg.bytes - at : SECTOR;
-
-		if (f->seed && below(f, 2))
-			memcpy(f->medium + at, f->cache + at, len);
+		if (f->dirty[at / SECTOR] && below(f, 2))
+			memcpy(f->medium + at, f->cache + at, sector_len(f, at));
+		f->dirty[at / SECTOR] = false;
 	}
 	memcpy(f->cache, f->medium, f->cfg.bytes);
 }
@@ -445,5 +461,6 @@ void fake_nbd_fini(struct fake_nbd *f)
 		end(&f->conns[i]);
 	free(f->cache);
 	free(f->medium);
+	free(f->dirty);
 	memset(f, 0, sizeof(*f));
 }

@@ -44,6 +44,7 @@ struct fake_nbd_conn {
 struct fake_nbd {
 	struct fake_nbd_cfg cfg;
 	uint8_t *cache, *medium;
+	bool *dirty; /* a sector of the cache; with a seed a flush that fails forgets some, as kernels do */
 	uint64_t seed; /* 0: requests are served in order, all that wasn't flushed is forgotten */
 	struct fake_nbd_conn conns[FAKE_NBD_MAX_CONNS];
 	/* What the test wants to happen. */
