@@ -434,6 +434,10 @@ def case_stock_remote_has_its_monitor_where_run_says():
     monitor_of_worker('--remote', 'qemu')
 
 
+def case_worker_has_its_monitor_where_run_says():
+    monitor_of_worker()
+
+
 STOP_JOB = """[global]
 ioengine=libaio
 direct=1
