@@ -68,8 +68,8 @@ enum mp_mon_class mp_mon_class_of(const char *name);
  */
 typedef json_t *mp_mon_command_fn(struct mp_mon_call *call, const json_t *args);
 
-#define MP_MON_OOB       1u /* may come out of band: its handler may run while another's does */
-#define MP_MON_UNCHECKED 2u /* the handler checks the arguments, not the schema */
+#define MP_MON_OOB  1u /* may come out of band: its handler may run while another's does */
+#define MP_MON_OPEN 2u /* arguments that the schema doesn't know are the handler's to check */
 
 struct mp_mon_command {
 	const char *name;

@@ -217,8 +217,7 @@ static json_t *call_handler(struct mp_mon_call *call, const struct mp_mon_comman
 {
 	json_t *value;
 
-	if (!(cmd->flags & MP_MON_UNCHECKED) &&
-	    !mp_schema_check(&call->mon->schema, cmd->name, args, call))
+	if (!mp_schema_check(&call->mon->schema, cmd, args, call))
 		return NULL;
 	value = cmd->fn(call, args);
 	if (!value && !call->error.is_set)

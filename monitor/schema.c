@@ -30,6 +30,7 @@ struct walk {
 	struct mp_mon_call *call;
 	char path[PATH_MAX_LEN]; /* "file.driver", "enable[0]" */
 	size_t len;
+	bool open; /* more members of the outermost object are fine */
 };
 
 static bool check_value(struct walk *w, const char *type, const json_t *v, const char *name);
@@ -227,7 +228,7 @@ static bool check_object(struct walk *w, const json_t *info, const json_t *v)
 	if (!check_members(w, info, v, &n_known) ||
 	    (variant && !check_members(w, variant, v, &n_known)))
 		return false;
-	if (n_known == json_object_size(v))
+	if (n_known == json_object_size(v) || (w->open && w->len == 0))
 		return true;
 	json_object_foreach((json_t *)(uintptr_t)v, name, value)
 	{
@@ -287,10 +288,11 @@ bool mp_schema_has(const struct mp_schema *s, const char *command)
 	return is(json_object_get(s->by_name, command), "command");
 }
 
-bool mp_schema_check(const struct mp_schema *s, const char *command, const json_t *args,
-		     struct mp_mon_call *call)
+bool mp_schema_check(const struct mp_schema *s, const struct mp_mon_command *command,
+		     const json_t *args, struct mp_mon_call *call)
 {
-	struct walk w = {.s = s, .call = call};
+	struct walk w = {.s = s, .call = call, .open = command->flags & MP_MON_OPEN};
+	const json_t *info = json_object_get(s->by_name, command->name);
 
-	return check_value(&w, text_of(json_object_get(s->by_name, command), "arg-type"), args, "");
+	return check_value(&w, text_of(info, "arg-type"), args, "");
 }

@@ -19,8 +19,8 @@ int mp_schema_init(struct mp_schema *s, const char *text);
 void mp_schema_fini(struct mp_schema *s);
 
 /** mp_schema_check() - whether @args fit the command; if not, call->error says why */
-bool mp_schema_check(const struct mp_schema *s, const char *command, const json_t *args,
-		     struct mp_mon_call *call);
+bool mp_schema_check(const struct mp_schema *s, const struct mp_mon_command *command,
+		     const json_t *args, struct mp_mon_call *call);
 
 /** mp_schema_has() - whether it knows the command */
 bool mp_schema_has(const struct mp_schema *s, const char *command);

@@ -145,6 +145,17 @@ static const struct mp_option options[] = {
 	 "longest wait of a monitor's command for the polling thread; 0 is none;\n"
 	 "      default 10",
 	 AT(rpc_timeout_ns), 0, 86400},
+	{"monitor-clients", "N", mp_parse_u32, NULL,
+	 "most clients at one monitor's socket; further ones wait; default 16", AT(monitor_clients),
+	 1, 1024},
+	{"monitor-request-mib", "N", mp_parse_u32, NULL,
+	 "longest request of a QMP client, in MiB; default 64", AT(monitor_request_mib), 1, 1024},
+	{"monitor-nesting", "N", mp_parse_u32, NULL,
+	 "deepest nesting of a QMP client's request; default 1024", AT(monitor_nesting), 16, 2000},
+	{"monitor-unread-kib", "N", mp_parse_u32, NULL,
+	 "a monitor's client that leaves so many KiB unread gets no further\n"
+	 "      answers until it reads, and at 8 times as many is disconnected; default 1024",
+	 AT(monitor_unread_kib), 64, 1048576},
 	{"storage-daemon", "FILE", mp_parse_text, NULL,
 	 "program that serves what isn't raw; default qemu-storage-daemon", AT(storage_daemon), 0,
 	 0},
@@ -279,6 +290,10 @@ static void set_defaults(struct mp_cmdline *c)
 	c->request_budget = MP_CMDLINE_DEFAULT_REQUESTS;
 	c->insn_budget = MP_CMDLINE_DEFAULT_INSNS;
 	c->pool_bytes = MP_CMDLINE_DEFAULT_POOL;
+	c->monitor_clients = MP_CMDLINE_DEFAULT_CLIENTS;
+	c->monitor_request_mib = MP_CMDLINE_DEFAULT_REQUEST_MIB;
+	c->monitor_nesting = MP_CMDLINE_DEFAULT_NESTING;
+	c->monitor_unread_kib = MP_CMDLINE_DEFAULT_UNREAD_KIB;
 	c->rpc_timeout_ns = MP_CMDLINE_DEFAULT_RPC_S * MP_NS_PER_SEC;
 	c->storage_daemon_start_ns = MP_CMDLINE_DEFAULT_DAEMON_START_S * MP_NS_PER_SEC;
 	c->reconnect_ns = MP_CMDLINE_DEFAULT_RECONNECT_S * MP_NS_PER_SEC;

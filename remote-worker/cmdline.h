@@ -28,6 +28,11 @@
 #define MP_CMDLINE_DEFAULT_POOL     (2ull << 20)
 #define MP_CMDLINE_MIN_POOL         (256ull << 10)
 #define MP_CMDLINE_MAX_POOL         (1ull << 30)
+/* Of monitors. */
+#define MP_CMDLINE_DEFAULT_CLIENTS     16u
+#define MP_CMDLINE_DEFAULT_REQUEST_MIB 64u
+#define MP_CMDLINE_DEFAULT_NESTING     1024u
+#define MP_CMDLINE_DEFAULT_UNREAD_KIB  1024u
 /* Of supervision. */
 #define MP_CMDLINE_DEFAULT_RPC_S          10u
 #define MP_CMDLINE_DEFAULT_DAEMON_START_S 30u
@@ -140,6 +145,8 @@ struct mp_cmdline {
 	bool daemonize;
 	bool start_stopped; /* until a monitor says cont */
 
+	/* Of monitors. */
+	uint32_t monitor_clients, monitor_request_mib, monitor_nesting, monitor_unread_kib;
 	/* Supervision; 0 is no limit. */
 	uint64_t rpc_timeout_ns; /* a worker's answer to its supervisor */
 	uint64_t storage_daemon_start_ns; /* until a new storage daemon listens */

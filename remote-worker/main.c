@@ -234,6 +234,7 @@ static int end_as(int status)
 
 /* What a supervisor tells. */
 struct overseer {
+	const struct mp_monitor_cfg *cfg;
 	struct mp_process *process;
 	struct mp_monitor *monitor;
 };
@@ -270,7 +271,7 @@ static int begin_supervision(struct mp_cmdline *cmd, struct overseer *o,
 	int r = 0;
 
 	if (cmd->n_monitors > 0)
-		r = mp_monitor_create(cmd, &o->monitor, error, sizeof(error));
+		r = mp_monitor_create(o->cfg, &o->monitor, error, sizeof(error));
 	if (r == 0)
 		r = mp_supervisor_create(cmd, ret_s, error, sizeof(error));
 	if (r < 0)
@@ -278,11 +279,12 @@ static int begin_supervision(struct mp_cmdline *cmd, struct overseer *o,
 	return r;
 }
 
-static int supervise(struct mp_cmdline *cmd, const struct inherited *in, struct mp_process *process)
+static int supervise(struct mp_cmdline *cmd, const struct inherited *in, struct mp_process *process,
+		     const struct mp_monitor_cfg *monitor)
 {
 	static const struct mp_supervisor_ops ops = {
 		.started = started, .event = event, .signalled = signalled, .ended = ended};
-	struct overseer o = {.process = process};
+	struct overseer o = {.cfg = monitor, .process = process};
 	struct mp_supervisor *s;
 	int rpc = -1, r, status;
 
@@ -347,6 +349,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	if (mp_supervisor_needed(&cmd))
-		return supervise(&cmd, &in, &process);
+		return supervise(&cmd, &in, &process,
+				 &(struct mp_monitor_cfg){.cmd = &cmd, .argc = argc, .argv = argv});
 	return exit_status(run(&cmd, &in, &process, -1));
 }

@@ -24,10 +24,11 @@
 
 /* -- the worker --------------------------------------------------------------- */
 
-json_t *mp_qmp_worker(struct mp_mon_call *call, const char *name, json_t *args)
+json_t *mp_qmp_worker_fds(struct mp_mon_call *call, const char *name, json_t *args,
+			  const struct mp_fds *fds)
 {
 	struct mp_monitor *m = call->opaque;
-	struct mp_rpc_request req = {.name = name, .args = args};
+	struct mp_rpc_request req = {.name = name, .args = args, .fds = fds};
 	struct mp_rpc_error error;
 	json_t *value = NULL;
 	int r;
@@ -37,6 +38,11 @@ json_t *mp_qmp_worker(struct mp_mon_call *call, const char *name, json_t *args)
 	if (r < 0)
 		return mp_mon_fail(call, mp_mon_class_of(error.klass), "%s", error.desc);
 	return value;
+}
+
+json_t *mp_qmp_worker(struct mp_mon_call *call, const char *name, json_t *args)
+{
+	return mp_qmp_worker_fds(call, name, args, NULL);
 }
 
 json_t *mp_qmp_snapshot(struct mp_mon_call *call)
@@ -127,6 +133,7 @@ static void disk_gone(struct mp_monitor *m, const json_t *data)
 	const char *id = mp_qmp_text(data, "id"), *qdev = mp_qmp_qdev(data, room);
 	json_t *event;
 
+	mp_hotplug_gone(&m->hotplug, mp_qmp_int(data, "unit"));
 	snprintf(path, sizeof(path), "%s%s", *id ? "/machine/peripheral/" : "", qdev);
 	event = json_pack("{s:s}", "path", path);
 	if (*id)
@@ -134,13 +141,33 @@ static void disk_gone(struct mp_monitor *m, const json_t *data)
 	mp_mon_event(m->mon, "DEVICE_DELETED", event);
 }
 
-static void tray_moved(struct mp_monitor *m, const json_t *data)
+void mp_qmp_quiet(struct mp_monitor *m, const json_t *unit, bool quiet)
+{
+	pthread_mutex_lock(&m->lock);
+	m->is_quiet = quiet;
+	m->quiet_unit = mp_qmp_int(unit, "unit");
+	pthread_mutex_unlock(&m->lock);
+}
+
+void mp_qmp_say_tray(struct mp_monitor *m, const json_t *unit, bool open)
 {
 	char room[64];
 
 	mp_mon_event(m->mon, "DEVICE_TRAY_MOVED",
-		     json_pack("{s:s, s:b, s:s}", "device", mp_qmp_drive_name(m, data), "tray-open",
-			       mp_qmp_bool(data, "open"), "id", mp_qmp_qdev(data, room)));
+		     json_pack("{s:s, s:b, s:s}", "device", mp_qmp_drive_name(m, unit), "tray-open",
+			       open, "id", mp_qmp_qdev(unit, room)));
+}
+
+/* Comes before the answer of the call that has moved it. */
+static void tray_moved(struct mp_monitor *m, const json_t *data)
+{
+	bool quiet;
+
+	pthread_mutex_lock(&m->lock);
+	quiet = m->is_quiet && m->quiet_unit == mp_qmp_int(data, "unit");
+	pthread_mutex_unlock(&m->lock);
+	if (!quiet)
+		mp_qmp_say_tray(m, data, mp_qmp_bool(data, "open"));
 }
 
 /* The worker has ended in order, and nobody has asked for it: its proxies have gone. */
@@ -249,10 +276,8 @@ static int add_port(struct mp_monitor *m, const struct mp_opt_monitor *o, char *
 	return r < 0 ? fail(error, error_len, o->path ? o->path : name, r) : 0;
 }
 
-int mp_monitor_create(const struct mp_cmdline *cmd, struct mp_monitor **ret_m, char *error,
-		      size_t error_len)
+static int set_up(struct mp_monitor *m, const struct mp_monitor_cfg *how)
 {
-	struct mp_monitor *m = calloc(1, sizeof(*m));
 	struct mp_mon_cfg cfg = {
 		.opaque = m,
 		.version = {.major = QEMU_MAJOR,
@@ -261,19 +286,33 @@ int mp_monitor_create(const struct mp_cmdline *cmd, struct mp_monitor **ret_m, c
 		.commands = mp_qmp_commands,
 		.hmp = mp_hmp_commands,
 		.schema = mp_qmp_schema,
+		.max_request_bytes = (size_t)how->cmd->monitor_request_mib << 20,
+		.max_unread_bytes = (size_t)how->cmd->monitor_unread_kib << 10,
+		.max_nesting = how->cmd->monitor_nesting,
+		.max_clients = how->cmd->monitor_clients,
 	};
-	int r = 0;
+	int r;
+
+	m->cmd = how->cmd;
+	m->inserting = json_object();
+	pthread_mutex_init(&m->lock, NULL);
+	r = mp_hotplug_init(&m->hotplug, how->argc, how->argv);
+	return r < 0 ? mp_err_trace(r) : mp_err_trace(mp_mon_create(&cfg, &m->mon));
+}
+
+int mp_monitor_create(const struct mp_monitor_cfg *cfg, struct mp_monitor **ret_m, char *error,
+		      size_t error_len)
+{
+	struct mp_monitor *m = calloc(1, sizeof(*m));
+	int r;
 
 	if (!m)
 		return fail(error, error_len, "server", -ENOMEM);
-	m->cmd = cmd;
-	m->inserting = json_object();
-	pthread_mutex_init(&m->lock, NULL);
-	r = mp_mon_create(&cfg, &m->mon);
+	r = set_up(m, cfg);
 	if (r < 0)
 		fail(error, error_len, "server", r);
-	for (unsigned int i = 0; r == 0 && i < cmd->n_monitors; i++)
-		r = add_port(m, &cmd->monitor[i], error, error_len);
+	for (unsigned int i = 0; r == 0 && i < cfg->cmd->n_monitors; i++)
+		r = add_port(m, &cfg->cmd->monitor[i], error, error_len);
 	if (r < 0) {
 		mp_monitor_destroy(m);
 		return mp_err_trace(r);
@@ -295,6 +334,7 @@ struct mp_monitor *mp_monitor_destroy(struct mp_monitor *m)
 	if (!m)
 		return NULL;
 	m->mon = mp_mon_destroy(m->mon, mp_clock_ns());
+	mp_hotplug_fini(&m->hotplug);
 	json_decref(m->inserting);
 	pthread_mutex_destroy(&m->lock);
 	free(m);
@@ -308,6 +348,7 @@ int mp_monitor_started(struct mp_monitor *m, struct mp_supervisor *s)
 	if (!m)
 		return 0;
 	m->sup = s;
+	m->hotplug.sup = s;
 	r = mp_mon_start(m->mon);
 	if (r < 0)
 		mp_error("cannot start the monitor: %s", strerror(-r));

@@ -13,14 +13,19 @@
 
 struct mp_monitor;
 
+struct mp_monitor_cfg {
+	const struct mp_cmdline *cmd; /* outlives it */
+	int argc;
+	char *const *argv; /* what it was made of; copied */
+};
+
 /**
  * mp_monitor_create() - listen, and wait for the clients that shall come first
- * @cmd:    outlives it
  * @error:  on failure a sentence for the user
  *
  * Before there are threads; none is started yet. Return: 0; negative errno.
  */
-int mp_monitor_create(const struct mp_cmdline *cmd, struct mp_monitor **ret_m, char *error,
+int mp_monitor_create(const struct mp_monitor_cfg *cfg, struct mp_monitor **ret_m, char *error,
 		      size_t error_len);
 /** mp_monitor_destroy() - NULL is fine; returns NULL */
 struct mp_monitor *mp_monitor_destroy(struct mp_monitor *m);

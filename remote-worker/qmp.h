@@ -5,7 +5,9 @@
  *   qmp_query.c    about the machine: status, name, version, PCI
  *   qmp_block.c    about disks: query-block, query-blockstats
  *   qmp_run.c      stop, cont, reset, quit
- *   qmp_medium.c   trays and what lies in them
+ *   qmp_medium.c   trays
+ *   qmp_insert.c   what is put into them
+ *   qmp_hotplug.c  nodes and disks come and go
  *   qmp_disk.c     size and limits of a disk
  *   qmp_qom.c      the tree of objects
  *   qmp_stats.c    our own statistics
@@ -24,6 +26,7 @@
 
 #include "monitor/mon.h"
 #include "remote-worker/cmdline.h"
+#include "remote-worker/hotplug.h"
 #include "remote-worker/supervisor.h"
 
 #define MP_MONITOR_MAX_UNITS 1024u
@@ -36,11 +39,14 @@ struct mp_monitor {
 	struct mp_supervisor *sup;
 
 	/* Commands in order. */
+	struct mp_hotplug hotplug;
 	json_t *inserting; /* unit's number as text: node that waits for its tray to close */
 
 	pthread_mutex_t lock; /* of what follows */
 	uint8_t io_status[MP_MONITOR_MAX_UNITS];
 	bool said_end; /* SHUTDOWN was sent */
+	bool is_quiet; /* a command moves a tray, and tells of it itself: */
+	json_int_t quiet_unit;
 };
 
 extern const struct mp_mon_command mp_qmp_commands[];
@@ -51,6 +57,8 @@ extern const char mp_qmp_schema[];
 
 /** mp_qmp_worker() - have it do something; @args: stolen, may be NULL. NULL after a failure */
 json_t *mp_qmp_worker(struct mp_mon_call *call, const char *name, json_t *args);
+json_t *mp_qmp_worker_fds(struct mp_mon_call *call, const char *name, json_t *args,
+			  const struct mp_fds *fds);
 /** mp_qmp_snapshot() - its state, as in snapshot.h; a new reference; NULL after a failure */
 json_t *mp_qmp_snapshot(struct mp_mon_call *call);
 /** mp_qmp_done() - {} for a value that nobody wants, which is released; NULL stays NULL */
@@ -78,6 +86,27 @@ const char *mp_qmp_drive_name(const struct mp_monitor *m, const json_t *unit);
 /** mp_qmp_qdev() - a unit's id or, without one, its path */
 const char *mp_qmp_qdev(const json_t *unit, char room[64]);
 
+/* -- trays ----------------------------------------------------------------------------- */
+
+/** mp_qmp_find_cd() - a CD-ROM drive, in @ret_snapshot, which is the caller's; NULL after a failure */
+json_t *mp_qmp_find_cd(struct mp_mon_call *call, const json_t *args, json_t **ret_snapshot);
+/** mp_qmp_ask_guest() - it is locked: tell the guest what is wanted; fails, returns NULL */
+json_t *mp_qmp_ask_guest(struct mp_mon_call *call, const json_t *unit, const char *what,
+			 const json_t *args);
+/** mp_qmp_is_inserting() - a node lies in the open tray; mp_qmp_forget_insertion() takes it out */
+bool mp_qmp_is_inserting(const struct mp_monitor *m, const json_t *unit);
+void mp_qmp_forget_insertion(struct mp_monitor *m, const json_t *unit);
+/** mp_qmp_insert_waiting() - and the tray closes over it; a new reference; NULL after a failure */
+json_t *mp_qmp_insert_waiting(struct mp_mon_call *call, const json_t *unit);
+
+/** A drive in the line needs a disk to be looked at with: one in a place where none is likely */
+#define MP_QMP_NOWHERE "scsi-cd,scsi-id=15,lun=63,drive="
+
+/** mp_qmp_quiet() - run a call that moves the tray of @unit without its events */
+void mp_qmp_quiet(struct mp_monitor *m, const json_t *unit, bool quiet);
+/** mp_qmp_say_tray() - the event DEVICE_TRAY_MOVED */
+void mp_qmp_say_tray(struct mp_monitor *m, const json_t *unit, bool open);
+
 /* -- PCI (qmp_query.c) --------------------------------------------------------------- */
 
 #define MP_QMP_CONFIG_BYTES 64u
@@ -100,6 +129,8 @@ mp_mon_command_fn mp_qmp_query_block, mp_qmp_query_blockstats, mp_qmp_query_node
 mp_mon_command_fn mp_qmp_stop, mp_qmp_cont, mp_qmp_system_reset, mp_qmp_system_powerdown,
 	mp_qmp_quit;
 mp_mon_command_fn mp_qmp_eject, mp_qmp_open_tray, mp_qmp_close_tray, mp_qmp_remove_medium;
+mp_mon_command_fn mp_qmp_insert_medium, mp_qmp_change_medium;
+mp_mon_command_fn mp_qmp_blockdev_add, mp_qmp_blockdev_del, mp_qmp_device_add, mp_qmp_device_del;
 mp_mon_command_fn mp_qmp_block_resize, mp_qmp_set_io_throttle;
 mp_mon_command_fn mp_qmp_qom_list, mp_qmp_qom_get;
 mp_mon_command_fn mp_qmp_query_stats;

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "remote-worker/daemon.h"
+
 #define BYTES_PER_STAT_BLOCK 512
 
 /* -- which disk? ---------------------------------------------------------------- */
@@ -88,12 +90,12 @@ json_t *mp_qmp_find_node(struct mp_monitor *m, const json_t *snapshot, const cha
 /* -- query-block -------------------------------------------------------------------- */
 
 /* The drive of our own command line: its file is one that we may look at. */
-static const struct mp_opt_drive *own_drive(const struct mp_monitor *m, const char *node)
+static const struct mp_opt_drive *own_drive(struct mp_monitor *m, const char *node)
 {
 	for (unsigned int i = 0; i < m->cmd->n_drives; i++)
 		if (m->cmd->drive[i].node_name && strcmp(m->cmd->drive[i].node_name, node) == 0)
 			return &m->cmd->drive[i];
-	return NULL;
+	return mp_hotplug_drive(&m->hotplug, node);
 }
 
 static const char *format_of(const struct mp_opt_drive *d, const json_t *medium)
@@ -101,6 +103,23 @@ static const char *format_of(const struct mp_opt_drive *d, const json_t *medium)
 	if (strcmp(mp_qmp_text(medium, "kind"), "null") == 0)
 		return "null-co";
 	return d && d->format ? d->format : "raw";
+}
+
+/* What a storage daemon says of its image; NULL: nothing. */
+static json_t *served_image(struct mp_monitor *m, const char *node)
+{
+	struct mp_daemon *daemon = mp_supervisor_daemon(m->sup, node);
+	json_t *nodes = NULL, *n, *found = NULL;
+	char error[512];
+	size_t i;
+
+	if (!daemon ||
+	    mp_daemon_command(daemon, "query-named-block-nodes", NULL, &nodes, error) < 0)
+		return NULL;
+	json_array_foreach(nodes, i, n) if (strcmp(mp_qmp_text(n, "node-name"), node) == 0)
+		found = json_incref(json_object_get(n, "image"));
+	json_decref(nodes);
+	return found;
 }
 
 static json_t *image(const struct mp_opt_drive *d, const json_t *medium)
@@ -168,8 +187,28 @@ static void put_throttle(json_t *j, const json_t *throttle)
 	put_bursts(j, throttle);
 }
 
+/* A storage daemon knows better. */
+static void put_served(struct mp_monitor *m, const char *node, json_t *j)
+{
+	json_t *im = served_image(m, node);
+	unsigned int depth = 0;
+
+	if (!im)
+		return;
+	for (json_t *b = json_object_get(im, "backing-image"); b;
+	     b = json_object_get(b, "backing-image"))
+		depth++;
+	json_object_set_new(j, "backing_file_depth", json_integer(depth));
+	if (json_object_get(im, "backing-filename"))
+		json_object_set(j, "backing_file", json_object_get(im, "backing-filename"));
+	if (*mp_qmp_text(im, "format"))
+		json_object_set(j, "drv", json_object_get(im, "format"));
+	json_object_set_new(j, "encrypted", json_boolean(mp_qmp_bool(im, "encrypted")));
+	json_object_set_new(j, "image", im);
+}
+
 /* A medium as "inserted" of query-block, and as a node. */
-static json_t *inserted(const struct mp_monitor *m, const json_t *medium)
+static json_t *inserted(struct mp_monitor *m, const json_t *medium)
 {
 	const char *node = mp_qmp_text(medium, "node");
 	const struct mp_opt_drive *d = own_drive(m, node);
@@ -180,6 +219,8 @@ static json_t *inserted(const struct mp_monitor *m, const json_t *medium)
 		      "ro", mp_qmp_bool(medium, "read-only"), "detect_zeroes",
 		      mp_qmp_text(medium, "detect-zeroes"), "backing_file_depth", 0, "encrypted", 0,
 		      "write_threshold", 0, "cache", cache(medium), "image", image(d, medium));
+	if (d && d->kind == MP_DRIVE_DAEMON)
+		put_served(m, node, j);
 	put_throttle(j, json_object_get(medium, "throttle"));
 	return j;
 }

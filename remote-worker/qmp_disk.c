@@ -7,6 +7,18 @@
 #include "block/throttle.h"
 #include "remote-worker/unit_json.h"
 
+static json_t *resize(struct mp_mon_call *call, const json_t *unit, uint64_t bytes)
+{
+	const char *node = mp_qmp_text(json_object_get(unit, "medium"), "node");
+	struct mp_monitor *m = call->opaque;
+	struct mp_rpc_error error;
+
+	if (mp_supervisor_resize(m->sup, (unsigned int)mp_qmp_int(unit, "unit"), node, bytes,
+				 &error) < 0)
+		return mp_mon_fail(call, mp_mon_class_of(error.klass), "%s", error.desc);
+	return json_object();
+}
+
 json_t *mp_qmp_block_resize(struct mp_mon_call *call, const json_t *args)
 {
 	const char *device = mp_qmp_text(args, "device"), *node = mp_qmp_text(args, "node-name");
@@ -21,9 +33,7 @@ json_t *mp_qmp_block_resize(struct mp_mon_call *call, const json_t *args)
 	else if (mp_qmp_int(args, "size") < 0)
 		mp_mon_fail(call, MP_MON_GENERIC, "Parameter 'size' expects a >0 size");
 	else
-		value = mp_qmp_worker(call, "resize",
-				      json_pack("{s:I, s:I}", "unit", mp_qmp_int(unit, "unit"),
-						"size", mp_qmp_int(args, "size")));
+		value = resize(call, unit, (uint64_t)mp_qmp_int(args, "size"));
 	json_decref(snapshot);
 	return mp_qmp_done(value);
 }

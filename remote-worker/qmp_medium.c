@@ -4,8 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A removable unit, with the snapshot that it is in; NULL after a failure. */
-static json_t *find_cd(struct mp_mon_call *call, const json_t *args, json_t **ret_snapshot)
+json_t *mp_qmp_find_cd(struct mp_mon_call *call, const json_t *args, json_t **ret_snapshot)
 {
 	json_t *snapshot = mp_qmp_snapshot(call);
 	json_t *unit = snapshot ? mp_qmp_find_unit(call, snapshot, args) : NULL;
@@ -44,7 +43,7 @@ static json_t *unit_args(const json_t *unit, const json_t *args)
  * A locked tray: the guest hears of the wish, as from the button, and may open it
  * by itself. The worker refuses then, which is its way to press the button.
  */
-static json_t *ask_guest(struct mp_mon_call *call, const json_t *unit, const char *what,
+json_t *mp_qmp_ask_guest(struct mp_mon_call *call, const json_t *unit, const char *what,
 			 const json_t *args)
 {
 	struct mp_mon_call quiet = *call;
@@ -54,48 +53,97 @@ static json_t *ask_guest(struct mp_mon_call *call, const json_t *unit, const cha
 	return NULL;
 }
 
-static json_t *move(struct mp_mon_call *call, const char *what, const json_t *args)
+/* The worker has taken the medium out. */
+static json_t *emptied(struct mp_mon_call *call, const json_t *unit, json_t *value)
 {
-	json_t *snapshot, *unit = find_cd(call, args, &snapshot), *value = NULL;
-	bool locked;
+	struct mp_monitor *m = call->opaque;
 
-	if (!unit)
+	if (!value)
 		return NULL;
-	locked = mp_qmp_bool(unit, "locked") && !mp_qmp_bool(args, "force");
-	if (locked && strcmp(what, "close-tray") != 0)
-		value = ask_guest(call, unit, what, args);
-	else
-		value = mp_qmp_worker(call, what, unit_args(unit, args));
-	json_decref(snapshot);
-	return mp_qmp_done(value);
+	mp_qmp_forget_insertion(m, unit);
+	mp_hotplug_gone(&m->hotplug, mp_qmp_int(unit, "unit"));
+	mp_hotplug_sweep(&m->hotplug);
+	return value;
+}
+
+/* The tray is open already, and has nothing to tell. */
+static json_t *take_out(struct mp_mon_call *call, const json_t *unit, const json_t *args)
+{
+	json_t *value;
+
+	if (!json_is_object(json_object_get(unit, "medium")))
+		return json_object();
+	mp_qmp_quiet(call->opaque, unit, true);
+	value = mp_qmp_worker(call, "eject", unit_args(unit, args));
+	mp_qmp_quiet(call->opaque, unit, false);
+	return value;
+}
+
+static bool is_kept(const json_t *unit, const json_t *args)
+{
+	return mp_qmp_bool(unit, "locked") && !mp_qmp_bool(args, "force");
 }
 
 json_t *mp_qmp_eject(struct mp_mon_call *call, const json_t *args)
 {
-	return move(call, "eject", args);
+	json_t *snapshot, *unit = mp_qmp_find_cd(call, args, &snapshot), *value;
+
+	if (!unit)
+		return NULL;
+	if (is_kept(unit, args))
+		value = mp_qmp_ask_guest(call, unit, "eject", args);
+	else
+		value = emptied(call, unit,
+				mp_qmp_bool(unit, "tray-open")
+					? take_out(call, unit, args)
+					: mp_qmp_worker(call, "eject", unit_args(unit, args)));
+	json_decref(snapshot);
+	return mp_qmp_done(value);
 }
 
 json_t *mp_qmp_open_tray(struct mp_mon_call *call, const json_t *args)
 {
-	return move(call, "open-tray", args);
+	json_t *snapshot, *unit = mp_qmp_find_cd(call, args, &snapshot), *value;
+
+	if (!unit)
+		return NULL;
+	if (is_kept(unit, args))
+		value = mp_qmp_ask_guest(call, unit, "open-tray", args);
+	else if (mp_qmp_bool(unit, "tray-open"))
+		value = json_object();
+	else
+		value = mp_qmp_worker(call, "open-tray", unit_args(unit, args));
+	json_decref(snapshot);
+	return mp_qmp_done(value);
 }
 
 json_t *mp_qmp_close_tray(struct mp_mon_call *call, const json_t *args)
 {
-	return move(call, "close-tray", args);
+	json_t *snapshot, *unit = mp_qmp_find_cd(call, args, &snapshot), *value;
+
+	if (!unit)
+		return NULL;
+	if (!mp_qmp_bool(unit, "tray-open"))
+		value = json_object();
+	else if (mp_qmp_is_inserting(call->opaque, unit))
+		value = mp_qmp_insert_waiting(call, unit);
+	else
+		value = mp_qmp_worker(call, "close-tray", unit_args(unit, args));
+	json_decref(snapshot);
+	return mp_qmp_done(value);
 }
 
 json_t *mp_qmp_remove_medium(struct mp_mon_call *call, const json_t *args)
 {
-	json_t *snapshot, *unit = find_cd(call, args, &snapshot), *value = NULL;
+	json_t *snapshot, *unit = mp_qmp_find_cd(call, args, &snapshot), *value = NULL;
 
 	if (!unit)
 		return NULL;
 	if (!mp_qmp_bool(unit, "tray-open"))
 		mp_mon_fail(call, MP_MON_GENERIC, "Tray of device '%s' is not open",
-			    mp_qmp_text(args, *mp_qmp_text(args, "id") ? "id" : "device"));
+			    mp_qmp_text(args, "id"));
 	else
-		value = mp_qmp_worker(call, "eject", unit_args(unit, args));
+		value = emptied(call, unit, take_out(call, unit, args));
 	json_decref(snapshot);
 	return mp_qmp_done(value);
 }

@@ -133,8 +133,9 @@ class Qmp(Client):
         return message["return"]
 
     def run(self, command, fds=(), key="execute", **arguments):
-        self.send({key: command, "arguments": {k.replace("_", "-") if k[0] != "_" else k[1:]: v
-                                               for k, v in arguments.items()}}, fds)
+        # node_name is "node-name"; _bps_max is "bps_max".
+        arguments = {k[1:] if k[0] == "_" else k.replace("_", "-"): v for k, v in arguments.items()}
+        self.send({key: command, "arguments": arguments}, fds)
         return self.answer()
 
     def fails(self, command, **arguments):

@@ -2,6 +2,7 @@
 """The worker's monitor: what each command does, and what it refuses."""
 import argparse
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -173,6 +174,21 @@ def test_what_is_no_tray_cannot_be_opened(tools):
             ("GenericError", "Invalid parameter type for 'force', expected: boolean")
 
 
+def test_resize_changes_the_file(tools):
+    with remote(tools) as r, Qmp(r) as q:
+        q.run("block_resize", device="drive_image2", size=3 * MIB)
+        assert os.path.getsize(r.path("disk.img")) == 3 * MIB
+        assert q.run("query-block")[0]["inserted"]["image"]["virtual-size"] == 3 * MIB
+        node = q.run("query-block")[0]["inserted"]["node-name"]
+        q.run("block_resize", node_name=node, size=2 * MIB)
+        assert os.path.getsize(r.path("disk.img")) == 2 * MIB
+        assert q.fails("block_resize", device="x", size=1) == \
+            ("GenericError", "Cannot find device='x' nor node-name=''")
+        assert q.fails("block_resize", device="drive_image2", size=-1) == \
+            ("GenericError", "Parameter 'size' expects a >0 size")
+        assert q.fails("block_resize") == ("GenericError", "Parameter 'size' is missing")
+
+
 def test_limits_that_contradict_each_other_are_refused(tools):
     with remote(tools) as r, Qmp(r) as q:
         assert q.fails("block_set_io_throttle", id="drive2",
@@ -181,6 +197,128 @@ def test_limits_that_contradict_each_other_are_refused(tools):
              "the same time")
         assert q.fails("block_set_io_throttle", id="x", **NO_LIMITS) == \
             ("DeviceNotFound", "Device 'x' not found")
+
+
+def test_a_disk_comes_and_goes_on_a_live_bus(tools):
+    with remote(tools) as r, Qmp(r) as q:
+        q.run("blockdev-add", driver="null-co", node_name="n1", size=MIB)
+        q.run("device_add", driver="scsi-hd", id="d3", drive="n1", bus="lsi0.0", _serial="a,b")
+        disk = q.run("query-block")[2]
+        assert (disk["device"], disk["qdev"]) == ("", "d3")
+        assert disk["inserted"]["node-name"] == "n1"
+        assert q.run("qom-get", path="d3", property="serial") == "a,b"
+        assert q.fails("blockdev-del", node_name="n1") == \
+            ("GenericError", "Block device n1 is in use")
+        q.run("device_del", id="d3")
+        assert q.event("DEVICE_DELETED") == {"device": "d3", "path": "/machine/peripheral/d3"}
+        assert len(q.run("query-block")) == 2
+        q.run("device_add", driver="scsi-hd", id="d3", drive="n1", bus="lsi0.0")
+        q.run("device_del", id="d3")
+        q.run("blockdev-del", node_name="n1")
+        assert q.fails("blockdev-del", node_name="n1") == \
+            ("GenericError", "Failed to find node with node-name='n1'")
+
+
+def test_a_disk_of_the_command_line_goes_and_its_file_is_free(tools):
+    with remote(tools) as r, Qmp(r) as q:
+        with open(r.path("disk.img")) as f, open("/proc/locks") as locks:
+            inode = ":%d " % os.fstat(f.fileno()).st_ino
+            assert inode in locks.read()
+        q.run("device_del", id="drive2")
+        q.event("DEVICE_DELETED")
+        with open("/proc/locks") as locks:
+            assert inode not in locks.read()
+        q.run("blockdev-add", driver="file", node_name="n1", filename=r.path("disk.img"))
+        q.run("device_add", driver="scsi-hd", id="drive2", drive="n1", scsi_id=0)
+        assert [b["qdev"] for b in q.run("query-block")].count("drive2") == 1
+
+
+def test_what_cannot_be_plugged_is_refused_and_changes_nothing(tools):
+    with remote(tools) as r, Qmp(r) as q:
+        q.run("blockdev-add", driver="null-co", node_name="n1", size=MIB)
+        before = q.run("query-block")
+        add = lambda **kw: q.fails("device_add", **{"driver": "scsi-hd", "id": "d3", "drive": "n1",
+                                                    **kw})[1]
+        assert add(driver="nope") == "'nope' is not a valid device model name"
+        assert add(bus="nope") == "Bus 'nope' not found"
+        assert add(id="drive2") == "Duplicate device ID 'drive2'"
+        assert add(id="lsi0") == "Duplicate device ID 'lsi0'"
+        assert add(drive="drive_image2") == \
+            "Drive 'drive_image2' is already in use by another device"
+        assert "no drive 'nope'" in add(drive="nope")
+        assert "unknown property 'bogus'; valid are" in add(bogus=1)
+        assert "two disks have scsi-id=0" in add(**{"_scsi-id": 0})
+        assert add(_serial=[1]) == "Invalid parameter type for 'serial', expected: string"
+        assert add(driver=1) == "Invalid parameter type for 'driver', expected: string"
+        assert q.fails("device_add") == ("GenericError", "Parameter 'driver' is missing")
+        assert q.fails("device_del", id="nope") == ("DeviceNotFound", "Device 'nope' not found")
+        assert q.fails("device_del", id="lsi0")[1] == \
+            "Bus 'remote-pci' does not support hotplugging"
+        assert q.fails("blockdev-add", driver="null-co", size=1)[1] == \
+            "'node-name' must be specified for the root node"
+        assert q.fails("blockdev-add", driver="nope", node_name="n2")[1] == \
+            "Parameter 'driver' does not accept value 'nope'"
+        assert q.fails("blockdev-add", driver="file", node_name="n2", filename="/x/y")[1] == \
+            "Could not open '/x/y': No such file or directory"
+        assert "n1" in q.fails("blockdev-add", driver="null-co", node_name="n1")[1]
+        assert q.run("query-block") == before
+
+
+def test_the_medium_is_changed_by_name(tools):
+    with remote(tools) as r, Qmp(r) as q:
+        q.run("blockdev-change-medium", device="cd0", filename=r.path("other.iso"), format="raw")
+        assert q.event("DEVICE_TRAY_MOVED")["tray-open"]
+        assert not q.event("DEVICE_TRAY_MOVED")["tray-open"]
+        cd = q.run("query-block")[1]
+        assert cd["inserted"]["file"] == r.path("other.iso") and cd["device"] == "cd0"
+        assert cd["inserted"]["image"]["virtual-size"] == 2 * MIB
+        assert "nonexist" in q.fails("blockdev-change-medium", device="cd0",
+                                     filename=r.path("nonexist"), format="raw")[1]
+        assert q.run("query-block")[1] == cd
+    with remote(tools) as r, Hmp(r) as h:
+        assert h.run("change cd0 %s raw" % r.path("other.iso")) == ""
+        assert "other.iso" in h.run("info block cd0")
+        assert h.run("change cd0 x raw bogus") == "Error: invalid parameter value: bogus\n"
+
+
+def test_a_node_in_the_tray_is_there_when_the_tray_has_closed(tools):
+    with remote(tools) as r, Qmp(r) as q:
+        q.run("blockdev-add", driver="file", node_name="n5", filename=r.path("other.iso"),
+              read_only=True)
+        assert q.fails("blockdev-insert-medium", id="cdd", node_name="n5")[1] == \
+            "Tray of device 'cdd' is not open"
+        q.run("blockdev-open-tray", id="cdd")
+        assert q.fails("blockdev-insert-medium", id="cdd", node_name="n5")[1] == \
+            "There already is a medium in device 'cdd'"
+        q.run("blockdev-remove-medium", id="cdd")
+        assert q.fails("blockdev-insert-medium", id="cdd", node_name="nope")[1] == \
+            "Node 'nope' not found"
+        q.run("blockdev-insert-medium", id="cdd", node_name="n5")
+        assert q.fails("blockdev-del", node_name="n5")[1] == "Block device n5 is in use"
+        q.run("blockdev-close-tray", id="cdd")
+        assert q.run("query-block")[1]["inserted"]["node-name"] == "n5"
+        assert q.names() == ["DEVICE_TRAY_MOVED", "DEVICE_TRAY_MOVED"]
+
+
+def test_limits_are_kept_and_shown(tools):
+    with remote(tools) as r, Qmp(r) as q:
+        q.run("block_set_io_throttle", id="drive2",
+              **{**NO_LIMITS, "_bps": 1 << 20, "_bps_max": 1 << 21, "_iops": 100})
+        shown = q.run("query-block")[0]["inserted"]
+        assert (shown["bps"], shown["bps_max"], shown["iops"]) == (1 << 20, 1 << 21, 100)
+        assert shown["bps_rd"] == 0 and "iops_max" not in shown
+
+
+def test_the_page_of_the_monitor_lists_the_commands_that_there_are(tools):
+    with open(os.path.join(tools.source_root, "docs", "monitor.md")) as f:
+        page = f.read()
+    table = page[page.index("## QMP commands"):page.index("Errors of `device_add`")]
+    listed = set()
+    for row in table.splitlines():
+        if row.startswith("| `"):
+            listed |= set(re.findall(r"`([^`]+)`", row.split("|")[1]))
+    with remote(tools) as r, Qmp(r) as q:
+        assert listed == {c["name"] for c in q.run("query-commands")}
 
 
 def test_objects_are_found_by_path_and_by_its_end(tools):
@@ -222,6 +360,8 @@ def test_people_see_what_programs_see(tools):
             "    Removable device: not locked, tray open\n"
         assert h.run("eject drive_image2") == "Error: Device 'drive_image2' is not removable\n"
         assert h.run("info blockstats").startswith("drive_image2: rd_bytes=0 wr_bytes=0 ")
+        assert h.run("block_resize drive_image2 2") == ""
+        assert os.path.getsize(r.path("disk.img")) == 2 * MIB
         assert h.run("stop") == "" and h.run("info status") == "VM status: paused\n"
         assert 'id "lsi0"' in h.run("info pci") and 'dev: scsi-cd, id "cdd"' in h.run("info qtree")
 
@@ -265,6 +405,7 @@ def test_standard_input_and_output_are_a_monitor(tools):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--worker")
+    parser.add_argument("--source-root")
     parser.add_argument("--only", default="")
     tools = parser.parse_args()
     tests = [f for name, f in globals().items() if name.startswith("test_") and tools.only in name]

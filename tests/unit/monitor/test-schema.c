@@ -9,8 +9,9 @@ static struct rig r;
 static struct mp_schema schema;
 
 /* "" if they fit, else the error. */
-static const char *check(const char *command, const char *args)
+static const char *check_with(const char *name, unsigned int flags, const char *args)
 {
+	const struct mp_mon_command command = {.name = name, .flags = flags};
 	static struct mp_mon_call call;
 	json_t *value = json_loads(args, 0, NULL);
 
@@ -19,9 +20,14 @@ static const char *check(const char *command, const char *args)
 		T_EQ(mp_schema_init(&schema, r.cfg.schema), 0);
 	}
 	call = (struct mp_mon_call){.opaque = NULL};
-	T_EQ(mp_schema_check(&schema, command, value, &call), !call.error.is_set);
+	T_EQ(mp_schema_check(&schema, &command, value, &call), !call.error.is_set);
 	json_decref(value);
 	return call.error.desc;
+}
+
+static const char *check(const char *name, const char *args)
+{
+	return check_with(name, 0, args);
 }
 
 static void test_members_must_be_there_unless_they_have_a_default(void)
@@ -36,6 +42,14 @@ static void test_members_must_be_known(void)
 	T_STR_EQ(check("add", "{\"a\":1,\"c\":2}"), "Parameter 'c' is unexpected");
 	T_STR_EQ(check("build", "{\"node\":{\"kind\":\"null\",\"filename\":\"x\"}}"),
 		 "Parameter 'node.filename' is unexpected");
+}
+
+static void test_an_open_command_takes_more_members_but_not_below(void)
+{
+	T_STR_EQ(check_with("add", MP_MON_OPEN, "{\"a\":1,\"c\":2}"), "");
+	T_STR_EQ(check_with("add", MP_MON_OPEN, "{\"c\":2}"), "Parameter 'a' is missing");
+	T_STR_EQ(check_with("build", MP_MON_OPEN, "{\"node\":{\"kind\":\"null\",\"x\":1}}"),
+		 "Parameter 'node.x' is unexpected");
 }
 
 static void test_types_are_named(void)
@@ -127,7 +141,8 @@ static void test_memory_is_given_back(void)
 }
 
 T_MAIN(T_TEST(test_members_must_be_there_unless_they_have_a_default),
-       T_TEST(test_members_must_be_known), T_TEST(test_types_are_named),
+       T_TEST(test_members_must_be_known),
+       T_TEST(test_an_open_command_takes_more_members_but_not_below), T_TEST(test_types_are_named),
        T_TEST(test_a_number_may_be_whole), T_TEST(test_enums_take_their_values_only),
        T_TEST(test_a_variant_adds_its_members), T_TEST(test_an_alternate_goes_by_the_type),
        T_TEST(test_anything_may_be_anything), T_TEST(test_a_path_longer_than_its_room_is_cut),

@@ -26,7 +26,7 @@
 static const char *exe;
 static int refused_call, refused_errno; /* to what run() runs; errno 0: none is */
 static struct rig rig;
-static char text[16384]; /* what the last run() printed */
+static char text[32768]; /* what the last run() printed */
 
 /* For this process and what it runs, as a container's filter would. */
 static void refuse_call(void)

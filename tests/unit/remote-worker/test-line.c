@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "remote-worker/line.h"
+#include "tests/lib/t.h"
+
+static const char *const base[] = {"mpring-worker", "4", "-device", "lsi53c895a,id=lsi0"};
+static const char *const nothing[] = {NULL};
+static struct mp_cmdline *c;
+static char error[2048];
+
+static void fresh(struct mp_line *l)
+{
+	T_EQ(mp_line_init(l, 4, (char *const *)(uintptr_t)base), 0);
+}
+
+static void test_what_is_tried_is_not_kept(void)
+{
+	static const char *const more[] = {"-device", "scsi-cd,id=c0", NULL};
+	struct mp_line l;
+
+	fresh(&l);
+	T_EQ(mp_line_try(&l, more, &c, error, sizeof(error)), 0);
+	T_EQ(c->n_disks, 1);
+	mp_line_forget(c);
+	T_EQ(mp_line_try(&l, nothing, &c, error, sizeof(error)), 0);
+	T_EQ(c->n_disks, 0);
+	mp_line_forget(c);
+	mp_line_fini(&l);
+}
+
+static void test_what_does_not_fit_says_why(void)
+{
+	static const char *const more[] = {"-device", "scsi-hd,drive=d0", NULL};
+	static const char *const help[] = {"-help", NULL};
+	struct mp_line l;
+
+	fresh(&l);
+	T_OK(mp_line_try(&l, more, &c, error, sizeof(error)) < 0);
+	T_OK(strstr(error, "no drive 'd0'"));
+	T_OK(mp_line_try(&l, help, &c, error, sizeof(error)) < 0);
+	mp_line_fini(&l);
+}
+
+static void test_an_added_option_is_found_by_key_and_value(void)
+{
+	struct mp_line l;
+
+	fresh(&l);
+	T_EQ(mp_line_add(&l, "-device", "scsi-cd,id=c0"), 0);
+	T_EQ(mp_line_add(&l, "--device", "scsi-cd,id=c1"), 0);
+	T_EQ(mp_line_add(&l, "-blockdev", "{\"driver\":\"null-co\",\"node-name\":\"c0\"}"), 0);
+	T_EQ(mp_line_remove(&l, "-device", "id", "c"), 0);
+	T_EQ(mp_line_remove(&l, "-device", "id", "c1"), 1);
+	T_EQ(mp_line_remove(&l, "-device", "id", "c0"), 1);
+	T_EQ(mp_line_remove(&l, "-device", "id", "c0"), 0);
+	T_EQ(l.n, 6);
+	T_EQ(mp_line_remove(&l, "-blockdev", "node-name", "c0"), 1);
+	T_EQ(l.n, 4);
+	mp_line_fini(&l);
+}
+
+T_MAIN(T_TEST(test_what_is_tried_is_not_kept), T_TEST(test_what_does_not_fit_says_why),
+       T_TEST(test_an_added_option_is_found_by_key_and_value))
