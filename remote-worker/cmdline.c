@@ -74,7 +74,10 @@ static int parse_version(struct mp_parser *p, const struct mp_option *o, const c
 
 #define AT(field) offsetof(struct mp_cmdline, field)
 static const struct mp_option options[] = {
-	{"machine", "x-remote", mp_parse_machine, NULL, "accepted, as QEMU needs it", 0, 0, 0},
+	{"machine", "x-remote", mp_parse_machine, NULL,
+	 "accepted, as QEMU needs it; with auto-shutdown=off the worker doesn't end\n"
+	 "      with the last proxy, but listens for the next",
+	 0, 0, 0},
 	{"device", "lsi53c895a,KEY=VALUE...", mp_parse_device, mp_props_hba,
 	 "a SCSI adapter; more than one may be given", 0, 0, 0},
 	{"device", "scsi-hd,KEY=VALUE...", mp_parse_device, mp_props_disk, "a disk on its bus", 0,
@@ -91,6 +94,8 @@ static const struct mp_option options[] = {
 	{"global", "DEVICE.KEY=VALUE", parse_nothing, NULL, "a default for -device", 0, 0, 0},
 	{"object", "x-remote-object,KEY=VALUE...", mp_parse_object, mp_props_object,
 	 "connects an adapter with its proxy", 0, 0, 0},
+	{"listen", "PATH", mp_parse_listen, NULL,
+	 "unix socket of the next adapter without one; the same as socket=PATH", 0, 0, 0},
 	{"nographic", NULL, parse_nothing, NULL, "accepted, no effect", 0, 0, 0},
 	{"nodefaults", NULL, parse_nothing, NULL, "accepted, no effect", 0, 0, 0},
 	{"no-user-config", NULL, parse_nothing, NULL, "accepted, no effect", 0, 0, 0},
@@ -287,6 +292,7 @@ static void set_defaults(struct mp_cmdline *c)
 	c->poll = MP_IDLE_ADAPTIVE;
 	c->spin_us = MP_CMDLINE_DEFAULT_SPIN_US;
 	c->cpu = -1;
+	c->auto_shutdown = true;
 	c->request_budget = MP_CMDLINE_DEFAULT_REQUESTS;
 	c->insn_budget = MP_CMDLINE_DEFAULT_INSNS;
 	c->pool_bytes = MP_CMDLINE_DEFAULT_POOL;

@@ -45,7 +45,9 @@
 /* -device lsi53c895a, with what -object and --stats-fd say about it. */
 struct mp_opt_hba {
 	const char *id;
-	int fd; /* socket to the proxy */
+	int fd; /* socket to the proxy, or one that listens for it */
+	const char *socket_path; /* listen there; NULL */
+	bool listens; /* fd does; found out by mp_listen_open() */
 	int stats_fd; /* -1: none */
 };
 
@@ -144,6 +146,7 @@ struct mp_cmdline {
 	const char *name, *uuid, *pidfile, *log_file; /* NULL: not given */
 	bool daemonize;
 	bool start_stopped; /* until a monitor says cont */
+	bool auto_shutdown; /* end when the last proxy has left */
 
 	/* Of monitors. */
 	uint32_t monitor_clients, monitor_request_mib, monitor_nesting, monitor_unread_kib;

@@ -26,6 +26,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "remote-worker/cmdline.h"
+#include "remote-worker/listen.h"
 #include "remote-worker/monitor.h"
 #include "remote-worker/office.h"
 #include "remote-worker/process.h"
@@ -341,6 +342,10 @@ int main(int argc, char **argv)
 	}
 	if (mp_cmdline_probe(&cmd) < 0) {
 		mp_error("out of memory");
+		return EXIT_FAILURE;
+	}
+	if (mp_listen_open(&cmd, error, sizeof(error)) < 0) {
+		mp_error("%s", error);
 		return EXIT_FAILURE;
 	}
 	r = mp_process_begin(&cmd, &process, error, sizeof(error));

@@ -36,6 +36,15 @@ void mp_notice_end(struct mp_notice *n, int fd, enum mp_notice_end end)
 	ring(fd);
 }
 
+void mp_notice_clear(struct mp_notice *n)
+{
+	/* relaxed: the core has let go of the device, and was waited for. */
+	atomic_store_explicit(&n->end, MP_NOTICE_NO_END, memory_order_relaxed);
+	atomic_store_explicit(&n->stop, 0, memory_order_relaxed);
+	atomic_store_explicit(&n->refusal, 0, memory_order_relaxed);
+	atomic_store_explicit(&n->ram, NULL, memory_order_relaxed);
+}
+
 enum mp_notice_end mp_notice_ended(const struct mp_notice *n)
 {
 	/* relaxed: see mp_notice_end(). */

@@ -53,6 +53,8 @@ void mp_notice_ram(struct mp_notice *n, int fd, struct mp_mpqemu_msg *msg);
 
 /* -- the control thread ------------------------------------------------- */
 
+/** mp_notice_clear() - forget it all: the device has no proxy, so the core tells nothing */
+void mp_notice_clear(struct mp_notice *n);
 enum mp_notice_end mp_notice_ended(const struct mp_notice *n);
 /* Those say whether there was one, and take it. */
 bool mp_notice_take_stop(struct mp_notice *n, struct mp_scsi_stop *ret_stop);

@@ -15,7 +15,10 @@
 const struct mp_prop mp_props_object[] = {
 	{"id", MP_PROP_STRING, OBJECT(id), 0, 63, NULL, "name"},
 	{"devid", MP_PROP_STRING, OBJECT(devid), 0, 63, NULL, "id of the -device; needed"},
-	{"fd", MP_PROP_UINT, OBJECT(fd), 0, INT32_MAX, NULL, "socket to the proxy; needed"},
+	{"fd", MP_PROP_UINT, OBJECT(fd), 0, INT32_MAX, NULL,
+	 "socket to the proxy, or one that listens for it"},
+	{"socket", MP_PROP_STRING, OBJECT(path), 0, 107, NULL,
+	 "instead of fd: listen there for the proxy"},
 	{NULL, 0, 0, 0, 0, NULL, NULL},
 };
 
@@ -96,9 +99,9 @@ static int parse_remote(struct mp_parser *p, const struct mp_keyval *kv)
 	r = set_all(p, mp_props_object, kv, o);
 	if (r < 0)
 		return mp_err_trace(r);
-	if (!o->devid || o->fd == MP_PARSER_NO_ID)
-		return mp_parser_fail(p,
-				      "-object x-remote-object: devid=ID and fd=N are both needed");
+	if (!o->devid || (o->fd == MP_PARSER_NO_ID) == !o->path)
+		return mp_parser_fail(p, "-object x-remote-object: devid=ID is needed, and one of "
+					 "fd=N and socket=PATH");
 	p->n_objects++;
 	return 0;
 }

@@ -109,6 +109,14 @@ int mp_parse_unstable(struct mp_parser *p, const struct mp_option *o, const char
 	return 0;
 }
 
+int mp_parse_listen(struct mp_parser *p, const struct mp_option *o, const char *arg)
+{
+	if (p->n_objects == MP_CMDLINE_MAX_HBAS)
+		return mp_parser_fail(p, "more than %u sockets", MP_CMDLINE_MAX_HBAS);
+	p->object[p->n_objects++] = (struct mp_parser_object){.path = arg, .fd = MP_PARSER_NO_ID};
+	return 0;
+}
+
 int mp_parse_stats(struct mp_parser *p, const struct mp_option *o, const char *arg)
 {
 	struct mp_parser_stats *s = &p->stats[p->n_stats];

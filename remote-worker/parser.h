@@ -27,9 +27,10 @@
 #define MP_PARSER_MAX_GROUPS   64u
 #define MP_PARSER_MAX_GLOBALS  64u
 
-/* -object x-remote-object, or a bare socket: then without devid. */
+/* -object x-remote-object; a bare socket or -listen: then without devid. */
 struct mp_parser_object {
 	const char *id, *devid;
+	const char *path; /* or: */
 	uint32_t fd;
 };
 
@@ -129,6 +130,7 @@ int mp_parse_poll(struct mp_parser *p, const struct mp_option *o, const char *ar
 int mp_parse_aio(struct mp_parser *p, const struct mp_option *o, const char *arg);
 int mp_parse_pool(struct mp_parser *p, const struct mp_option *o, const char *arg);
 int mp_parse_unstable(struct mp_parser *p, const struct mp_option *o, const char *arg);
+int mp_parse_listen(struct mp_parser *p, const struct mp_option *o, const char *arg);
 int mp_parse_stats(struct mp_parser *p, const struct mp_option *o, const char *arg);
 
 /* Of QEMU, about monitors and the process. */

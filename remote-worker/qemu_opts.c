@@ -19,7 +19,7 @@ struct hba_props {
 };
 
 struct machine_props {
-	const char *type;
+	bool vfio_user, auto_shutdown;
 };
 
 #define IDLE(name)                                                                                 \
@@ -33,7 +33,9 @@ static const struct mp_prop machine_table[] = {
 	IDLE("mem-merge"),
 	IDLE("memory-backend"),
 	IDLE("usb"),
-	{"vfio-user", MP_PROP_BOOL, 0, 0, 0, NULL, "off"},
+	{"auto-shutdown", MP_PROP_BOOL, offsetof(struct machine_props, auto_shutdown), 0, 0, NULL,
+	 "end with the last proxy; default on"},
+	{"vfio-user", MP_PROP_BOOL, offsetof(struct machine_props, vfio_user), 0, 0, NULL, "off"},
 	{NULL, 0, 0, 0, 0, NULL, NULL},
 };
 
@@ -127,7 +129,7 @@ static int set_all(struct mp_parser *p, const struct form *form, const struct mp
 int mp_parse_machine(struct mp_parser *p, const struct mp_option *o, const char *arg)
 {
 	struct mp_keyval kv = MP_KEYVAL_NULL;
-	bool vfio_user = false;
+	struct machine_props props = {.auto_shutdown = true};
 	const char *type;
 	int r;
 
@@ -137,10 +139,11 @@ int mp_parse_machine(struct mp_parser *p, const struct mp_option *o, const char 
 	type = mp_keyval_get(&kv, "type");
 	if (!type || strcmp(type, "x-remote") != 0)
 		return mp_parser_fail(p, "-machine %s: unknown machine; valid is x-remote", arg);
-	r = set_all(p, &machine_form, &kv, &vfio_user);
-	if (r == 0 && vfio_user)
+	r = set_all(p, &machine_form, &kv, &props);
+	if (r == 0 && props.vfio_user)
 		return mp_parser_fail(p, "-machine x-remote: vfio-user=on isn't supported; use "
 					 "-object x-remote-object");
+	p->c->auto_shutdown = props.auto_shutdown;
 	return mp_err_trace(r);
 }
 

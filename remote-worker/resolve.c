@@ -6,7 +6,9 @@
  * said: so the order of options makes no difference.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "remote-worker/blockdev.h"
@@ -34,31 +36,74 @@ static int no_such_hba(struct mp_parser *p, const char *what, const char *id)
 	return mp_parser_fail(p, "%s: no adapter '%s'; there are%s", what, id, n ? list : " none");
 }
 
-static int resolve_object(struct mp_parser *p, const struct mp_parser_object *o)
+static bool has_socket(const struct mp_opt_hba *hba)
 {
-	int i;
+	return hba->fd >= 0 || hba->socket_path;
+}
+
+/* The adapter that an object names, or the next one without a socket. */
+static int find_hba_for(struct mp_parser *p, const struct mp_parser_object *o)
+{
+	int i = 0;
 
 	if (o->devid) {
 		i = find_hba(p, o->devid, strlen(o->devid));
 		if (i < 0)
 			return no_such_hba(p, "-object x-remote-object,devid", o->devid);
-		if (p->c->hba[i].fd >= 0)
+		if (has_socket(&p->c->hba[i]))
 			return mp_parser_fail(p, "adapter '%s' has two sockets", o->devid);
-	} else {
-		for (i = 0; i < (int)p->c->n_hbas && p->c->hba[i].fd >= 0; i++)
-			;
-		if (i == (int)p->c->n_hbas)
-			return mp_parser_fail(p,
-					      "socket %u: there is no adapter left for it; each "
-					      "has one (early versions of multi-process QEMU had "
-					      "a control and an MMIO socket)",
-					      o->fd);
+		return i;
 	}
-	for (unsigned int k = 0; k < p->c->n_hbas; k++)
-		if (p->c->hba[k].fd == (int)o->fd)
+	while (i < (int)p->c->n_hbas && has_socket(&p->c->hba[i]))
+		i++;
+	if (i < (int)p->c->n_hbas)
+		return i;
+	if (o->path)
+		return mp_parser_fail(p, "-listen %s: there is no adapter left for it", o->path);
+	return mp_parser_fail(p,
+			      "socket %u: there is no adapter left for it; each has one (early "
+			      "versions of multi-process QEMU had a control and an MMIO socket)",
+			      o->fd);
+}
+
+static int resolve_object(struct mp_parser *p, const struct mp_parser_object *o)
+{
+	struct mp_opt_hba *hba;
+	int i = find_hba_for(p, o);
+
+	if (i < 0)
+		return mp_err_trace(i);
+	for (unsigned int k = 0; k < p->c->n_hbas; k++) {
+		hba = &p->c->hba[k];
+		if (!o->path && hba->fd == (int)o->fd)
 			return mp_parser_fail(p, "fd=%u is used twice", o->fd);
-	p->c->hba[i].fd = (int)o->fd;
+		if (o->path && hba->socket_path && strcmp(hba->socket_path, o->path) == 0)
+			return mp_parser_fail(p, "two adapters listen on %s", o->path);
+	}
+	p->c->hba[i].socket_path = o->path;
+	p->c->hba[i].fd = o->path ? -1 : (int)o->fd;
 	return 0;
+}
+
+/*
+ * What a service manager has opened for us, by systemd's rules: file 3 and those
+ * behind it, if its note is for our process. They go to adapters without a socket.
+ */
+static void take_activation(struct mp_parser *p)
+{
+	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
+	uint64_t n = 0, v;
+
+	if (!pid || !fds || mp_parse_uint(pid, 1, INT32_MAX, &v) < 0 || v != (uint64_t)getpid() ||
+	    mp_parse_uint(fds, 1, MP_CMDLINE_MAX_HBAS, &n) < 0)
+		return;
+	v = 3;
+	for (unsigned int i = 0; i < p->c->n_hbas && n > 0; i++) {
+		if (has_socket(&p->c->hba[i]))
+			continue;
+		p->c->hba[i].fd = (int)v++;
+		n--;
+	}
 }
 
 static int resolve_hbas(struct mp_parser *p)
@@ -78,11 +123,12 @@ static int resolve_hbas(struct mp_parser *p)
 			return no_such_hba(p, "--stats-fd", p->stats[k].devid);
 		p->c->hba[i].stats_fd = (int)p->stats[k].fd;
 	}
+	take_activation(p);
 	for (unsigned int k = 0; r == 0 && k < p->c->n_hbas; k++)
-		if (p->c->hba[k].fd < 0)
+		if (!has_socket(&p->c->hba[k]))
 			r = mp_parser_fail(p,
 					   "adapter '%s' has no socket; add -object "
-					   "x-remote-object,id=o%u,devid=%s,fd=N",
+					   "x-remote-object,id=o%u,devid=%s,fd=N, or socket=PATH",
 					   p->c->hba[k].id, k, p->c->hba[k].id);
 	return r;
 }

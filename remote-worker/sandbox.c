@@ -5,7 +5,8 @@
  * the second stage can only take away.
  *
  * No call that could open a file, make a socket or start a program is left, nor
- * one that makes memory executable. io_uring_enter can't get around that: a ring
+ * one that makes memory executable; while proxies still connect, one accepts
+ * them on sockets that listened before. io_uring_enter can't get around that: a ring
  * has its own operations, which seccomp doesn't see, so what they may do is
  * limited by the engine that set the ring up.
  *

@@ -2,6 +2,7 @@
 /*
  * Each device has one socket and goes through
  *
+ *	listening	nobody has connected; only if its socket is a path's
  *	waiting		nothing has come, or not enough to know who it is (meet.h)
  *	up		session established, attached to the polling core
  *	stock		the same for a stock proxy: here it is the core that reads the socket
@@ -15,6 +16,9 @@
  * core has it is the old one unmapped and the proxy told: then no DMA into the
  * old table can come. A table that can't be mapped leaves the old one in use,
  * and the proxy gets the errno. A stock proxy's table comes here through the core.
+ *
+ * A device that listens does so until somebody has come, or, with
+ * auto-shutdown=off, again after he has left; proxies that come too early wait.
  *
  * When the last device is gone the worker ends. A socket that closes is the
  * normal end of a guest; so the worker needs no other sign of QEMU's death.
@@ -33,13 +37,15 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "remote-worker/core.h"
+#include "remote-worker/listen.h"
 #include "remote-worker/meet.h"
 #include "remote-worker/stock.h"
 
-enum peer_state { PEER_WAITING, PEER_UP, PEER_STOCK, PEER_GONE };
+enum peer_state { PEER_LISTENING, PEER_WAITING, PEER_UP, PEER_STOCK, PEER_GONE };
 
 struct peer {
 	enum peer_state state;
+	int listener; /* -1: none, or not any more */
 	int sock; /* owned while waiting, the session's or the front's later */
 	struct mp_meet meet;
 	struct mp_guest_table *table;
@@ -72,13 +78,19 @@ static void leave(struct serve *s, unsigned int i)
 		mp_fd_close(&p->sock);
 	mp_meet_fini(&p->meet);
 	p->table = mp_guest_table_destroy(p->table);
-	p->state = PEER_GONE;
+	mp_notice_clear(mp_worker_notice(s->cfg->worker, i));
+	p->state = p->listener >= 0 ? PEER_LISTENING : PEER_GONE;
+	p->sock = -1;
 }
 
 static void give_up(struct serve *s, unsigned int i, int r, const char *why)
 {
-	mp_error("%s: %s (%s); the device is gone", id_of(s, i), why, strerror(-r));
-	s->result = r;
+	bool again = s->peer[i].listener >= 0;
+
+	mp_error("%s: %s (%s); the device %s", id_of(s, i), why, strerror(-r),
+		 again ? "waits for another proxy" : "is gone");
+	if (!again)
+		s->result = r;
 	leave(s, i);
 }
 
@@ -245,7 +257,8 @@ static void handle_notice(struct serve *s)
 			say_stop(s, i, &stop);
 		if (s->peer[i].state == PEER_STOCK)
 			handle_stock_notice(s, i, notice);
-		if (s->peer[i].state != PEER_GONE && mp_notice_ended(notice) != MP_NOTICE_NO_END)
+		if ((s->peer[i].state == PEER_UP || s->peer[i].state == PEER_STOCK) &&
+		    mp_notice_ended(notice) != MP_NOTICE_NO_END)
 			handle_end(s, i, mp_notice_ended(notice));
 	}
 	mp_office_tell(s->cfg->office);
@@ -260,10 +273,14 @@ static unsigned int count(const struct serve *s, enum peer_state state)
 	return n;
 }
 
+/* Who may still meet a proxy needs what the narrower sandbox hasn't. */
 static int check_all_met(struct serve *s)
 {
 	if (s->all_met || count(s, PEER_WAITING) > 0)
 		return 0;
+	for (unsigned int i = 0; i < s->cfg->cmd->n_hbas; i++)
+		if (s->peer[i].listener >= 0)
+			return 0;
 	s->all_met = true;
 	return s->cfg->all_met ? s->cfg->all_met() : 0;
 }
@@ -272,8 +289,9 @@ static int check_all_met(struct serve *s)
 static struct pollfd listen_fd(const struct peer *p)
 {
 	bool ours = p->state == PEER_WAITING || p->state == PEER_UP;
+	int fd = p->state == PEER_LISTENING ? p->listener : ours ? p->sock : -1;
 
-	return (struct pollfd){.fd = ours ? p->sock : -1, .events = POLLIN};
+	return (struct pollfd){.fd = fd, .events = POLLIN};
 }
 
 /* Until the first half message is late, or the office looks again; -1 neither. */
@@ -291,12 +309,29 @@ static int poll_ms(const struct serve *s)
 	return until_ns > now_ns ? (int)((until_ns - now_ns) / 1000000 + 1) : 0;
 }
 
+/* One proxy, or, if the worker stays when it has left, one after the other. */
+static void admit(struct serve *s, unsigned int i)
+{
+	struct peer *p = &s->peer[i];
+	int fd = mp_listen_accept(p->listener);
+
+	if (fd < 0)
+		return;
+	p->sock = fd;
+	p->state = PEER_WAITING;
+	memset(&p->meet, 0, sizeof(p->meet));
+	if (s->cfg->cmd->auto_shutdown)
+		mp_fd_close(&p->listener);
+}
+
 static void handle_peer(struct serve *s, unsigned int i)
 {
 	const struct peer *p = &s->peer[i];
 
-	if (p->state == PEER_WAITING &&
-	    (s->pfd[i].revents || mp_meet_deadline_ns(&p->meet) != UINT64_MAX))
+	if (p->state == PEER_LISTENING && s->pfd[i].revents)
+		admit(s, i);
+	else if (p->state == PEER_WAITING &&
+		 (s->pfd[i].revents || mp_meet_deadline_ns(&p->meet) != UINT64_MAX))
 		meet(s, i);
 	else if (p->state == PEER_UP && s->pfd[i].revents)
 		listen_to(s, i);
@@ -323,6 +358,23 @@ static bool wait_and_handle(struct serve *s)
 	return mp_office_poll(s->cfg->office, s->pfd[n + 2].revents != 0) != 0;
 }
 
+static void begin(struct serve *s)
+{
+	const struct mp_opt_hba *hba = s->cfg->cmd->hba;
+
+	for (unsigned int i = 0; i < s->cfg->cmd->n_hbas; i++)
+		s->peer[i] = (struct peer){
+			.state = hba[i].listens ? PEER_LISTENING : PEER_WAITING,
+			.listener = hba[i].listens ? hba[i].fd : -1,
+			.sock = hba[i].listens ? -1 : hba[i].fd,
+		};
+}
+
+static bool is_over(const struct serve *s)
+{
+	return s->cfg->cmd->auto_shutdown && count(s, PEER_GONE) == s->cfg->cmd->n_hbas;
+}
+
 int mp_serve(const struct mp_serve_cfg *cfg)
 {
 	MP_CLEANUP_FREE struct serve *s = calloc(1, sizeof(*s));
@@ -332,14 +384,15 @@ int mp_serve(const struct mp_serve_cfg *cfg)
 	if (!s)
 		return mp_err_origin(-ENOMEM);
 	s->cfg = cfg;
-	for (unsigned int i = 0; i < cfg->cmd->n_hbas; i++)
-		s->peer[i].sock = cfg->cmd->hba[i].fd;
-	while (r == 0 && !stop && count(s, PEER_GONE) < cfg->cmd->n_hbas) {
+	begin(s);
+	while (r == 0 && !stop && !is_over(s)) {
 		stop = wait_and_handle(s);
 		r = check_all_met(s);
 	}
-	for (unsigned int i = 0; i < cfg->cmd->n_hbas; i++)
+	for (unsigned int i = 0; i < cfg->cmd->n_hbas; i++) {
+		mp_fd_close(&s->peer[i].listener);
 		if (s->peer[i].state != PEER_GONE)
 			leave(s, i);
+	}
 	return r < 0 ? mp_err_trace(r) : s->result;
 }

@@ -139,6 +139,36 @@ void rig_spawn(struct rig *r, const char *exe, unsigned int n_devices, const cha
 		close(socks[i]);
 }
 
+void rig_spawn_bare(struct rig *r, const char *exe, const char *options)
+{
+	char line[LINE_BYTES], pid[16], *argv[N_ARGS + 1];
+
+	*r = (struct rig){.n_devices = 1, .dev[0].sock = -1};
+	snprintf(line, sizeof(line), "rig %s", options);
+	make_ram(r);
+	split(line, argv);
+	r->pid = fork();
+	T_OK(r->pid >= 0);
+	if (r->pid == 0) {
+		snprintf(pid, sizeof(pid), "%d", getpid());
+		setenv("LISTEN_PID", pid, 1);
+		execv(exe, argv);
+		_exit(127);
+	}
+}
+
+void rig_connect(struct rig *r, const char *path)
+{
+	r->dev[0].sock = mp_link_connect(path, RIG_WAIT_NS);
+	T_OK(r->dev[0].sock >= 0);
+}
+
+void rig_unlink(struct rig *r)
+{
+	mp_link_detach(&r->dev[0].link);
+	r->linked = false;
+}
+
 static void start_worker(struct rig *r, unsigned int n_devices, const char *options)
 {
 	int socks[RIG_MAX_DEVICES];

@@ -69,6 +69,13 @@ void rig_start(struct rig *r, unsigned int n_devices, const char *options);
 int rig_start_office(struct rig *r, unsigned int n_devices, const char *options);
 /* The same as a process of its own: the program @exe. Closes nothing that is inheritable. */
 void rig_spawn(struct rig *r, const char *exe, unsigned int n_devices, const char *options);
+/* One device, whose adapter is the options' business; its proxy connects by rig_connect().
+ * LISTEN_PID is set, as a service manager does it. */
+void rig_spawn_bare(struct rig *r, const char *exe, const char *options);
+/* As QEMU does it: again and again until somebody listens, for a bounded time. */
+void rig_connect(struct rig *r, const char *path);
+/* The proxy leaves; the worker may go on. */
+void rig_unlink(struct rig *r);
 /* Attaches the links, offers guest memory, switches decoding on. */
 void rig_link(struct rig *r, uint32_t features);
 void rig_set_ram(struct rig *r, unsigned int dev);

@@ -326,6 +326,30 @@ static void test_adapters_without_a_name_have_qemus_buses(void)
 		  "no bus 'scsi.1'");
 }
 
+static void test_sockets_by_path(void)
+{
+	T_EQ(parse("-device lsi53c895a,id=a -device lsi53c895a,id=b -listen /run/a "
+		   "-object x-remote-object,devid=b,socket=/run/b"),
+	     0);
+	T_STR_EQ(cmd.hba[0].socket_path, "/run/a");
+	T_STR_EQ(cmd.hba[1].socket_path, "/run/b");
+	T_EQ(cmd.hba[0].fd, -1);
+	T_OK(cmd.auto_shutdown);
+	T_REFUSED("-device lsi53c895a,id=a -listen /a -listen /b", "no adapter left for it");
+	T_REFUSED("-device lsi53c895a,id=a -device lsi53c895a,id=b -listen /a -listen /a",
+		  "two adapters listen on /a");
+	T_REFUSED("-object x-remote-object,devid=a,fd=3,socket=/a", "one of fd=N and socket=PATH");
+	T_REFUSED("-object x-remote-object,devid=a", "one of fd=N and socket=PATH");
+}
+
+static void test_machine_properties(void)
+{
+	T_EQ(parse(HBA "-machine x-remote,auto-shutdown=off,accel=tcg,usb=off"), 0);
+	T_OK(!cmd.auto_shutdown);
+	T_REFUSED("-machine x-remote,vfio-user=on", "isn't supported");
+	T_REFUSED("-machine x-remote,colour=red", "unknown property 'colour'; valid are accel");
+}
+
 static void test_globals_are_defaults_wherever_they_stand(void)
 {
 	T_EQ(parse(HBA "-drive id=a,file=A -drive id=b,file=B "
@@ -400,6 +424,7 @@ T_MAIN(T_TEST(test_documented_x_remote_form_is_taken_verbatim),
        T_TEST(test_unknown_property_lists_the_valid_ones),
        T_TEST(test_unknown_device_lists_the_valid_ones),
        T_TEST(test_wrong_values_name_the_right_ones), T_TEST(test_missing_pieces_are_named),
-       T_TEST(test_adapters_without_a_name_have_qemus_buses),
-       T_TEST(test_globals_are_defaults_wherever_they_stand), T_TEST(test_conflicts_are_refused),
-       T_TEST(test_wrong_bus_names_the_right_one), T_TEST(test_sizes))
+       T_TEST(test_adapters_without_a_name_have_qemus_buses), T_TEST(test_sockets_by_path),
+       T_TEST(test_machine_properties), T_TEST(test_globals_are_defaults_wherever_they_stand),
+       T_TEST(test_conflicts_are_refused), T_TEST(test_wrong_bus_names_the_right_one),
+       T_TEST(test_sizes))

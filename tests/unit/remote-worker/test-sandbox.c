@@ -41,7 +41,9 @@ static const struct call never[] = {
 	{"socket", SYS_socket, {AF_INET, SOCK_STREAM}},
 	{"socketpair", SYS_socketpair, {AF_UNIX, SOCK_STREAM}},
 	{"connect", SYS_connect, {0}},
-	{"accept4", SYS_accept4, {0}},
+	{"accept", SYS_accept, {0}},
+	{"bind", SYS_bind, {0}},
+	{"listen", SYS_listen, {0}},
 	{"clone", SYS_clone, {SIGCHLD}},
 	{"clone3", SYS_clone3, {0}},
 	{"fork", SYS_fork, {0}},
@@ -77,6 +79,7 @@ static const struct call never[] = {
 
 /* Needed to meet a proxy, and gone after that. */
 static const struct call only_to_meet[] = {
+	{"accept4", SYS_accept4, {0}},
 	{"memfd_create", SYS_memfd_create, {(long)path}},
 	{"eventfd2", SYS_eventfd2, {0}},
 	{"F_ADD_SEALS", SYS_fcntl, {-1, F_ADD_SEALS}},
