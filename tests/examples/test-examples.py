@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import xml.etree.ElementTree
 
 DEADLINE_S = 60
 DISK_BYTES = 4 << 20
@@ -151,6 +152,26 @@ def a_shell_takes_what_a_dry_run_prints():
             raise Failure(f'not what was asked for: {words}')
 
 
+# === by-hand.sh ==============================================================
+
+def by_hand(*options):
+    with Place() as place:
+        disk = place.disk('a,b.img')
+        place.boots(example('by-hand.sh'), *options, disk, *GUEST)
+        check_written(disk)
+        left = set(os.listdir(place.dir)) - {'a,b.img'}
+        if left:
+            raise Failure(f'it left {left} behind')
+
+
+def by_hand_the_worker_may_be_first():
+    by_hand()
+
+
+def by_hand_qemu_may_be_first():
+    by_hand('--qemu-first')
+
+
 # === systemd =================================================================
 
 def unit(place, name):
@@ -209,6 +230,75 @@ def systemd_starts_a_worker_for_each_connection():
             activate.wait()
 
 
+# === libvirt =================================================================
+
+def hook(place, *call):
+    """libvirt's call; True if the hook agrees"""
+    return place.run(example('libvirt/qemu'), *call, text=b'<domain/>')
+
+
+def runs(pid):
+    try:
+        with open(f'/proc/{pid}/stat') as f:
+            return f.read().rsplit(')', 1)[1].split()[0] != 'Z'  # its reaper may take its time
+    except OSError:
+        return False
+
+
+def ended(pid):
+    deadline = time.monotonic() + DEADLINE_S
+    while runs(pid) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return not runs(pid)
+
+
+def domain_arguments(place):
+    """what the domain adds to QEMU's command line, with this check's paths"""
+    tree = xml.etree.ElementTree.parse(example('libvirt/scratch.xml'))
+    words = [arg.get('value') for arg in tree.iter('{http://libvirt.org/schemas/domain/qemu/1.0}arg')]
+    assert tree.find('memoryBacking/access').get('mode') == 'shared'
+    return [word.replace('/usr/local/lib/x86_64-linux-gnu/mpring/mpring-pci.so', PLUGIN).replace('/run/mpring', place.dir)
+            for word in words]
+
+
+def libvirts_guest(place):
+    """what the hook knows of the guest "scratch"; its disk"""
+    disk = place.disk()
+    place.env.update(MPRING_CONF=place.dir, MPRING_RUN=place.dir)
+    with open(place.path('scratch.worker'), 'w') as f:
+        f.write(f'-device\nlsi53c895a,id=lsi0\n-drive\nid=d0,if=none,file={disk},format=raw\n'
+                '-device\nscsi-hd,drive=d0,bus=lsi0.0\n')
+    return disk
+
+
+def libvirts_hook_ends_a_worker_that_nobody_came_to():
+    with Place() as place:
+        libvirts_guest(place)
+        hook(place, 'scratch', 'prepare', 'begin', '-')
+        with open(place.path('scratch.pid')) as f:
+            pid = int(f.read())
+        if not runs(pid):
+            raise Failure(f'no worker {pid}')
+        hook(place, 'scratch', 'release', 'end', '-')
+        if not ended(pid):
+            raise Failure(f'worker {pid} still runs')
+
+
+def libvirts_hook_starts_the_worker_of_its_guest():
+    with Place() as place:
+        disk = libvirts_guest(place)
+        hook(place, 'other', 'prepare', 'begin', '-')
+        hook(place, 'scratch', 'prepare', 'begin', '-')
+        try:
+            place.boots(*(qemu_by_path('')[:7] + domain_arguments(place) + GUEST))
+        finally:
+            hook(place, 'scratch', 'release', 'end', '-')
+        check_written(disk)
+        left = set(os.listdir(place.dir)) - {'disk.img', 'scratch.worker'}
+        if left:
+            raise Failure(f'the hook left {left} behind')
+
+
 # === an installation =========================================================
 
 def installed_programs_find_each_other():
@@ -227,8 +317,9 @@ def installed_programs_find_each_other():
 CHECKS = [orchestrator_starts_a_worker_for_each_disk, orchestrator_knows_the_old_form,
           orchestrator_runs_our_device_with_a_stock_remote, orchestrator_runs_the_stock_device_with_our_worker,
           orchestrator_runs_stock_qemu_at_both_ends, what_a_dry_run_prints_can_be_started,
-          a_shell_takes_what_a_dry_run_prints, systemd_takes_the_units,
-          systemd_starts_a_worker_for_each_connection, installed_programs_find_each_other]
+          a_shell_takes_what_a_dry_run_prints, by_hand_the_worker_may_be_first, by_hand_qemu_may_be_first,
+          systemd_takes_the_units, systemd_starts_a_worker_for_each_connection,
+          libvirts_hook_starts_the_worker_of_its_guest, libvirts_hook_ends_a_worker_that_nobody_came_to, installed_programs_find_each_other]
 
 
 def main(wanted):

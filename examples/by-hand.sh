@@ -1,0 +1,57 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# A worker and QEMU, started by hand, that meet at a socket's path. Which of them is first makes no difference:
+# the worker listens there, and the device waits for the path and for an answer as long as connect-timeout says.
+#
+#   by-hand.sh [--qemu-first] DISK [QEMU-ARGUMENT...]
+#
+# The environment may say where things are: WORKER, PLUGIN, QEMU; and MEMORY, the guest's.
+set -eu
+root=$(dirname "$0")/..
+WORKER=${WORKER:-$root/build/remote-worker/mpring-worker}
+PLUGIN=${PLUGIN:-$root/build/proxy/qemu/mpring-pci.so}
+QEMU=${QEMU:-qemu-system-x86_64}
+MEMORY=${MEMORY:-1G}
+
+first=worker
+[ "${1:-}" != --qemu-first ] || { first=qemu; shift; }
+[ $# -gt 0 ] || { sed -n 's/^# \{0,3\}//; 5,8p' "$0" >&2; exit 2; }
+disk=$(printf %s "$1" | sed 's/,/,,/g') # in an option's value a comma is written twice
+shift
+
+dir=$(mktemp -d)
+worker=
+leave() {
+	status=$?
+	if [ -n "$worker" ]; then
+		kill "$worker" 2>/dev/null || : # gone already, unless QEMU never came
+		wait "$worker" || :
+	fi
+	rm -rf "$dir"
+	exit $status
+}
+trap leave EXIT
+trap 'exit 130' INT TERM HUP
+
+start_worker() {
+	"$WORKER" -machine x-remote -device lsi53c895a,id=lsi0 -drive "id=d0,if=none,file=$disk" \
+		-device scsi-hd,drive=d0,bus=lsi0.0,scsi-id=0 \
+		-object "x-remote-object,id=o0,devid=lsi0,socket=$dir/lsi0.sock" &
+	worker=$!
+}
+
+# The terminal is QEMU's, so that it is the one in front.
+run_qemu() {
+	"$QEMU" -object "memory-backend-memfd,id=mem,size=$MEMORY,share=on" -machine pc,memory-backend=mem -m "$MEMORY" \
+		-plugin "$PLUGIN" -device "mpring-pci,id=lsi0,socket=$dir/lsi0.sock" "$@"
+}
+
+if [ $first = worker ]; then
+	start_worker
+	run_qemu "$@"
+else
+	run_qemu "$@" &
+	qemu=$!
+	start_worker
+	wait $qemu
+fi
