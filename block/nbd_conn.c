@@ -168,11 +168,19 @@ static int shake(struct mp_nbd_conn *c)
 	return 1;
 }
 
+/* A handshake may end in any call; told of its socket then, libnbd would wait for an answer. */
+static bool has_shaken(const struct mp_nbd_conn *c)
+{
+	return c->state == MP_NBD_SHAKING && lib_of(c)->aio_is_ready(c->h);
+}
+
 static void step(struct mp_nbd_conn *c)
 {
+	if (has_shaken(c))
+		return;
 	if (lib_of(c)->aio_get_direction(c->h) & LIBNBD_AIO_DIRECTION_READ)
 		(void)lib_of(c)->aio_notify_read(c->h);
-	if (lib_of(c)->aio_get_direction(c->h) & LIBNBD_AIO_DIRECTION_WRITE)
+	if (!has_shaken(c) && lib_of(c)->aio_get_direction(c->h) & LIBNBD_AIO_DIRECTION_WRITE)
 		(void)lib_of(c)->aio_notify_write(c->h);
 }
 
