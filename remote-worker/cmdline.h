@@ -21,6 +21,7 @@
 #define MP_CMDLINE_MAX_DISKS        256u
 #define MP_CMDLINE_MAX_MONITORS     16u
 #define MP_CMDLINE_MAX_CONNECTIONS  16u
+#define MP_CMDLINE_DAEMON_EXPORT    "disk" /* what a storage daemon calls what it serves */
 
 #define MP_CMDLINE_DEFAULT_SPIN_US  50u
 #define MP_CMDLINE_DEFAULT_REQUESTS 64u

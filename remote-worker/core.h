@@ -30,6 +30,8 @@ struct mp_medium {
 	void *owned; /* the control thread's: holds the drive, if it isn't the command line's */
 	/* Set by the core, taken by the control thread: bit n, the NBD connection n is lost. */
 	_Atomic uint32_t lost;
+	/* The same: negative errno of a write that its server had acknowledged and then lost. */
+	_Atomic int write_lost;
 };
 
 /* A disk or CD-ROM drive: of the command line, or added since. */

@@ -177,7 +177,8 @@ static void add_members(struct args *a, const char *option, const char *array)
 static json_t *export_of(const struct mp_opt_drive *drive)
 {
 	return json_pack("{s:s, s:s, s:s, s:s, s:b}", "type", "nbd", "id", EXPORT_ID, "node-name",
-			 drive->node_name, "name", MP_DAEMON_EXPORT, "writable", !drive->read_only);
+			 drive->node_name, "name", MP_CMDLINE_DAEMON_EXPORT, "writable",
+			 !drive->read_only);
 }
 
 static void make_args(const struct mp_daemon *d, int qmp_fd, struct args *a)

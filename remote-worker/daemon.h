@@ -14,9 +14,7 @@
 
 #include "remote-worker/cmdline.h"
 
-/* The name of its only export. */
-#define MP_DAEMON_EXPORT "disk"
-#define MP_DAEMON_N_FDS  2u
+#define MP_DAEMON_N_FDS 2u
 
 struct mp_daemon;
 

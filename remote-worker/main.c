@@ -199,6 +199,9 @@ static int run(const struct mp_cmdline *cmd, const struct inherited *in, struct 
 	say_backend(cfg.worker);
 	close_inherited(in, cmd);
 	mp_process_ready(process);
+	/* A monitor's client may want one later; without libnbd he will be told so. */
+	if (rpc >= 0)
+		mp_blk_nbd_load(error, sizeof(error));
 	r = restrict_process(cmd);
 	if (r == 0 && rpc >= 0)
 		r = open_office(&cfg, rpc);

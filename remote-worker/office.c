@@ -21,6 +21,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "remote-worker/core.h"
 #include "remote-worker/rpc.h"
 #include "remote-worker/snapshot.h"
@@ -148,6 +149,15 @@ static struct owned *own(struct call *c, const char *member)
 	return own;
 }
 
+static void give_socks(const struct mp_fds *fds, struct mp_opt_drive *drive)
+{
+	if (drive->kind != MP_DRIVE_NBD && drive->kind != MP_DRIVE_DAEMON)
+		return;
+	for (; drive->n_socks < fds->n && drive->n_socks < MP_CMDLINE_MAX_CONNECTIONS;
+	     drive->n_socks++)
+		drive->sock[drive->n_socks] = fds->fd[drive->n_socks];
+}
+
 /* 0 with *ret_m NULL: the call names no drive. */
 static int new_medium(struct call *c, unsigned int hba, struct mp_medium **ret_m)
 {
@@ -163,6 +173,8 @@ static int new_medium(struct call *c, unsigned int hba, struct mp_medium **ret_m
 		owned_free(c->o, own_drive);
 		return refuse(c, "GenericError", m ? "bad options of a drive" : "too many disks");
 	}
+	give_socks(c->fds, &own_drive->drive);
+	m->core = c->o->core;
 	m->drive = &own_drive->drive;
 	m->owned = own_drive;
 	m->hba = hba;
@@ -329,6 +341,8 @@ static int do_disk_add(struct call *c)
 	job.opened = opened(c, &room);
 	if (r == 0)
 		r = run(c, mp_unit_add, &job);
+	if (job.took_socks)
+		forget_fds(c->fds);
 	if (r < 0) {
 		if (job.medium)
 			free_medium(c->o, job.medium);
@@ -366,6 +380,8 @@ static int do_medium_change(struct call *c)
 	job.opened = opened(c, &room);
 	if (r == 0)
 		r = run(c, mp_unit_change, &job);
+	if (job.took_socks)
+		forget_fds(c->fds);
 	if (r < 0) {
 		if (job.medium)
 			free_medium(c->o, job.medium);
@@ -433,6 +449,25 @@ static int do_throttle(struct call *c)
 	return run(c, mp_unit_throttle, &job);
 }
 
+static int do_nbd_socket(struct call *c)
+{
+	const char *node = json_string_value(json_object_get(c->args, "node"));
+	json_int_t conn = json_integer_value(json_object_get(c->args, "connection"));
+	struct mp_unit_job job = {.connection = (unsigned int)conn};
+	struct mp_medium *m;
+
+	for (unsigned int i = 0; i < MP_CORE_MEDIA && node && !job.medium; i++) {
+		m = &c->o->core->medium[i];
+		if (m->blk && strcmp(m->drive->node_name, node) == 0)
+			job.medium = m;
+	}
+	if (!job.medium || c->fds->n != 1 || conn < 0 || conn >= MP_CMDLINE_MAX_CONNECTIONS)
+		return refuse(c, "DeviceNotFound", "No such node, or no socket for it");
+	job.sock = c->fds->fd[0];
+	forget_fds(c->fds);
+	return run(c, mp_unit_connect, &job);
+}
+
 static const struct {
 	const char *name;
 	int (*run)(struct call *c);
@@ -450,6 +485,7 @@ static const struct {
 	{"close-tray", do_close_tray},
 	{"resize", do_resize},
 	{"throttle", do_throttle},
+	{"nbd-socket", do_nbd_socket},
 };
 
 static int dispatch(struct call *c, const char *name)
@@ -570,6 +606,18 @@ static void tell_lost(struct mp_office *o, struct mp_medium *m)
 					       "connection", (int)i));
 }
 
+/* Flushes fail for as long as it is so, and the guest learns of it; here the user does. */
+static void say_write_lost(struct mp_medium *m)
+{
+	/* relaxed: the eventfd orders it. */
+	int error = atomic_exchange_explicit(&m->write_lost, 0, memory_order_relaxed);
+
+	if (error)
+		mp_error("drive %s: its server has lost writes that it had acknowledged, and "
+			 "doesn't take them again: %s",
+			 m->drive->id[0] ? m->drive->id : m->drive->node_name, strerror(-error));
+}
+
 void mp_office_tell(struct mp_office *o)
 {
 	struct mp_scsi_io_error e;
@@ -583,6 +631,8 @@ void mp_office_tell(struct mp_office *o)
 				mp_rpc_event(o->sock, "stopped", NULL);
 		}
 	for (unsigned int i = 0; i < MP_CORE_MEDIA; i++)
-		if (o->core->medium[i].drive && !o->core->medium[i].closing)
+		if (o->core->medium[i].drive) {
 			tell_lost(o, &o->core->medium[i]);
+			say_write_lost(&o->core->medium[i]);
+		}
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -97,14 +98,76 @@ static int limit(const struct place *place, struct mp_medium *m)
 	return mp_err_trace(r);
 }
 
+/* -- media on servers ------------------------------------------------------- */
+
+static void ring(const struct mp_core *core)
+{
+	uint64_t one = 1;
+	ssize_t n = write(core->notify_fd, &one, sizeof(one));
+
+	(void)n; /* EAGAIN: it has been told already */
+}
+
+static void nbd_lost(void *opaque, unsigned int conn)
+{
+	struct mp_medium *m = opaque;
+
+	/* relaxed: the eventfd orders it. */
+	atomic_fetch_or_explicit(&m->lost, 1u << conn, memory_order_relaxed);
+	ring(m->core);
+}
+
+static void nbd_replay_failed(void *opaque, uint64_t offset, uint64_t len, int error)
+{
+	struct mp_medium *m = opaque;
+
+	/* relaxed: the eventfd orders it, and one of several errors is enough. */
+	atomic_store_explicit(&m->write_lost, error, memory_order_relaxed);
+	ring(m->core);
+}
+
+static bool is_served(const struct mp_opt_drive *drive)
+{
+	return drive->kind == MP_DRIVE_NBD || drive->kind == MP_DRIVE_DAEMON;
+}
+
+static struct mp_blk_nbd nbd_of(struct mp_medium *m)
+{
+	const struct mp_opt_drive *drive = m->drive;
+	const struct mp_cmdline *cmd = m->core->cmd;
+
+	return (struct mp_blk_nbd){
+		.export_name = drive->kind == MP_DRIVE_DAEMON ? MP_CMDLINE_DAEMON_EXPORT
+							      : drive->nbd.export_name,
+		.socks = drive->sock,
+		.n_socks = drive->n_socks,
+		.connect_timeout_ns = cmd->storage_daemon_start_ns,
+		.reconnect_ns = cmd->reconnect_ns,
+		.request_timeout_ns = cmd->request_timeout_ns,
+		.unstable_bytes = cmd->unstable_bytes,
+		.lost = nbd_lost,
+		.replay_failed = nbd_replay_failed,
+		.opaque = m,
+	};
+}
+
 static int open_medium(const struct place *place, struct mp_medium *m, bool is_cd,
 		       const struct mp_blk_medium *opened)
 {
 	struct mp_blk_open how = mp_cmdline_blk_open(m->drive);
-	int r = opened ? 0 : check_format(place, m->drive);
+	const struct mp_blk_nbd nbd = nbd_of(m);
+	int r = opened || is_served(m->drive) ? 0 : check_format(place, m->drive);
 
 	if (r < 0)
 		return mp_err_trace(r);
+	if (is_served(m->drive)) {
+		if (nbd.n_socks == 0)
+			return fail(place, -ENOTCONN, m->drive->node_name,
+				    "nobody has connected to its server");
+		how.driver = "nbd";
+		how.filename = m->drive->file ? m->drive->file : m->drive->node_name;
+		how.nbd = &nbd;
+	}
 	how.read_only |= is_cd;
 	how.medium = opened;
 	r = mp_blk_open(place->core->engine, &how, &m->blk, place->error, place->error_len);
@@ -263,12 +326,13 @@ static void abandon(struct mp_medium *m)
 }
 
 /* What was given in with a job is open, as the disk needs it; the caller closes it on failure. */
-static int open_new(const struct place *place, const struct mp_unit_job *job, bool is_cd)
+static int open_new(const struct place *place, struct mp_unit_job *job, bool is_cd)
 {
 	if (!job->medium)
 		return 0;
 	job->medium->core = place->core;
 	job->medium->blk = NULL;
+	job->took_socks = is_served(job->medium->drive);
 	return mp_err_trace(open_medium(place, job->medium, is_cd, job->opened));
 }
 
@@ -421,6 +485,13 @@ void mp_unit_throttle(struct mp_core *core, void *opaque)
 		snprintf(job->error, sizeof(job->error), "%s", why);
 	else
 		job->result = mp_blk_set_throttle(m->blk, &limits);
+}
+
+void mp_unit_connect(struct mp_core *core, void *opaque)
+{
+	struct mp_unit_job *job = opaque;
+
+	job->result = mp_blk_nbd_reconnect_take(job->medium->blk, job->connection, job->sock);
 }
 
 static bool is_used(const struct mp_core *core, const struct mp_medium *m)

@@ -37,6 +37,9 @@ struct mp_unit_job {
 	bool force; /* eject: whatever the guest has locked */
 	uint64_t bytes; /* resize: 0 only looks; on success the size that it has */
 	const struct mp_opt_throttle *throttle;
+	unsigned int connection; /* connect, of the medium */
+	int sock; /* connect: taken */
+	bool took_socks; /* add, change: those of an NBD drive aren't the caller's any more */
 	int result; /* 0, negative errno, or as the function has it */
 	char error[512]; /* on failure a sentence for the user */
 };
@@ -52,6 +55,8 @@ void mp_unit_close_tray(struct mp_core *core, void *job);
 /* result: 1 the size has changed; -ENOTSUP only who has the data can do it */
 void mp_unit_resize(struct mp_core *core, void *job);
 void mp_unit_throttle(struct mp_core *core, void *job);
+
+void mp_unit_connect(struct mp_core *core, void *job);
 
 /** mp_unit_sweep() - close what nobody uses any more; @n_left: unsigned int, how much waits */
 void mp_unit_sweep(struct mp_core *core, void *n_left);
