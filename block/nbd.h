@@ -60,6 +60,7 @@ struct mp_nbd_cmd {
 	uint32_t replay_round; /* FLUSH: the disk's then */
 	uint64_t issued_ns; /* only with a request time-out */
 	bool reserved; /* room in the log */
+	bool has_ended; /* it is on the list of those */
 	int error; /* when it has ended: 0, or libnbd's positive errno */
 };
 

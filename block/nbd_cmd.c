@@ -212,6 +212,7 @@ static int on_ended(void *opaque, int *error)
 	struct mp_nbd *n = cmd->conn->nbd;
 
 	unlink_cmd(cmd->conn, cmd);
+	cmd->has_ended = true;
 	cmd->error = *error;
 	cmd->next = NULL;
 	if (n->ended)
@@ -255,8 +256,13 @@ void mp_nbd_cmd_issue(struct mp_nbd *n, struct mp_nbd_cmd *cmd)
 	if (n->cfg.request_timeout_ns)
 		cmd->issued_ns = mp_clock_ns();
 	n->n_flushing += cmd->op == MP_NBD_FLUSH;
+	cmd->has_ended = false;
 	link_cmd(cmd->conn, cmd);
-	if (mp_likely(call(cmd) >= 0))
+	/*
+	 * A connection that dies inside of the call ends the command there; libnbd then
+	 * returns what it finds where the command was, and that may look like a refusal.
+	 */
+	if (mp_likely(call(cmd) >= 0) || cmd->has_ended)
 		return;
 	error = mp_nbd_conn_is_over(cmd->conn) ? ENOTCONN : n->lib.get_errno();
 	on_ended(cmd, &(int){error ? error : EIO});
