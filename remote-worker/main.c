@@ -300,7 +300,10 @@ static int supervise(struct mp_cmdline *cmd, const struct inherited *in, struct 
 	if (r == 1) {
 		mp_process_leave(process);
 		close_supervisors(in, cmd, (const int[2]){rpc, process->log_fd});
-		return exit_status(run(cmd, in, process, rpc));
+		r = run(cmd, in, process, rpc);
+		/* What the parent had made is shared with it; to free it here would copy it. */
+		fflush(NULL);
+		_exit(exit_status(r));
 	}
 	if (r < 0) {
 		mp_error("cannot start the worker: %s", strerror(-r));
