@@ -3,6 +3,7 @@
 import argparse
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -298,6 +299,30 @@ def test_a_node_in_the_tray_is_there_when_the_tray_has_closed(tools):
         q.run("blockdev-close-tray", id="cdd")
         assert q.run("query-block")[1]["inserted"]["node-name"] == "n5"
         assert q.names() == ["DEVICE_TRAY_MOVED", "DEVICE_TRAY_MOVED"]
+
+
+def test_images_of_storage_daemons_come_and_go_too(tools):
+    if not shutil.which("qemu-storage-daemon") or not shutil.which("qemu-img"):
+        return "needs qemu-storage-daemon and qemu-img"
+    with remote(tools) as r, Qmp(r) as q:
+        for name, size in (("disk.qcow2", "4M"), ("cd.qcow2", "2M")):
+            subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", r.path(name), size],
+                           check=True)
+        q.run("blockdev-change-medium", device="cd0", filename=r.path("cd.qcow2"), format="qcow2")
+        q.run("blockdev-add", driver="qcow2", node_name="q1",
+              file={"driver": "file", "filename": r.path("disk.qcow2")})
+        q.run("device_add", driver="scsi-hd", id="dq", drive="q1", bus="lsi0.0")
+        cd, disk = [b["inserted"] for b in q.run("query-block")[1:]]
+        assert (cd["drv"], cd["image"]["virtual-size"]) == ("qcow2", 2 * MIB)
+        assert (disk["drv"], disk["image"]["virtual-size"]) == ("qcow2", 4 * MIB)
+        q.run("block_resize", node_name="q1", size=8 * MIB)
+        assert q.run("query-block")[2]["inserted"]["image"]["virtual-size"] == 8 * MIB
+        q.run("device_del", id="dq")
+        q.event("DEVICE_DELETED")
+        q.run("blockdev-del", node_name="q1")
+        q.run("eject", device="cd0")
+        assert "inserted" not in q.run("query-block")[1]
+    return None
 
 
 def test_limits_are_kept_and_shown(tools):
