@@ -350,6 +350,24 @@ int mp_drive_finish(struct mp_parser *p, struct mp_opt_drive *d, const struct mp
 	return r == 0 ? mp_err_trace(check_limits(p, d)) : mp_err_trace(r);
 }
 
+/* What nobody uses must make sense, too: a monitor may want it later. */
+static int check_nodes(struct mp_parser *p)
+{
+	struct mp_opt_drive scratch;
+	const char *name;
+	json_t *node;
+	int r;
+
+	json_object_foreach(p->c->nodes, name, node)
+	{
+		mp_drive_init(&scratch);
+		r = mp_drive_of_node(p, node, NULL, &scratch);
+		if (r < 0)
+			return mp_err_trace(r);
+	}
+	return 0;
+}
+
 static int resolve_ids(struct mp_parser *p)
 {
 	const struct mp_opt_drive *drive = p->c->drive;
@@ -372,6 +390,8 @@ int mp_parser_resolve(struct mp_parser *p)
 
 	if (r == 0)
 		r = resolve_ids(p);
+	if (r == 0)
+		r = check_nodes(p);
 	for (unsigned int i = 0; r == 0 && i < p->c->n_disks; i++)
 		r = resolve_bus(p, &p->c->disk[i]);
 	for (unsigned int i = 0; r == 0 && i < p->c->n_disks; i++) {

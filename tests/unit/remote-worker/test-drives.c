@@ -410,6 +410,8 @@ static void test_wrong_nodes_say_what_is_wrong(void)
 	T_REFUSED("-blockdev file,node-name=#a,filename=/a", "takes a letter, then");
 	T_REFUSED("-blockdev file,node-name=a,filename=/a -blockdev file,node-name=a,filename=/b",
 		  "two block nodes have the name 'a'");
+	T_REFUSED("-blockdev file,node-name=a,filenam=/a", "unknown property 'filenam'");
+	T_REFUSED("-blockdev qcow2,node-name=a,file=b", "no block node 'b'");
 	T_REFUSED("-blockdev {", "no JSON");
 	T_REFUSED("-blockdev raw,node-name=a,file=x,file.driver=file", "both a value and members");
 	T_REFUSED("-blockdev raw,node-name=a,file=x -device scsi-hd,drive=a", "no block node 'x'");
