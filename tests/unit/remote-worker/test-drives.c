@@ -245,6 +245,15 @@ static void test_options_of_a_format_are_passed_on_with_their_types(void)
 	T_OK(cmd.drive[0].read_only);
 }
 
+static void test_disc_of_a_cd_drive_is_opened_read_only(void)
+{
+	T_PARSES("-drive id=d0,file=/a,format=qcow2 -device scsi-cd,drive=d0");
+	T_OK(cmd.drive[0].read_only);
+	T_JSON(cmd.drive[0].blockdev,
+	       "[{\"driver\":\"qcow2\",\"node-name\":\"d0\",\"read-only\":true,\"file\":"
+	       "{\"driver\":\"file\",\"filename\":\"/a\"}}]");
+}
+
 static void test_id_that_is_no_node_name_gets_another(void)
 {
 	T_PARSES("-drive id=0,file=A,format=qcow2 -drive id=drive0,file=B,format=qcow2");
@@ -559,6 +568,7 @@ T_MAIN(T_TEST(test_drive_of_a_file_is_raw_and_probed_until_a_format_is_said),
        T_TEST(test_nbd_as_a_block_node), T_TEST(test_wrong_nbd_uris_say_what_is_wrong),
        T_TEST(test_qcow2_is_the_storage_daemons),
        T_TEST(test_options_of_a_format_are_passed_on_with_their_types),
+       T_TEST(test_disc_of_a_cd_drive_is_opened_read_only),
        T_TEST(test_id_that_is_no_node_name_gets_another), T_TEST(test_uris_become_nodes),
        T_TEST(test_image_elsewhere_needs_a_format_unless_it_is_a_disc),
        T_TEST(test_nbd_with_tls_is_the_storage_daemons),

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "tests/lib/t.h"
 #include "tests/unit/remote-worker/rig.h"
+#include "tests/unit/remote-worker/rig_stock.h"
 
 #define HBA       "-device lsi53c895a,id=lsi0 "
 #define DISK      "-drive id=d0,driver=null-co -device scsi-hd,drive=d0,bus=lsi0.0,scsi-id=0 "
@@ -119,6 +120,25 @@ static void test_one_that_stays_meets_one_proxy_after_the_other(void)
 	teardown();
 }
 
+/* It is the core that sees a stock proxy leave, and it tells it once. */
+static void test_one_that_stays_meets_stock_proxies_too(void)
+{
+	setup();
+	spawn("-machine x-remote,auto-shutdown=off " HBA DISK "--listen %s");
+	for (unsigned int i = 0; i < 3; i++) {
+		rig_connect(&rig, path);
+		rig_stock_link(&rig);
+		rig_stock_settle(&rig, 0);
+		T_EQ(rig_command(&rig, &(struct rig_io){.dev = 0}), 2);
+		rig_stock_close(&rig, 0);
+		rig.dev[0].stock = false;
+	}
+	link_and_look();
+	T_EQ(kill(rig.pid, SIGTERM), 0);
+	T_EQ(rig_stop(&rig), 0);
+	teardown();
+}
+
 /* Nobody is served twice: the second one waits until the first has left. */
 static void test_second_proxy_waits_for_the_first_to_leave(void)
 {
@@ -182,6 +202,28 @@ static void test_path_that_somebody_listens_on_is_left_alone(void)
 	teardown();
 }
 
+/* A connection that can't be made now is no sign of death. */
+static void test_listener_with_a_full_queue_is_left_alone(void)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int fd, client[16], n = 0;
+
+	setup();
+	fd = open_listener();
+	T_EQ(listen(fd, 0), 0);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%.100s", path);
+	do
+		client[n] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	while (connect(client[n++], (struct sockaddr *)&addr, sizeof(addr)) == 0 && n < 16);
+	T_EQ(errno, EAGAIN);
+	spawn(HBA DISK "--listen %s");
+	T_EQ(wait_for_end(), 1);
+	while (n > 0)
+		close(client[--n]);
+	close(fd);
+	teardown();
+}
+
 static void test_file_that_is_no_socket_is_left_alone(void)
 {
 	int fd;
@@ -241,10 +283,12 @@ int main(int argc, char **argv)
 		T_TEST(test_listen_option_is_for_the_next_adapter),
 		T_TEST(test_proxy_may_be_there_before_its_worker),
 		T_TEST(test_one_that_stays_meets_one_proxy_after_the_other),
+		T_TEST(test_one_that_stays_meets_stock_proxies_too),
 		T_TEST(test_second_proxy_waits_for_the_first_to_leave),
 		T_TEST(test_one_that_stays_outlives_a_proxy_that_talks_nonsense),
 		T_TEST(test_socket_file_that_nobody_answers_on_is_replaced),
 		T_TEST(test_path_that_somebody_listens_on_is_left_alone),
+		T_TEST(test_listener_with_a_full_queue_is_left_alone),
 		T_TEST(test_file_that_is_no_socket_is_left_alone),
 		T_TEST(test_listening_socket_may_be_inherited),
 		T_TEST(test_service_managers_socket_is_taken),
