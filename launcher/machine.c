@@ -7,13 +7,15 @@
  * path at all.
  *
  * How it ends. QEMU gets SIGTERM and a moment, then the workers see their
- * sockets close and exit by themselves, and who doesn't is killed. If the
+ * sockets close, write what they hold and exit by themselves, and who doesn't
+ * in time is killed. If the
  * launcher itself is killed, the kernel kills its children (spawn.c). There
  * is nothing else to clean up: no path was ever made.
  */
 #include "launcher/machine.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -33,6 +35,7 @@
 #define QEMU_GRACE_NS   (3 * MP_NS_PER_SEC)
 #define QEMU_LINGER_NS  MP_NS_PER_SEC
 #define WORKER_GRACE_NS (MP_NS_PER_SEC / 2)
+#define PATIENCE_NS     MP_NS_PER_SEC
 
 static int take_signals(struct mp_machine *m)
 {
@@ -266,18 +269,74 @@ bool mp_machine_check(struct mp_machine *m)
 	return !m->interrupted && m->qemu.pidfd >= 0;
 }
 
+static bool told_to_end(const struct mp_machine *m)
+{
+	struct signalfd_siginfo si;
+	bool told = false;
+
+	while (m->signal_fd >= 0 && read(m->signal_fd, &si, sizeof(si)) == sizeof(si))
+		told |= si.ssi_signo != SIGCHLD;
+	return told;
+}
+
+/* 1 it has ended, 0 not in time, -EINTR: one more signal came, of somebody who won't wait. */
+static int reap_writer(struct mp_machine *m, struct mp_child *c, uint64_t deadline)
+{
+	struct pollfd pfd[2] = {{.fd = c->pidfd, .events = POLLIN},
+				{.fd = m->signal_fd, .events = POLLIN}};
+	uint64_t now;
+
+	while (!mp_child_reap(c, 0)) {
+		now = mp_clock_ns();
+		if (now >= deadline)
+			return 0;
+		poll(pfd, 2, (int)((deadline - now) / 1000000) + 1);
+		if (told_to_end(m))
+			return -EINTR;
+	}
+	return 1;
+}
+
+/* A worker whose proxies have gone writes what it holds, and ends. */
+static void await_writers(struct mp_machine *m)
+{
+	const struct mp_plan *p = m->plan;
+	uint64_t now = mp_clock_ns();
+	int r = 1;
+
+	for (unsigned int w = 0; r >= 0 && w < p->n_workers; w++) {
+		if (mp_child_reap(&m->worker[w], now + PATIENCE_NS))
+			continue;
+		mp_info("%s still writes; --end-timeout bounds that, to %u s", m->worker[w].what,
+			p->opt->end_timeout_s);
+		r = reap_writer(m, &m->worker[w], now + p->opt->end_timeout_s * MP_NS_PER_SEC);
+		if (r <= 0)
+			mp_error("%s was ended before it had written all; what the guest hadn't "
+				 "flushed may be lost",
+				 m->worker[w].what);
+	}
+}
+
+static void stop_workers(struct mp_machine *m)
+{
+	const struct mp_plan *p = m->plan;
+	uint64_t deadline = mp_clock_ns() + WORKER_GRACE_NS;
+
+	/* What is in temporary disks goes away with them. */
+	if (p->opt->n_disks)
+		await_writers(m);
+	for (unsigned int w = 0; w < p->n_workers; w++)
+		mp_child_reap(&m->worker[w], deadline);
+	for (unsigned int w = 0; w < p->n_workers; w++)
+		mp_child_stop(&m->worker[w], 0);
+}
+
 void mp_machine_stop(struct mp_machine *m)
 {
-	uint64_t deadline;
-
 	if (!m->plan)
 		return;
 	mp_child_stop(&m->qemu, QEMU_GRACE_NS);
-	deadline = mp_clock_ns() + WORKER_GRACE_NS;
-	for (unsigned int w = 0; w < m->plan->n_workers; w++)
-		mp_child_reap(&m->worker[w], deadline);
-	for (unsigned int w = 0; w < m->plan->n_workers; w++)
-		mp_child_stop(&m->worker[w], 0);
+	stop_workers(m);
 	mp_qmp_detach(&m->qmp);
 	mp_fd_close(&m->signal_fd);
 }

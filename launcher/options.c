@@ -48,6 +48,7 @@ enum {
 	OPT_WORKER_ARG,
 	OPT_MONITOR,
 	OPT_QMP,
+	OPT_END_TIMEOUT,
 };
 
 #define DISK_HELP                                                                                  \
@@ -74,6 +75,8 @@ static const struct argp_option common_options[] = {
 	 2},
 	{"cores", OPT_CORES, "auto|LIST", 0,
 	 "cores as 0,2-5: the first for the guest's CPU, the others for workers (auto)", 2},
+	{"end-timeout", OPT_END_TIMEOUT, "S", 0,
+	 "how long workers may write what the guest left in them, when QEMU has ended (60)", 3},
 	{"dry-run", OPT_DRY_RUN, NULL, 0, "print what would be started, and start nothing", 3},
 	{"qemu", OPT_QEMU, "FILE", 0, "QEMU to run (qemu-system-x86_64)", 4},
 	{"worker", OPT_WORKER, "FILE", 0,
@@ -328,6 +331,9 @@ static error_t parse_common(int key, char *arg, struct argp_state *st)
 		break;
 	case OPT_DRY_RUN:
 		o->dry_run = true;
+		break;
+	case OPT_END_TIMEOUT:
+		o->end_timeout_s = UINT(st, "end-timeout", arg, 1, 86400);
 		break;
 	case OPT_QEMU:
 		o->qemu = arg;
@@ -594,6 +600,7 @@ static const struct mp_options defaults = {
 	.accel = "auto",
 	.append = "mitigations=off",
 	.memory_mib = 1024,
+	.end_timeout_s = 60,
 	.qemu = "qemu-system-x86_64",
 };
 

@@ -286,6 +286,10 @@ def case_qcow2_is_compared_with_a_stock_remote():
     compare_qcow2('--remote', 'qemu')
 
 
+def case_qcow2_is_compared():
+    compare_qcow2()
+
+
 def end_at(moment, sig, expected):
     with tempfile.TemporaryDirectory() as folder:
         disk = os.path.join(folder, 'disk')
@@ -411,6 +415,42 @@ def case_run_ends_well_when_qemu_does():
                 qmp.close()
                 assert run.wait(30) == 0 and not run.text, run.text
                 run.check_nothing_left()
+
+
+SLOW_WORKER = """#!/bin/sh
+%s "$@"
+sleep 3
+echo written >%s
+"""
+
+
+def end_with_a_slow_worker(*options):
+    """`mpring run` with a worker that takes three seconds to end; what was said, did it come to its end?"""
+    with tempfile.TemporaryDirectory() as folder:
+        disk, path, worker, end = [os.path.join(folder, name) for name in ('disk', 'qmp', 'worker', 'end')]
+        with open(disk, 'wb') as f:
+            f.truncate(16 << 20)
+        with open(worker, 'w') as f:
+            f.write(SLOW_WORKER % (BUILD + '/remote-worker/mpring-worker', end))
+        os.chmod(worker, 0o755)
+        with Launcher('run', '--disk', disk + ',format=raw', '--worker', worker, *options, '--', '-m', '64M', '-nodefaults',
+                      '-display', 'none', '-qmp', 'unix:%s,server=on,wait=off' % path) as run:
+            qmp = Qmp(run, path)
+            qmp.run('quit')
+            qmp.close()
+            run.wait(30)
+            return run.text, os.path.exists(end)
+
+
+def case_worker_may_write_when_qemu_has_ended():
+    """Used to be killed after half a second."""
+    text, written = end_with_a_slow_worker()
+    assert 'still writes' in text and written, text
+
+
+def case_worker_that_does_not_end_is_ended():
+    text, written = end_with_a_slow_worker('--end-timeout', '2')
+    assert 'was ended before it had written all' in text and not written, text
 
 
 def monitor_of_worker(*options):
