@@ -182,7 +182,8 @@ static int check_props(struct mp_parser *p, struct making *m)
 				      d->node_name);
 	if (m->first && (!d->format || mp_node_is_ours(d->format)) &&
 	    mp_prop_set(mp_props_drive, d, m->first, why, sizeof(why)) < 0)
-		return mp_parser_fail(p, "-drive: %s", why);
+		return mp_parser_fail(p, "-drive%s: %s",
+				      d->format ? "" : " (a format's own need format=)", why);
 	d->direct |= strcmp(d->cache, "none") == 0 || strcmp(d->cache, "directsync") == 0;
 	d->no_flush |= strcmp(d->cache, "unsafe") == 0;
 	d->write_through = strncmp(d->cache, "writet", 6) == 0 ||

@@ -152,6 +152,7 @@ static void test_what_qemu_has_and_we_do_not_is_refused_with_the_way_out(void)
 	T_REFUSED("-drive id=d0,file=F,copy-on-read=on", "-blockdev driver=copy-on-read");
 	T_REFUSED("-drive id=d0,file=F,driver=qcow2,format=raw", "exclude each other");
 	T_REFUSED("-drive id=d0,file=F,backing=x", "unknown property 'backing'; valid are id");
+	T_REFUSED("-drive id=d0,file=F,lazy-refcounts=on", "(a format's own need format=)");
 	T_REFUSED("-drive id=d0,file.filename=F,file.colour=red",
 		  "driver=file: unknown property 'colour'");
 	T_REFUSED("-drive id=d0,file=F,node-name=1", "node-name '1' is none");
