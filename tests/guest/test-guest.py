@@ -377,11 +377,12 @@ def case_run_starts_a_guest_of_the_user():
 class Qmp:
     def __init__(self, run, path):
         deadline = time.monotonic() + 60
-        while not os.path.exists(path):
-            assert time.monotonic() < deadline and run.read(0.05), run.text
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(30)
-        self.sock.connect(path)
+        # The path is there a moment before somebody listens on it.
+        while self.sock.connect_ex(path) != 0:
+            assert time.monotonic() < deadline and run.process.poll() is None, run.text
+            run.read(0.02)
         self.lines = self.sock.makefile('rw')
         self.lines.readline()
         self.run('qmp_capabilities')
