@@ -238,6 +238,9 @@ int mp_blk_nbd_load(char *ret_error, size_t error_len);
  */
 int mp_blk_nbd_reconnect_take(struct mp_blk *b, unsigned int conn, int sock);
 
+/** mp_blk_nbd_set_reconnect() - another reconnect_ns, also for requests that wait already. Polling core */
+void mp_blk_nbd_set_reconnect(struct mp_blk *b, uint64_t reconnect_ns);
+
 /** mp_blk_nbd_n_conns() - how many connections the server lets us use */
 unsigned int mp_blk_nbd_n_conns(const struct mp_blk *b);
 /** mp_blk_nbd_n_ready() - how many of them are there */

@@ -376,6 +376,18 @@ unsigned int mp_blk_nbd_n_conns(const struct mp_blk *b)
 	return b->nbd ? b->nbd->n_conns : 0;
 }
 
+void mp_blk_nbd_set_reconnect(struct mp_blk *b, uint64_t reconnect_ns)
+{
+	struct mp_nbd *n = b->nbd;
+
+	if (!n)
+		return;
+	n->cfg.reconnect_ns = reconnect_ns;
+	for (struct mp_blk_req *req = n->waiting.head; req; req = req->next)
+		req->give_up_ns = 0; /* as if its waiting began now */
+	n->again = true;
+}
+
 unsigned int mp_blk_nbd_n_ready(const struct mp_blk *b)
 {
 	return b->nbd ? b->nbd->n_ready : 0;

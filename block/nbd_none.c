@@ -38,6 +38,12 @@ unsigned int mp_blk_nbd_n_conns(const struct mp_blk *b)
 	return 0;
 }
 
+void mp_blk_nbd_set_reconnect(struct mp_blk *b, uint64_t reconnect_ns)
+{
+	(void)b;
+	(void)reconnect_ns;
+}
+
 unsigned int mp_blk_nbd_n_ready(const struct mp_blk *b)
 {
 	(void)b;

@@ -560,8 +560,10 @@ int mp_office_poll(struct mp_office *o, bool readable)
 		sweep(o);
 	if (!readable)
 		return 0;
-	if (mp_rpc_recv(o->sock, &msg, &fds) < 0)
+	if (mp_rpc_recv(o->sock, &msg, &fds) < 0) {
+		mp_worker_run(o->w, mp_units_orphan, NULL);
 		return 1;
+	}
 	r = answer(o, msg, &fds);
 	mp_fds_close(&fds);
 	json_decref(msg);

@@ -494,6 +494,13 @@ void mp_unit_connect(struct mp_core *core, void *opaque)
 	job->result = mp_blk_nbd_reconnect_take(job->medium->blk, job->connection, job->sock);
 }
 
+void mp_units_orphan(struct mp_core *core, void *nothing)
+{
+	for (unsigned int i = 0; i < MP_CORE_MEDIA; i++)
+		if (core->medium[i].blk)
+			mp_blk_nbd_set_reconnect(core->medium[i].blk, 0);
+}
+
 static bool is_used(const struct mp_core *core, const struct mp_medium *m)
 {
 	return mp_scsi_uses(core->device[m->hba].bus, m->blk);

@@ -58,6 +58,9 @@ void mp_unit_throttle(struct mp_core *core, void *job);
 
 void mp_unit_connect(struct mp_core *core, void *job);
 
+/** mp_units_orphan() - nobody will connect to servers again; @nothing is NULL */
+void mp_units_orphan(struct mp_core *core, void *nothing);
+
 /** mp_unit_sweep() - close what nobody uses any more; @n_left: unsigned int, how much waits */
 void mp_unit_sweep(struct mp_core *core, void *n_left);
 
