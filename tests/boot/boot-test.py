@@ -127,6 +127,40 @@ class Vm:
         raise Failure(why + logs)
 
 
+class ImageVm(Vm):
+    """The disk is an image that a storage daemon opens; the worker gets a whole command line from a shell."""
+
+    def __init__(self, line, fmt="qcow2", **more):
+        super().__init__(**more)
+        self.line, self.format = line, fmt
+        self.image = os.path.join(self.dir, f"disk.{fmt}")
+
+    def make_disk(self):
+        need("qemu-storage-daemon", "qemu-utils")
+        super().make_disk()
+        if self.format == "qcow2":
+            run_tool("qemu-img", "create", "-q", "-f", "qcow2", "-b", self.disk, "-F", "raw", self.image)
+        else:
+            run_tool("qemu-img", "convert", "-f", "raw", "-O", self.format, self.disk, self.image)
+
+    def start_worker(self, sock):
+        script = f"exec 4<&{sock.fileno()}; exec {self.line.replace('/path/disk.qcow2', self.image)}"
+        script = script.replace("mpring-worker", WORKER, 1)
+        return subprocess.Popen(["bash", "-c", script], pass_fds=[sock.fileno()],
+                                stderr=open(os.path.join(self.dir, "worker.log"), "wb"))
+
+    def check(self):
+        """The image is whole, and has what the guest wrote; its backing file hasn't."""
+        if self.format == "qcow2":
+            run_tool("qemu-img", "check", "-q", self.image)
+        run_tool("qemu-img", "convert", "-O", "raw", self.image, f"{self.dir}/out.img")
+        disk, base = self.read("out.img"), self.read("disk.img")
+        if disk[3 * SECTOR:4 * SECTOR] != disk[2 * SECTOR:3 * SECTOR]:
+            raise Failure("sector 3 is not what the guest wrote")
+        if base[3 * SECTOR:4 * SECTOR] == base[2 * SECTOR:3 * SECTOR]:
+            raise Failure("the guest has written to the backing file")
+
+
 class CdVm(Vm):
     """The disc has a boot program by El Torito, without emulation of a disk, and one file."""
 
@@ -231,10 +265,14 @@ def boots_under_kvm():
 STOCK_EXPECTED = (EXPECTED, EXPECTED.replace(b"AB", b"AA"))
 
 
-def expect_stock(vm):
+def expect_any(vm, wanted):
     got = vm.run()
-    if got not in STOCK_EXPECTED:
-        vm.fail(f"the guest printed {got!r}, expected one of {STOCK_EXPECTED!r}")
+    if got not in wanted:
+        vm.fail(f"the guest printed {got!r}, expected one of {wanted!r}")
+
+
+def expect_stock(vm):
+    expect_any(vm, STOCK_EXPECTED)
     disk = vm.read("disk.img")
     if disk[3 * SECTOR:4 * SECTOR] != disk[2 * SECTOR:3 * SECTOR]:
         raise Failure("sector 3 is not what the guest wrote")
@@ -290,6 +328,41 @@ def stock_proxy_boots_from_a_stock_remote_under_kvm():
         expect(vm, EXPECTED)
 
 
+# The two command lines of multi-process QEMU's documentation, with another program's name.
+OLD_FORM = ("mpring-worker 4 -device lsi53c895a,id=lsi0 -drive id=drive_image2,file=/path/disk.qcow2 "
+            "-device scsi-hd,id=drive2,drive=drive_image2,bus=lsi0.0,scsi-id=0")
+NEW_FORM = ("mpring-worker -machine x-remote -device lsi53c895a,id=lsi0 "
+            "-drive id=drive_image2,file=/path/disk.qcow2 "
+            "-device scsi-hd,id=drive2,drive=drive_image2,bus=lsi0.0,scsi-id=0 "
+            "-object x-remote-object,id=robj1,devid=lsi0,fd=4")
+
+
+def expect_image(vm, want=EXPECTED):
+    expect(vm, want)
+    vm.check()
+
+
+def qcow2_boots_by_the_old_command_line():
+    with ImageVm(OLD_FORM) as vm:
+        expect_image(vm)
+
+
+def qcow2_boots_by_the_new_command_line():
+    with ImageVm(NEW_FORM) as vm:
+        expect_image(vm)
+
+
+def vmdk_boots_when_its_format_is_said():
+    with ImageVm(OLD_FORM.replace("disk.qcow2", "disk.qcow2,format=vmdk"), fmt="vmdk") as vm:
+        expect_image(vm)
+
+
+def qcow2_boots_with_a_stock_proxy():
+    with ImageVm(NEW_FORM, proxy="stock") as vm:
+        expect_any(vm, STOCK_EXPECTED)
+        vm.check()
+
+
 def seabios_boots_from_cd():
     """CD_EXPECTED ends in a refused write: the disc is as it was."""
     with CdVm() as vm:
@@ -315,6 +388,8 @@ TESTS = [seabios_boots_reads_and_writes, code_loaded_twice_to_one_address_runs_w
          our_proxy_boots_from_our_worker_by_socket_under_kvm,
          our_proxy_boots_from_a_stock_remote, our_proxy_boots_from_a_stock_remote_under_kvm,
          stock_proxy_boots_from_a_stock_remote, stock_proxy_boots_from_a_stock_remote_under_kvm,
+         qcow2_boots_by_the_old_command_line, qcow2_boots_by_the_new_command_line,
+         vmdk_boots_when_its_format_is_said, qcow2_boots_with_a_stock_proxy,
          seabios_boots_from_cd, uefi_boots_reads_and_writes]
 
 
