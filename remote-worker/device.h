@@ -14,7 +14,7 @@
 
 #include "lsi-core/lsi.h"
 #include "remote-worker/dma_log.h"
-#include "remote-worker/error_box.h"
+#include "remote-worker/event_box.h"
 #include "remote-worker/front.h"
 #include "remote-worker/guest_mem.h"
 #include "remote-worker/pci_config.h"
@@ -40,8 +40,8 @@ struct mp_device {
 	bool halted; /* the machine stands still: no SCRIPTS, no block I/O */
 	uint32_t io_stopped; /* an I/O error asks for that, MP_IO_*; until the machine continues */
 	bool stop_untold; /* to the control thread */
-	struct mp_error_box errors;
-	bool errors_untold; /* there are new ones in it */
+	struct mp_event_box events;
+	bool events_untold; /* there are new ones in it */
 	struct mp_shm stats; /* counters page, or MP_SHM_NULL */
 };
 

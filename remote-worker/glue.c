@@ -176,12 +176,20 @@ static void paused(void *opaque)
 	d->stop_untold = true;
 }
 
+static void tell(struct mp_device *d, const struct mp_event *e)
+{
+	if (mp_event_box_put(&d->events, e))
+		d->events_untold = true;
+}
+
 static void io_error(void *opaque, const struct mp_scsi_io_error *e)
 {
-	struct mp_device *d = opaque;
+	tell(opaque, &(struct mp_event){.kind = MP_EVENT_IO_ERROR, .error = *e});
+}
 
-	if (mp_error_box_put(&d->errors, e))
-		d->errors_untold = true;
+static void tray_moved(void *opaque, const struct mp_scsi_tray *tray)
+{
+	tell(opaque, &(struct mp_event){.kind = MP_EVENT_TRAY, .tray = *tray});
 }
 
 const struct mp_lsi_ops mp_glue_lsi_ops = {
@@ -203,4 +211,5 @@ const struct mp_scsi_ops mp_glue_scsi_ops = {
 	.complete = complete,
 	.paused = paused,
 	.io_error = io_error,
+	.tray_moved = tray_moved,
 };

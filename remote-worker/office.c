@@ -620,18 +620,33 @@ static void say_write_lost(struct mp_medium *m)
 			 m->drive->id[0] ? m->drive->id : m->drive->node_name, strerror(-error));
 }
 
+static void tell_event(struct mp_office *o, unsigned int hba, const struct mp_event *e)
+{
+	const struct mp_unit *u;
+
+	switch (e->kind) {
+	case MP_EVENT_IO_ERROR:
+		tell_error(o, hba, &e->error);
+		if (e->error.action == MP_SCSI_ON_ERROR_STOP)
+			mp_rpc_event(o->sock, "stopped", NULL);
+		break;
+	case MP_EVENT_TRAY:
+		u = mp_core_unit_at(o->core, hba, e->tray.target, e->tray.lun);
+		if (u)
+			tell_tray(o, (unsigned int)(u - o->core->unit), e->tray.open);
+		break;
+	}
+}
+
 void mp_office_tell(struct mp_office *o)
 {
-	struct mp_scsi_io_error e;
+	struct mp_event e;
 
 	if (!o)
 		return;
 	for (unsigned int i = 0; i < o->core->cmd->n_hbas; i++)
-		while (mp_worker_take_io_error(o->w, i, &e)) {
-			tell_error(o, i, &e);
-			if (e.action == MP_SCSI_ON_ERROR_STOP)
-				mp_rpc_event(o->sock, "stopped", NULL);
-		}
+		while (mp_worker_take_event(o->w, i, &e))
+			tell_event(o, i, &e);
 	for (unsigned int i = 0; i < MP_CORE_MEDIA; i++)
 		if (o->core->medium[i].drive) {
 			tell_lost(o, &o->core->medium[i]);

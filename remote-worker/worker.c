@@ -203,8 +203,8 @@ static unsigned int device_turn(struct mp_worker *w, unsigned int i)
 		report_front(w, i);
 	if (mp_unlikely(d->stop_untold))
 		report_stop(w, i);
-	if (mp_unlikely(d->errors_untold)) {
-		d->errors_untold = false;
+	if (mp_unlikely(d->events_untold)) {
+		d->events_untold = false;
 		notify(w);
 	}
 	return done;
@@ -638,10 +638,9 @@ struct mp_notice *mp_worker_notice(struct mp_worker *w, unsigned int device)
 	return &w->notice[device];
 }
 
-bool mp_worker_take_io_error(struct mp_worker *w, unsigned int device,
-			     struct mp_scsi_io_error *ret_error)
+bool mp_worker_take_event(struct mp_worker *w, unsigned int device, struct mp_event *ret_event)
 {
-	return mp_error_box_take(&w->device[device].errors, ret_error);
+	return mp_event_box_take(&w->device[device].events, ret_event);
 }
 
 int mp_worker_uring_errno(const struct mp_worker *w)

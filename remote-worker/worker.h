@@ -14,6 +14,7 @@
 
 #include "base/hist.h"
 #include "remote-worker/cmdline.h"
+#include "remote-worker/event_box.h"
 #include "remote-worker/guest_mem.h"
 #include "remote-worker/notice.h"
 #include "scsi-target/scsi.h"
@@ -40,20 +41,19 @@ int mp_worker_bell_fd(const struct mp_worker *w);
 /**
  * mp_worker_notify_fd() - readable when the core has something to tell
  *
- * See mp_worker_notice() and mp_worker_take_io_error().
+ * See mp_worker_notice() and mp_worker_take_event().
  */
 int mp_worker_notify_fd(const struct mp_worker *w);
 /** mp_worker_notice() - what the core tells of @device; for the control thread's half of notice.h */
 struct mp_notice *mp_worker_notice(struct mp_worker *w, unsigned int device);
 
 /**
- * mp_worker_take_io_error() - the next failed block request of @device's disks, oldest first
+ * mp_worker_take_event() - what happened to @device's disks, oldest first
  *
- * As many as MP_ERROR_BOX_SLOTS wait; what fails while nobody takes them isn't
+ * As many as MP_EVENT_BOX_SLOTS wait; what happens while nobody takes them isn't
  * told. Return: false: there is none. Context: one thread at a time, any.
  */
-bool mp_worker_take_io_error(struct mp_worker *w, unsigned int device,
-			     struct mp_scsi_io_error *ret_error);
+bool mp_worker_take_event(struct mp_worker *w, unsigned int device, struct mp_event *ret_event);
 
 /** mp_worker_uring_errno() - 0, or the negative errno for which block I/O runs on threads */
 int mp_worker_uring_errno(const struct mp_worker *w);

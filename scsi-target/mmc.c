@@ -213,21 +213,37 @@ void mp_cmd_get_event_status(struct mp_scsi_side *s)
 	mp_task_reply(s, len, alloc_len);
 }
 
+static void tell_tray(const struct mp_scsi_side *s, bool was_open)
+{
+	const struct mp_scsi_ops *ops = s->bus->ops;
+	const struct mp_scsi_lun *lun = s->lun;
+	struct mp_scsi_tray tray = {
+		.target = lun->target, .lun = lun->lun, .open = lun->cd.tray_open};
+
+	if (ops->tray_moved && tray.open != was_open)
+		ops->tray_moved(s->bus->opaque, &tray);
+}
+
 static void eject(struct mp_scsi_side *s)
 {
 	struct mp_scsi_lun *lun = s->lun;
+	bool was_open = lun->cd.tray_open;
 
-	if (!lun->cd.tray_open && lun->cd.locked_by) {
+	if (!was_open && lun->cd.locked_by) {
 		mp_task_fail(s, lun->blk ? mp_sense_removal_prevented : mp_sense_no_medium_locked);
 		return;
 	}
 	mp_cd_open_tray(lun);
+	tell_tray(s, was_open);
 	mp_task_good(s);
 }
 
 static void load(struct mp_scsi_side *s)
 {
+	bool was_open = s->lun->cd.tray_open;
+
 	mp_cd_close_tray(s->lun);
+	tell_tray(s, was_open);
 	mp_task_good(s);
 }
 

@@ -90,6 +90,12 @@ struct mp_scsi_io_error {
 	enum mp_scsi_on_error action; /* never ENOSPC */
 };
 
+/* A tray that an initiator has moved. */
+struct mp_scsi_tray {
+	uint8_t target, lun;
+	bool open; /* now */
+};
+
 /* Upcalls to the adapter, on the polling core; they may call back into the bus. */
 struct mp_scsi_ops {
 	/* task is in XFER: move buf_len bytes at pool + buf_off in direction dir. */
@@ -109,6 +115,11 @@ struct mp_scsi_ops {
 	 * those of tasks that were aborted. May be NULL; may not call the bus.
 	 */
 	void (*io_error)(void *opaque, const struct mp_scsi_io_error *e);
+	/*
+	 * An initiator's command has opened or closed a CD-ROM's tray. Not the
+	 * operator's calls, who knows. May be NULL; may not call the bus.
+	 */
+	void (*tray_moved)(void *opaque, const struct mp_scsi_tray *tray);
 };
 
 struct mp_scsi_bus_cfg {

@@ -43,7 +43,16 @@ static void on_complete(void *opaque, unsigned int task)
 	h->finished[h->n_finished++ % 1024] = task;
 }
 
-const struct mp_scsi_ops hba_ops = {.xfer = on_xfer, .complete = on_complete};
+static void on_tray_moved(void *opaque, const struct mp_scsi_tray *tray)
+{
+	struct fake_hba *h = opaque;
+
+	h->tray = *tray;
+	h->n_trays++;
+}
+
+const struct mp_scsi_ops hba_ops = {
+	.xfer = on_xfer, .complete = on_complete, .tray_moved = on_tray_moved};
 
 static void make_bus(struct fake_hba *h, const struct mp_scsi_ops *ops,
 		     struct mp_scsi_disk_cfg disk)

@@ -28,6 +28,8 @@ struct fake_hba {
 	bool hold_xfers; /* move only in hba_move() */
 	uint8_t initiator; /* who sends the next command; 7 after hba_init() */
 	unsigned int finished[1024], n_finished; /* order of completion */
+	struct mp_scsi_tray tray; /* the last that an initiator has moved */
+	unsigned int n_trays; /* how often */
 };
 
 extern const struct mp_scsi_ops hba_ops; /* with a struct fake_hba as opaque */

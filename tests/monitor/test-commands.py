@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 
+from guest import GOOD, Guest
 from monitor import Hmp, Qmp, Remote, run_tests
 
 MIB = 1 << 20
@@ -149,6 +150,14 @@ def test_eject_takes_the_medium_and_opens_the_tray(tools):
         q.run("blockdev-close-tray", id="cdd")
         assert q.event("DEVICE_TRAY_MOVED") == {"device": "cd0", "tray-open": False, "id": "cdd"}
         assert not q.run("query-block")[1]["tray_open"]
+
+
+def test_a_tray_that_the_guest_moves_is_told_of(tools):
+    with remote(tools) as r, Qmp(r) as qmp, Guest(r) as guest:
+        guest.wake(1)
+        assert [guest.tray(1, open_it) for open_it in (True, False)] == [GOOD, GOOD]
+        for open_it in (True, False):
+            assert qmp.event("DEVICE_TRAY_MOVED") == {"device": "cd0", "id": "cdd", "tray-open": open_it}
 
 
 def test_a_tray_opens_with_its_medium_in_it(tools):

@@ -4,6 +4,7 @@ answers must have the same shape, and errors the same words."""
 import argparse
 import sys
 
+from guest import CHECK_CONDITION, GOOD, Guest
 from monitor import Error, Hmp, Qmp, Remote, run_tests
 
 MIB = 1 << 20
@@ -150,6 +151,27 @@ def test_events_are_qemus(tools):
     with Both(tools) as b:
         ours, theirs = events_of(b.ours, commands), events_of(b.qemus, commands)
         assert ours == theirs, "%r, QEMU: %r" % (ours, theirs)
+
+
+def trays_that_the_guest_moves(qmp, remote):
+    with Guest(remote) as guest:
+        guest.wake(1)
+        assert guest.lock(1, True) == GOOD
+        assert guest.tray(1, True) == CHECK_CONDITION
+        assert guest.lock(1, False) == GOOD
+        for open_it in (True, True, False):
+            assert guest.tray(1, open_it) == GOOD
+        moved = [qmp.event("DEVICE_TRAY_MOVED") for _ in range(2)]
+    qmp.run("query-status")
+    assert "DEVICE_TRAY_MOVED" not in qmp.names()
+    return moved
+
+
+def test_a_tray_that_the_guest_moves_is_told_of_as_by_qemu(tools):
+    with Both(tools) as b:
+        ours, theirs = [trays_that_the_guest_moves(q, r) for q, r in zip((b.ours, b.qemus), b.remotes)]
+        assert ours == theirs, "%r, QEMU: %r" % (ours, theirs)
+        assert [t["tray-open"] for t in ours] == [True, False]
 
 
 def test_the_end_is_qemus(tools):

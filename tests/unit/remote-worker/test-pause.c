@@ -93,15 +93,16 @@ static unsigned int wait_for_stop(void)
 
 static void check_told(enum mp_scsi_on_error action)
 {
-	struct mp_scsi_io_error e = {0};
+	struct mp_event e = {.kind = MP_EVENT_TRAY};
 
-	T_OK(mp_worker_take_io_error(rig.worker, 0, &e));
-	T_EQ(e.target, 0);
-	T_EQ(e.lun, 0);
-	T_EQ(e.op, MP_BLK_WRITE);
-	T_EQ(e.error, -EFBIG);
-	T_EQ(e.action, action);
-	T_OK(!mp_worker_take_io_error(rig.worker, 0, &e));
+	T_OK(mp_worker_take_event(rig.worker, 0, &e));
+	T_EQ(e.kind, MP_EVENT_IO_ERROR);
+	T_EQ(e.error.target, 0);
+	T_EQ(e.error.lun, 0);
+	T_EQ(e.error.op, MP_BLK_WRITE);
+	T_EQ(e.error.error, -EFBIG);
+	T_EQ(e.error.action, action);
+	T_OK(!mp_worker_take_event(rig.worker, 0, &e));
 }
 
 static uint8_t byte_of_disk(void)

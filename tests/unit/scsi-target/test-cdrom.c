@@ -181,6 +181,34 @@ static void test_ejected_disc_comes_back_with_the_tray(void)
 	teardown();
 }
 
+static void test_tray_that_an_initiator_moves_is_told_of(void)
+{
+	setup(DISC_BYTES);
+	T_EQ(LOCK(), MP_SCSI_GOOD);
+	T_EQ(failed(EJECT()), 0x055302);
+	T_EQ(UNLOCK(), MP_SCSI_GOOD);
+	T_EQ(LOAD(), MP_SCSI_GOOD); /* it is closed */
+	T_EQ(h.n_trays, 0);
+	T_EQ(EJECT(), MP_SCSI_GOOD);
+	T_EQ(h.n_trays, 1);
+	T_OK(h.tray.open && h.tray.target == CD_TARGET && h.tray.lun == 0);
+	T_EQ(EJECT(), MP_SCSI_GOOD);
+	T_EQ(h.n_trays, 1);
+	T_EQ(RUN(NULL, 0, 0xa6, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0), MP_SCSI_GOOD);
+	T_EQ(h.n_trays, 2);
+	T_OK(!h.tray.open);
+	teardown();
+}
+
+static void test_tray_that_the_operator_moves_is_not_told_of(void)
+{
+	setup(DISC_BYTES);
+	T_EQ(mp_scsi_cd_open_tray(h.bus, CD_TARGET, 0), 0);
+	T_EQ(mp_scsi_cd_change(h.bus, CD_TARGET, 0, &other), 0);
+	T_EQ(h.n_trays, 0);
+	teardown();
+}
+
 static void test_loading_a_closed_tray_changes_nothing(void)
 {
 	setup(DISC_BYTES);
@@ -430,7 +458,9 @@ static void test_nothing_is_written(void)
 	teardown();
 }
 
-T_MAIN(T_TEST(test_inquiry_tells_a_removable_cdrom), T_TEST(test_pages_about_disks_are_not_offered),
+T_MAIN(T_TEST(test_tray_that_an_initiator_moves_is_told_of),
+       T_TEST(test_tray_that_the_operator_moves_is_not_told_of),
+       T_TEST(test_inquiry_tells_a_removable_cdrom), T_TEST(test_pages_about_disks_are_not_offered),
        T_TEST(test_drive_has_no_cache_to_lose),
        T_TEST(test_odd_bytes_behind_the_last_block_are_not_shown),
        T_TEST(test_disc_without_a_whole_block_is_refused),
