@@ -91,24 +91,6 @@ static unsigned int drive_all(struct mp_nbd *n)
 	return n_done;
 }
 
-/*
- * A server that died has left answers in the sockets of its other connections.
- * They have to be in the log before it is written again.
- */
-static unsigned int drain_others(struct mp_nbd *n)
-{
-	unsigned int n_done = 0;
-
-	while (mp_unlikely(n->lost_one)) {
-		n->lost_one = false;
-		for (struct mp_nbd_conn *c = n->conns; c < n->conns + n->n_conns; c++)
-			while (c->state == MP_NBD_READY && mp_nbd_conn_drive(c))
-				;
-		n_done += mp_nbd_cmd_finish_all(n);
-	}
-	return n_done;
-}
-
 static void check_times(struct mp_nbd *n)
 {
 	uint64_t now_ns;
@@ -167,7 +149,6 @@ static unsigned int poll_disk(struct mp_blk *b)
 	n_done = drive_all(n);
 	n_done += mp_nbd_cmd_finish_all(n);
 	check_times(n);
-	n_done += drain_others(n);
 	mp_nbd_issue(n);
 	expire(n);
 	tell_losses(n);

@@ -94,7 +94,6 @@ struct mp_nbd {
 	struct mp_nbd_cmd *free;
 	struct mp_nbd_cmd *ended, *last_ended;
 	unsigned int n_flushing; /* FLUSH in flight */
-	bool lost_one; /* a connection, since the others were last asked for all that they have */
 	bool woken; /* a sleep has ended: look at idle connections too */
 	bool again; /* something changed for requests that wait */
 

@@ -24,7 +24,6 @@
 #include "base/err.h"
 
 #define DEFAULT_CONNECT_NS (10 * MP_NS_PER_SEC)
-#define REPLIES_A_TURN     64u
 
 static const struct mp_nbd_lib *lib_of(const struct mp_nbd_conn *c)
 {
@@ -184,11 +183,15 @@ static void step(struct mp_nbd_conn *c)
 		(void)lib_of(c)->aio_notify_write(c->h);
 }
 
+/*
+ * All answers that are there, however many: those of a server that has died have
+ * to be in the log before another connection's end lets it be written again.
+ */
 bool mp_nbd_conn_drive(struct mp_nbd_conn *c)
 {
 	bool any = false;
 
-	for (unsigned int i = 0; i < REPLIES_A_TURN; i++) {
+	for (;;) {
 		unsigned int n_inflight = c->n_inflight;
 
 		step(c);
@@ -200,9 +203,8 @@ bool mp_nbd_conn_drive(struct mp_nbd_conn *c)
 			return shake(c) != 0;
 		any |= c->n_inflight != n_inflight;
 		if (c->n_inflight == n_inflight || c->n_inflight == 0)
-			break;
+			return any;
 	}
-	return any;
 }
 
 static short poll_events(const struct mp_nbd_conn *c)
@@ -260,7 +262,6 @@ void mp_nbd_conn_give_up(struct mp_nbd_conn *c)
 	c->oldest = NULL;
 	c->n_inflight = 0;
 	n->again = true;
-	n->lost_one |= was_ready;
 	/* Also if the log is empty: answers may have come that aren't in it yet. */
 	if (was_ready && mp_nbd_log_is_on(&n->log))
 		mp_nbd_replay_start(n);
