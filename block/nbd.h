@@ -58,9 +58,10 @@ struct mp_nbd_cmd {
 	uint64_t moved; /* of the entry */
 	uint32_t mark; /* FLUSH: the log's tail when it was issued */
 	uint32_t replay_round; /* FLUSH: the disk's then */
+	int64_t cookie; /* libnbd's name for it, while conn->round is the command's */
+	uint32_t round;
 	uint64_t issued_ns; /* only with a request time-out */
 	bool reserved; /* room in the log */
-	bool has_ended; /* it is on the list of those */
 	int error; /* when it has ended: 0, or libnbd's positive errno */
 };
 
@@ -71,6 +72,7 @@ struct mp_nbd_conn {
 	enum mp_nbd_state state;
 	bool tell; /* the owner hasn't heard yet that it is gone */
 	struct nbd_handle *h; /* NULL: gone */
+	uint32_t round; /* how many handles there have been */
 	struct mp_blk_watch *watch;
 	struct mp_nbd_cmd *oldest, *newest; /* in flight */
 	unsigned int n_inflight;

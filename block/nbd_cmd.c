@@ -205,14 +205,16 @@ static void link_cmd(struct mp_nbd_conn *c, struct mp_nbd_cmd *cmd)
 	c->nbd->n_inflight++;
 }
 
-/* Inside of a call to libnbd. 1: it may forget the command. */
+/*
+ * Inside of a call to libnbd. It isn't let go of the command here (1), for where
+ * issuing it finds the connection dead, libnbd 1.14 still reads it afterwards.
+ */
 static int on_ended(void *opaque, int *error)
 {
 	struct mp_nbd_cmd *cmd = opaque;
 	struct mp_nbd *n = cmd->conn->nbd;
 
 	unlink_cmd(cmd->conn, cmd);
-	cmd->has_ended = true;
 	cmd->error = *error;
 	cmd->next = NULL;
 	if (n->ended)
@@ -220,7 +222,16 @@ static int on_ended(void *opaque, int *error)
 	else
 		n->ended = cmd;
 	n->last_ended = cmd;
-	return 1;
+	return 0;
+}
+
+static void retire(struct mp_nbd_cmd *cmd)
+{
+	struct mp_nbd_conn *c = cmd->conn;
+
+	if (cmd->cookie > 0 && c->h && cmd->round == c->round)
+		(void)c->nbd->lib.aio_command_completed(c->h, (uint64_t)cmd->cookie);
+	cmd->cookie = 0;
 }
 
 static int64_t call(struct mp_nbd_cmd *cmd)
@@ -253,16 +264,13 @@ void mp_nbd_cmd_issue(struct mp_nbd *n, struct mp_nbd_cmd *cmd)
 {
 	int error;
 
+	cmd->round = cmd->conn->round;
 	if (n->cfg.request_timeout_ns)
 		cmd->issued_ns = mp_clock_ns();
 	n->n_flushing += cmd->op == MP_NBD_FLUSH;
-	cmd->has_ended = false;
 	link_cmd(cmd->conn, cmd);
-	/*
-	 * A connection that dies inside of the call ends the command there; libnbd then
-	 * returns what it finds where the command was, and that may look like a refusal.
-	 */
-	if (mp_likely(call(cmd) >= 0) || cmd->has_ended)
+	cmd->cookie = call(cmd);
+	if (mp_likely(cmd->cookie >= 0))
 		return;
 	error = mp_nbd_conn_is_over(cmd->conn) ? ENOTCONN : n->lib.get_errno();
 	on_ended(cmd, &(int){error ? error : EIO});
@@ -438,6 +446,7 @@ unsigned int mp_nbd_cmd_finish_all(struct mp_nbd *n)
 
 		n->ended = cmd->next;
 		n_done++;
+		retire(cmd);
 		if (mp_likely(!is_lost(cmd))) {
 			mp_nbd_cmd_done(n, cmd);
 			continue;

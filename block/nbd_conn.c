@@ -57,6 +57,7 @@ int mp_nbd_conn_start(struct mp_nbd_conn *c, int sock)
 		close(sock);
 		return r < 0 ? mp_err_trace(r) : mp_err_origin(-ENOMEM);
 	}
+	c->round++;
 	c->state = MP_NBD_SHAKING;
 	c->deadline_ns = mp_clock_ns() + (ns ? ns : DEFAULT_CONNECT_NS);
 	/* Where it fails it is over, and the next look at it will see that; the socket is closed. */
