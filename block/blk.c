@@ -399,6 +399,8 @@ int mp_blk_refresh_size(struct mp_blk *b)
 	now = b->driver->measure(b);
 	if (now < 0)
 		return mp_err_origin((int)now);
+	if (b->cap_bytes && (uint64_t)now > b->cap_bytes)
+		now = (int64_t)b->cap_bytes;
 	now -= now % b->block_bytes;
 	if (now == 0)
 		return mp_err_origin(-ENOMEDIUM);
@@ -408,20 +410,7 @@ int mp_blk_refresh_size(struct mp_blk *b)
 	return 1;
 }
 
-int mp_blk_resize(struct mp_blk *b, uint64_t bytes)
+void mp_blk_cap(struct mp_blk *b, uint64_t bytes)
 {
-	int r;
-
-	if (bytes == 0 || bytes > (uint64_t)INT64_MAX - b->block_bytes)
-		return mp_err_origin(-EINVAL);
-	if (b->read_only)
-		return mp_err_origin(-EROFS);
-	if (!b->driver->resize)
-		return mp_err_origin(-ENOTSUP);
-	bytes = (bytes + b->block_bytes - 1) / b->block_bytes * b->block_bytes;
-	r = b->driver->resize(b, bytes);
-	if (r < 0)
-		return mp_err_trace(r);
-	r = mp_blk_refresh_size(b);
-	return r < 0 ? mp_err_trace(r) : 0;
+	b->cap_bytes = bytes;
 }

@@ -266,20 +266,27 @@ bool mp_blk_has_cache(const struct mp_blk *b);
 int mp_blk_refresh_size(struct mp_blk *b);
 
 /**
- * mp_blk_resize() - make the medium larger or smaller
- * @bytes:  rounded up to a multiple of mp_blk_block_bytes()
+ * mp_blk_cap() - whatever the medium has, mp_blk_refresh_size() finds at most @bytes
+ * @bytes:  0: all of it again
+ *
+ * For who makes a medium smaller: first nobody may ask for what goes.
+ * Context: polling core.
+ */
+void mp_blk_cap(struct mp_blk *b, uint64_t bytes);
+
+/**
+ * mp_blk_truncate() - make a raw disk's file larger or smaller, whoever has it open
+ * @bytes:  a multiple of its mp_blk_block_bytes()
  *
  * What is cut off is gone; what is added reads as zeros. A write in flight that
- * lies beyond the new end may still make the file larger than that; nobody
- * sees it. A block device has the size that it has: asked for no more than
- * that, only this size is looked at.
+ * lies beyond the new end may still make the file larger than that. A block
+ * device has the size that it has, and may be asked for less.
  *
- * Return: 0, mp_blk_size_bytes() is the new one (mp_scsi_disk_resized() tells
- * the initiators); -EROFS; -EINVAL no block would be left; -ENOTSUP not this
- * medium; others. Context: polling core; one system call, which may take as long
- * as the file system likes.
+ * Return: 0, and mp_blk_refresh_size() will find it; -EINVAL; -ENOTSUP no file, or a
+ * device that is smaller; others. Context: any thread, for it may block; a process
+ * that may open files.
  */
-int mp_blk_resize(struct mp_blk *b, uint64_t bytes);
+int mp_blk_truncate(const char *filename, uint64_t bytes);
 
 /** mp_blk_stats() - for as long as the disk is open; any thread may read */
 const struct mp_blk_stats *mp_blk_stats(const struct mp_blk *b);

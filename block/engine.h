@@ -74,8 +74,6 @@ struct mp_blk_driver {
 	void (*submit)(struct mp_blk *b, struct mp_blk_req *req);
 	/* Size of the medium now, or negative errno; NULL: it never changes. */
 	int64_t (*measure)(const struct mp_blk *b);
-	/* Make it so large, a multiple of block_bytes; NULL: it can't be. */
-	int (*resize)(struct mp_blk *b, uint64_t bytes);
 	/* Of a driver that does its own I/O; all NULL: the engine does it. */
 	void (*cancel)(struct mp_blk_req *req);
 	void (*close)(struct mp_blk *b);
@@ -87,7 +85,7 @@ struct mp_blk_driver {
 struct mp_blk {
 	const struct mp_blk_driver *driver;
 	struct mp_blk_engine *engine;
-	uint64_t size_bytes;
+	uint64_t size_bytes, cap_bytes;
 	uint32_t block_bytes;
 	int fd; /* raw; -1 otherwise */
 	int slot; /* in the engine's registered file table; -1: none */

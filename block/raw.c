@@ -35,6 +35,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "base/cleanup.h"
 #include "base/err.h"
 #include "block/probe.h"
 
@@ -280,24 +281,30 @@ static int64_t raw_measure(const struct mp_blk *b)
 	return end < 0 ? -errno : (int64_t)end;
 }
 
-static int raw_resize(struct mp_blk *b, uint64_t bytes)
+int mp_blk_truncate(const char *filename, uint64_t bytes)
 {
-	int64_t now;
+	MP_CLEANUP_FD int fd = -1;
 	struct stat st;
+	off_t end;
 
-	if (fstat(b->fd, &st) < 0)
+	if (bytes == 0 || bytes > (uint64_t)INT64_MAX)
+		return mp_err_origin(-EINVAL);
+	/* O_NONBLOCK: the name may lead to something else by now. */
+	fd = open(filename, O_WRONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0 || fstat(fd, &st) < 0)
 		return mp_err_origin(-errno);
 	if (S_ISBLK(st.st_mode)) {
-		now = raw_measure(b);
-		return now < 0 || bytes > (uint64_t)now ? mp_err_origin(-ENOTSUP) : 0;
+		end = lseek(fd, 0, SEEK_END);
+		return end < 0 || bytes > (uint64_t)end ? mp_err_origin(-ENOTSUP) : 0;
 	}
-	return ftruncate(b->fd, (off_t)bytes) < 0 ? mp_err_origin(-errno) : 0;
+	if (!S_ISREG(st.st_mode))
+		return mp_err_origin(-ENOTSUP);
+	return ftruncate(fd, (off_t)bytes) < 0 ? mp_err_origin(-errno) : 0;
 }
 
 static const struct mp_blk_driver raw_driver = {
 	.submit = raw_submit,
 	.measure = raw_measure,
-	.resize = raw_resize,
 };
 
 /* Where opening a disk goes wrong, the user reads why and what to do. */

@@ -430,8 +430,9 @@ static int do_resize(struct call *c)
 	if (r == 0)
 		r = run(c, mp_unit_resize, &job);
 	if (r == 0)
-		c->value = json_pack("{s:b, s:I}", "changed", job.result == 1, "size",
-				     (json_int_t)job.bytes);
+		c->value = json_pack("{s:b, s:I, s:I}", "changed", job.result == 1, "size",
+				     (json_int_t)job.bytes, "block-size",
+				     (json_int_t)job.block_bytes);
 	return r;
 }
 

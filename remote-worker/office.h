@@ -18,8 +18,9 @@
  *	eject		{"unit", "force"}: the medium is taken out, the tray stays open
  *	open-tray	{"unit", "force"}: the medium stays in it
  *	close-tray	{"unit"}
- *	resize		{"unit", "size"}; without "size": look how large the medium is
- *			now; answers {"changed": bool, "size"}
+ *	resize		{"unit", "size"}: look how large the medium is now, and use no
+ *			more of it than "size", 0 all; answers {"changed": bool, "size",
+ *			"block-size"}
  *	throttle	{"unit", "throttle"}
  *	nbd-socket	{"node", "connection"} with a connected socket
  *

@@ -83,6 +83,8 @@ json_t *mp_qmp_find_node(struct mp_monitor *m, const json_t *snapshot, const cha
 			 const char *node);
 /** mp_qmp_drive_name() - the -drive of a unit; "" when there is a -blockdev instead */
 const char *mp_qmp_drive_name(const struct mp_monitor *m, const json_t *unit);
+/** mp_qmp_drive() - what the node @node is, by our own account; NULL: no node of ours */
+const struct mp_opt_drive *mp_qmp_drive(struct mp_monitor *m, const char *node);
 /** mp_qmp_qdev() - a unit's id or, without one, its path */
 const char *mp_qmp_qdev(const json_t *unit, char room[64]);
 

@@ -89,8 +89,8 @@ json_t *mp_qmp_find_node(struct mp_monitor *m, const json_t *snapshot, const cha
 
 /* -- query-block -------------------------------------------------------------------- */
 
-/* The drive of our own command line: its file is one that we may look at. */
-static const struct mp_opt_drive *own_drive(struct mp_monitor *m, const char *node)
+/* Of our own command line, or a monitor's: its file is one that we may look at. */
+const struct mp_opt_drive *mp_qmp_drive(struct mp_monitor *m, const char *node)
 {
 	for (unsigned int i = 0; i < m->cmd->n_drives; i++)
 		if (m->cmd->drive[i].node_name && strcmp(m->cmd->drive[i].node_name, node) == 0)
@@ -211,7 +211,7 @@ static void put_served(struct mp_monitor *m, const char *node, json_t *j)
 static json_t *inserted(struct mp_monitor *m, const json_t *medium)
 {
 	const char *node = mp_qmp_text(medium, "node");
-	const struct mp_opt_drive *d = own_drive(m, node);
+	const struct mp_opt_drive *d = mp_qmp_drive(m, node);
 	json_t *j;
 
 	j = json_pack("{s:s, s:s, s:s, s:b, s:s, s:i, s:b, s:i, s:o, s:o}", "file",

@@ -7,13 +7,24 @@
 #include "block/throttle.h"
 #include "remote-worker/unit_json.h"
 
-static json_t *resize(struct mp_mon_call *call, const json_t *unit, uint64_t bytes)
+/* The drive that is in the unit, if it is the one that was named. */
+static const struct mp_opt_drive *named_drive(struct mp_monitor *m, const json_t *unit,
+					      const json_t *args)
 {
-	const char *node = mp_qmp_text(json_object_get(unit, "medium"), "node");
+	const char *device = mp_qmp_text(args, "device");
+	const struct mp_opt_drive *drive =
+		mp_qmp_drive(m, mp_qmp_text(json_object_get(unit, "medium"), "node"));
+
+	return drive && (!*device || strcmp(drive->id, device) == 0) ? drive : NULL;
+}
+
+static json_t *resize(struct mp_mon_call *call, const json_t *unit,
+		      const struct mp_opt_drive *drive, uint64_t bytes)
+{
 	struct mp_monitor *m = call->opaque;
 	struct mp_rpc_error error;
 
-	if (mp_supervisor_resize(m->sup, (unsigned int)mp_qmp_int(unit, "unit"), node, bytes,
+	if (mp_supervisor_resize(m->sup, (unsigned int)mp_qmp_int(unit, "unit"), drive, bytes,
 				 &error) < 0)
 		return mp_mon_fail(call, mp_mon_class_of(error.klass), "%s", error.desc);
 	return json_object();
@@ -23,17 +34,19 @@ json_t *mp_qmp_block_resize(struct mp_mon_call *call, const json_t *args)
 {
 	const char *device = mp_qmp_text(args, "device"), *node = mp_qmp_text(args, "node-name");
 	json_t *snapshot = mp_qmp_snapshot(call), *unit, *value = NULL;
+	const struct mp_opt_drive *drive;
 
 	if (!snapshot)
 		return NULL;
 	unit = mp_qmp_find_node(call->opaque, snapshot, device, node);
-	if (!unit)
+	drive = unit ? named_drive(call->opaque, unit, args) : NULL;
+	if (!drive)
 		mp_mon_fail(call, MP_MON_GENERIC, "Cannot find device='%s' nor node-name='%s'",
 			    device, node);
 	else if (mp_qmp_int(args, "size") < 0)
 		mp_mon_fail(call, MP_MON_GENERIC, "Parameter 'size' expects a >0 size");
 	else
-		value = resize(call, unit, (uint64_t)mp_qmp_int(args, "size"));
+		value = resize(call, unit, drive, (uint64_t)mp_qmp_int(args, "size"));
 	json_decref(snapshot);
 	return mp_qmp_done(value);
 }

@@ -39,6 +39,7 @@
 
 #define RESIZE_NS (10 * MP_NS_PER_SEC)
 #define SECTOR    512u
+#define MAX_BLOCK 4096u /* of a medium: one or the other */
 
 /* What another thread wants done on the main thread; on its stack. */
 struct errand {
@@ -88,6 +89,8 @@ static int take_signals(struct mp_supervisor *s)
 	sigset_t set;
 
 	signal(SIGPIPE, SIG_IGN);
+	/* A file that would grow beyond ulimit -f: an error, as one that the disk has no room for. */
+	signal(SIGXFSZ, SIG_IGN);
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
@@ -576,19 +579,29 @@ void mp_supervisor_close(struct mp_supervisor *s, struct mp_opened *o)
 	o->server = NULL;
 }
 
-/* @bytes 0: only look. Returns the size; negative errno. */
-static int64_t resize_unit(struct mp_supervisor *s, unsigned int unit, uint64_t bytes,
-			   struct mp_rpc_error *ret_error)
+/* What the worker makes of its size, which is its word. */
+struct sight {
+	uint64_t bytes, block_bytes;
+};
+
+/* @most: it may use no more of it; 0: all. */
+static int look(struct mp_supervisor *s, unsigned int unit, uint64_t most, struct sight *ret_sight,
+		struct mp_rpc_error *ret_error)
 {
-	json_t *args = json_pack("{s:i, s:I}", "unit", (int)unit, "size", (json_int_t)bytes);
+	json_t *args = json_pack("{s:i, s:I}", "unit", (int)unit, "size", (json_int_t)most);
 	struct mp_rpc_request req = {.name = "resize", .args = args};
 	json_t *value = NULL;
 	int r = mp_rpc_call(s->rpc, &req, &value, ret_error);
-	int64_t size = json_integer_value(json_object_get(value, "size"));
+	json_int_t bytes = json_integer_value(json_object_get(value, "size"));
+	json_int_t block_bytes = json_integer_value(json_object_get(value, "block-size"));
 
 	json_decref(args);
 	json_decref(value);
-	return r < 0 ? mp_err_trace(r) : size > 0 ? size : 0;
+	if (r < 0)
+		return mp_err_trace(r);
+	ret_sight->bytes = bytes > 0 ? (uint64_t)bytes : 0;
+	ret_sight->block_bytes = block_bytes == MAX_BLOCK ? MAX_BLOCK : SECTOR;
+	return 0;
 }
 
 /* The worker sees the new size when it is connected again. */
@@ -597,13 +610,14 @@ static int wait_for_size(struct mp_supervisor *s, unsigned int unit, uint64_t by
 {
 	const struct timespec pause = {.tv_nsec = 5000000};
 	uint64_t end_ns = mp_clock_ns() + RESIZE_NS;
-	int64_t size;
+	struct sight sight;
+	int r;
 
 	do {
-		size = resize_unit(s, unit, 0, ret_error);
-		if (size < 0)
-			return (int)size;
-		if ((uint64_t)size / SECTOR == bytes / SECTOR)
+		r = look(s, unit, 0, &sight, ret_error);
+		if (r < 0)
+			return mp_err_trace(r);
+		if (sight.bytes / SECTOR == bytes / SECTOR)
 			return 0;
 		nanosleep(&pause, NULL);
 	} while (mp_clock_ns() < end_ns);
@@ -612,24 +626,62 @@ static int wait_for_size(struct mp_supervisor *s, unsigned int unit, uint64_t by
 	return mp_err_origin(-ETIMEDOUT);
 }
 
-int mp_supervisor_resize(struct mp_supervisor *s, unsigned int unit, const char *node,
+static int resize_served(struct mp_supervisor *s, unsigned int unit, struct mp_daemon *d,
 			 uint64_t bytes, struct mp_rpc_error *ret_error)
 {
-	struct mp_daemon *d = mp_supervisor_daemon(s, node);
 	char error[512];
-	int64_t size;
-	int r;
+	int r = mp_daemon_resize(d, bytes, error);
 
-	if (!d) {
-		size = resize_unit(s, unit, bytes, ret_error);
-		return size < 0 ? (int)size : 0;
-	}
-	r = mp_daemon_resize(d, bytes, error);
 	if (r < 0) {
 		mp_rpc_error_set(ret_error, "GenericError", "%s", error);
 		return mp_err_trace(r);
 	}
 	return mp_err_trace(wait_for_size(s, unit, bytes, ret_error));
+}
+
+/*
+ * A worker that could do it by itself could cut the guest's memory off, too. It stops
+ * to use what goes before that goes, or a write would bring it back.
+ */
+static int resize_raw(struct mp_supervisor *s, unsigned int unit, const char *file, uint64_t bytes,
+		      struct mp_rpc_error *ret_error)
+{
+	struct sight sight;
+	int r = look(s, unit, bytes, &sight, ret_error), cut;
+
+	if (r < 0)
+		return mp_err_trace(r);
+	bytes = (bytes + sight.block_bytes - 1) / sight.block_bytes * sight.block_bytes;
+	cut = mp_blk_truncate(file, bytes);
+	r = look(s, unit, 0, &sight, ret_error);
+	if (cut < 0) {
+		mp_rpc_error_set(ret_error, "GenericError", "%s: %s", file, strerror(-cut));
+		return mp_err_trace(cut);
+	}
+	return mp_err_trace(r);
+}
+
+static int cannot_resize(int r, struct mp_rpc_error *ret_error)
+{
+	mp_rpc_error_set(ret_error, "GenericError", "%s", strerror(-r));
+	return mp_err_origin(r);
+}
+
+int mp_supervisor_resize(struct mp_supervisor *s, unsigned int unit,
+			 const struct mp_opt_drive *drive, uint64_t bytes,
+			 struct mp_rpc_error *ret_error)
+{
+	struct mp_daemon *d = mp_supervisor_daemon(s, drive->node_name);
+
+	if (d)
+		return mp_err_trace(resize_served(s, unit, d, bytes, ret_error));
+	if (drive->kind != MP_DRIVE_RAW)
+		return cannot_resize(-ENOTSUP, ret_error);
+	if (drive->read_only)
+		return cannot_resize(-EROFS, ret_error);
+	if (bytes == 0 || bytes > (uint64_t)INT64_MAX - MAX_BLOCK)
+		return cannot_resize(-EINVAL, ret_error);
+	return mp_err_trace(resize_raw(s, unit, drive->file, bytes, ret_error));
 }
 
 /* -- the end ------------------------------------------------------------------------- */

@@ -88,12 +88,14 @@ struct mp_daemon *mp_supervisor_daemon(struct mp_supervisor *s, const char *node
 
 /**
  * mp_supervisor_resize() - the medium of a unit gets another size; any thread but the main one
- * @unit, @node:  as a snapshot names the unit and the node of its medium
+ * @unit:   as a snapshot has it
+ * @drive:  what the user knows as its medium; the worker's word isn't enough to cut a file
  *
  * Return: 0; negative errno with @ret_error.
  */
-int mp_supervisor_resize(struct mp_supervisor *s, unsigned int unit, const char *node,
-			 uint64_t bytes, struct mp_rpc_error *ret_error);
+int mp_supervisor_resize(struct mp_supervisor *s, unsigned int unit,
+			 const struct mp_opt_drive *drive, uint64_t bytes,
+			 struct mp_rpc_error *ret_error);
 
 /** mp_supervisor_rpc() - to the worker; valid from ops->started() to the return of ops->ended() */
 struct mp_rpc *mp_supervisor_rpc(struct mp_supervisor *s);

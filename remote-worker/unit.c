@@ -464,11 +464,12 @@ void mp_unit_resize(struct mp_core *core, void *opaque)
 
 	if (!m)
 		return;
-	job->result = job->bytes ? mp_blk_resize(m->blk, job->bytes) : 0;
-	if (job->result >= 0)
-		job->result = mp_scsi_disk_resized(core->device[disk->hba].bus, disk->scsi_id,
-						   disk->lun);
+	mp_blk_cap(m->blk, job->bytes);
+	job->result = mp_scsi_disk_resized(core->device[disk->hba].bus, disk->scsi_id, disk->lun);
+	if (job->result < 0)
+		mp_blk_cap(m->blk, 0);
 	job->bytes = mp_blk_size_bytes(m->blk);
+	job->block_bytes = mp_blk_block_bytes(m->blk);
 }
 
 void mp_unit_throttle(struct mp_core *core, void *opaque)

@@ -35,7 +35,9 @@ struct mp_unit_job {
 	struct mp_medium *medium; /* add, change: drive set, not open yet; NULL: none */
 	const struct mp_blk_medium *opened; /* of a raw drive */
 	bool force; /* eject: whatever the guest has locked */
-	uint64_t bytes; /* resize: 0 only looks; on success the size that it has */
+	uint64_t
+		bytes; /* resize: the most that it may have, 0 any; on success the size that it has */
+	uint32_t block_bytes; /* resize: of which it is a multiple */
 	const struct mp_opt_throttle *throttle;
 	unsigned int connection; /* connect, of the medium */
 	int sock; /* connect: taken */
@@ -52,7 +54,7 @@ void mp_unit_remove(struct mp_core *core, void *job);
 void mp_unit_change(struct mp_core *core, void *job);
 void mp_unit_open_tray(struct mp_core *core, void *job);
 void mp_unit_close_tray(struct mp_core *core, void *job);
-/* result: 1 the size has changed; -ENOTSUP only who has the data can do it */
+/* Looks at the size. result: 1 it has changed */
 void mp_unit_resize(struct mp_core *core, void *job);
 void mp_unit_throttle(struct mp_core *core, void *job);
 

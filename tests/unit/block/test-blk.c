@@ -325,14 +325,17 @@ static void test_a_disk_grows_and_shrinks(void)
 	setup(MP_BLK_AIO_AUTO, (struct mp_blk_open){0});
 	memset(x.pool, 0x5a, 1024);
 	T_EQ(run(MP_BLK_WRITE, 0, DISK_BYTES - 512, 512, x.pool), 0);
-	T_EQ(mp_blk_resize(x.disk, 2 * DISK_BYTES - 100), 0);
+	T_EQ(mp_blk_truncate(x.path, 2 * DISK_BYTES), 0);
+	T_EQ(mp_blk_refresh_size(x.disk), 1);
 	T_EQ(mp_blk_size_bytes(x.disk), 2 * DISK_BYTES);
 	T_EQ(file_bytes(), 2 * DISK_BYTES);
 	T_EQ(run(MP_BLK_WRITE, 0, 2 * DISK_BYTES - 512, 512, x.pool), 0);
-	T_EQ(mp_blk_resize(x.disk, DISK_BYTES / 2), 0);
+	T_EQ(mp_blk_truncate(x.path, DISK_BYTES / 2), 0);
+	T_EQ(mp_blk_refresh_size(x.disk), 1);
 	T_EQ(file_bytes(), DISK_BYTES / 2);
 	T_EQ(run(MP_BLK_READ, 0, DISK_BYTES / 2, 512, x.pool), -EINVAL);
-	T_EQ(mp_blk_resize(x.disk, DISK_BYTES), 0);
+	T_EQ(mp_blk_truncate(x.path, DISK_BYTES), 0);
+	T_EQ(mp_blk_refresh_size(x.disk), 1);
 	T_EQ(run(MP_BLK_READ, 0, DISK_BYTES - 512, 512, x.pool), 0);
 	T_MEM_EQ(x.pool, zeros, 512);
 	teardown();
@@ -341,15 +344,27 @@ static void test_a_disk_grows_and_shrinks(void)
 static void test_a_size_that_cannot_be_changes_nothing(void)
 {
 	setup(MP_BLK_AIO_AUTO, (struct mp_blk_open){0});
-	T_EQ(mp_blk_resize(x.disk, 0), -EINVAL);
-	T_EQ(mp_blk_resize(x.disk, UINT64_MAX), -EINVAL);
-	T_EQ(mp_blk_resize(x.disk, INT64_MAX), -EINVAL);
-	T_EQ(mp_blk_size_bytes(x.disk), DISK_BYTES);
+	T_EQ(mp_blk_truncate(x.path, 0), -EINVAL);
+	T_EQ(mp_blk_truncate(x.path, UINT64_MAX), -EINVAL);
+	T_EQ(mp_blk_truncate("/dev/null", DISK_BYTES), -ENOTSUP);
+	T_EQ(mp_blk_truncate("/dev/null/none", DISK_BYTES), -ENOTDIR);
 	T_EQ(file_bytes(), DISK_BYTES);
 	teardown();
-	setup(MP_BLK_AIO_AUTO, (struct mp_blk_open){.read_only = true});
-	T_EQ(mp_blk_resize(x.disk, 2 * DISK_BYTES), -EROFS);
-	T_EQ(file_bytes(), DISK_BYTES);
+}
+
+static void test_what_is_to_go_is_out_of_reach_before_it_goes(void)
+{
+	setup(MP_BLK_AIO_AUTO, (struct mp_blk_open){0});
+	mp_blk_cap(x.disk, DISK_BYTES / 2);
+	T_EQ(mp_blk_refresh_size(x.disk), 1);
+	T_EQ(mp_blk_size_bytes(x.disk), DISK_BYTES / 2);
+	T_EQ(run(MP_BLK_WRITE, 0, DISK_BYTES / 2, 512, x.pool), -EINVAL);
+	mp_blk_cap(x.disk, 2 * DISK_BYTES);
+	T_EQ(mp_blk_refresh_size(x.disk), 1);
+	T_EQ(mp_blk_size_bytes(x.disk), DISK_BYTES);
+	mp_blk_cap(x.disk, 512);
+	mp_blk_cap(x.disk, 0);
+	T_EQ(mp_blk_refresh_size(x.disk), 0);
 	teardown();
 }
 
@@ -655,7 +670,6 @@ static void test_null_disk_reads_zeros_at_the_next_poll(void)
 	x.disk = mp_blk_close(x.disk);
 	T_EQ(mp_blk_open(x.engine, &how, &x.disk, x.error, sizeof(x.error)), 0);
 	T_EQ(mp_blk_size_bytes(x.disk), 1ull << 40);
-	T_EQ(mp_blk_resize(x.disk, 4096), -ENOTSUP);
 	x.pool[0] = 1;
 	T_EQ(run(MP_BLK_READ, 0, (1ull << 40) - 512, 512, x.pool), 0);
 	T_EQ(x.pool[0], 0);
@@ -694,6 +708,7 @@ T_MAIN(T_TEST(test_uring_discards_less_than_a_page), T_TEST(test_threads_discard
        T_TEST(test_status_without_discard_is_all_data), T_TEST(test_uring_prefetches),
        T_TEST(test_threads_prefetch), T_TEST(test_size_follows_the_file_when_it_is_asked_for),
        T_TEST(test_a_disk_grows_and_shrinks), T_TEST(test_a_size_that_cannot_be_changes_nothing),
+       T_TEST(test_what_is_to_go_is_out_of_reach_before_it_goes),
        T_TEST(test_uring_reads_back_through_the_pool),
        T_TEST(test_uring_reads_back_outside_the_pool), T_TEST(test_threads_read_back),
        T_TEST(test_uring_refuses_bad_requests_at_the_next_poll),

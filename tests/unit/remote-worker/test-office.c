@@ -379,14 +379,20 @@ static void test_disk_grows_while_it_is_used(void)
 	start(OPTIONS);
 	T_EQ(add_disk(5, fd, NULL), 0);
 	T_EQ(ready(5), 0);
-	T_EQ(call_fd("resize", json_pack("{s:i, s:i}", "unit", 2, "size", 2 * DISK_BYTES), -1,
-		     &value),
-	     0);
+	T_EQ(ftruncate(fd, 2 * DISK_BYTES), 0);
+	T_EQ(call_fd("resize", unit(2), -1, &value), 0);
 	T_OK(json_is_true(json_object_get(value, "changed")));
 	T_EQ(json_integer_value(json_object_get(value, "size")), 2 * DISK_BYTES);
+	T_EQ(json_integer_value(json_object_get(value, "block-size")), 512);
+	json_decref(value);
+	T_EQ(scsi(5, 0), 2); /* the unit attention of it */
+	/* Less than the file has; which stays as it is. */
+	T_EQ(call_fd("resize", json_pack("{s:i, s:i}", "unit", 2, "size", DISK_BYTES), -1, &value),
+	     0);
+	T_EQ(json_integer_value(json_object_get(value, "size")), DISK_BYTES);
 	json_decref(value);
 	T_EQ(lseek(fd, 0, SEEK_END), 2 * DISK_BYTES);
-	T_EQ(scsi(5, 0), 2); /* the unit attention of it */
+	T_EQ(scsi(5, 0), 2);
 	check_refused("resize", unit(CD_UNIT), "GenericError");
 	T_STR_EQ(error.desc, "'cd0' has no medium");
 	close(fd);
