@@ -14,6 +14,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,6 +123,23 @@ static void close_supervisors(const struct inherited *in, const struct mp_cmdlin
 		if (now.fd[i] != kept[0] && now.fd[i] != kept[1] && !is_ours(cmd, now.fd[i]) &&
 		    !was_inherited(in, now.fd[i]))
 			close(now.fd[i]);
+}
+
+/*
+ * A monitor may be on them, and then what comes in is a user's commands. Messages
+ * of the worker's go to standard error.
+ */
+static void leave_stdio(void)
+{
+	MP_CLEANUP_FD int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null >= 0) {
+		dup2(null, STDIN_FILENO);
+		dup2(null, STDOUT_FILENO);
+	} else {
+		close(STDIN_FILENO);
+		close(STDOUT_FILENO);
+	}
 }
 
 static int make_signal_fd(void)
@@ -299,6 +317,7 @@ static int supervise(struct mp_cmdline *cmd, const struct inherited *in, struct 
 	r = mp_supervisor_fork(s, &rpc);
 	if (r == 1) {
 		mp_process_leave(process);
+		leave_stdio();
 		close_supervisors(in, cmd, (const int[2]){rpc, process->log_fd});
 		r = run(cmd, in, process, rpc);
 		/* What the parent had made is shared with it; to free it here would copy it. */

@@ -19,10 +19,12 @@
 #include <limits.h>
 #include <malloc.h>
 #include <seccomp.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/err.h"
 
@@ -33,18 +35,22 @@ struct rule {
 	uint64_t mask, value;
 	int arg2; /* -1: any */
 	uint64_t value2;
+	bool is_self; /* value: our process id */
 };
 
 #define MEET MP_SANDBOX_MEET
 #define WORK MP_SANDBOX_WORK
 static const struct rule rules[] = {
-#define MP_SYSCALL(stage, name, reason) {stage, SCMP_SYS(name), -1, 0, 0, -1, 0},
+#define MP_SYSCALL(stage, name, reason) {stage, SCMP_SYS(name), -1, 0, 0, -1, 0, false},
+#define MP_SYSCALL_SELF(stage, name, arg, reason)                                                  \
+	{stage, SCMP_SYS(name), arg, 0xffffffff, 0, -1, 0, true},
 #define MP_SYSCALL_ARG(stage, name, arg, mask, value, reason)                                      \
-	{stage, SCMP_SYS(name), arg, mask, value, -1, 0},
+	{stage, SCMP_SYS(name), arg, mask, value, -1, 0, false},
 #define MP_SYSCALL_ARGS(stage, name, arg, value, arg2, value2, reason)                             \
-	{stage, SCMP_SYS(name), arg, 0xffffffff, value, arg2, value2},
+	{stage, SCMP_SYS(name), arg, 0xffffffff, value, arg2, value2, false},
 #include "remote-worker/syscalls.def"
 #undef MP_SYSCALL
+#undef MP_SYSCALL_SELF
 #undef MP_SYSCALL_ARG
 #undef MP_SYSCALL_ARGS
 };
@@ -53,6 +59,7 @@ static const struct rule rules[] = {
 
 static int add_rule(scmp_filter_ctx ctx, const struct rule *rule)
 {
+	uint64_t value = rule->is_self ? (uint64_t)getpid() : rule->value;
 	struct scmp_arg_cmp cmp[2];
 
 	/* A call that this architecture doesn't have can't be made. */
@@ -60,7 +67,7 @@ static int add_rule(scmp_filter_ctx ctx, const struct rule *rule)
 		return 0;
 	if (rule->arg < 0)
 		return seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, rule->nr, 0, NULL);
-	cmp[0] = SCMP_CMP((unsigned int)rule->arg, SCMP_CMP_MASKED_EQ, rule->mask, rule->value);
+	cmp[0] = SCMP_CMP((unsigned int)rule->arg, SCMP_CMP_MASKED_EQ, rule->mask, value);
 	if (rule->arg2 < 0)
 		return seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, rule->nr, 1, cmp);
 	cmp[1] = SCMP_CMP((unsigned int)rule->arg2, SCMP_CMP_MASKED_EQ, 0xffffffff, rule->value2);

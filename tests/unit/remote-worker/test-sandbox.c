@@ -51,6 +51,7 @@ static const struct call never[] = {
 	{"process_vm_writev", SYS_process_vm_writev, {0}},
 	{"pidfd_getfd", SYS_pidfd_getfd, {0}},
 	{"kill", SYS_kill, {0}},
+	{"tgkill of another process", SYS_tgkill, {1, 1, 0}},
 	{"setns", SYS_setns, {0}},
 	{"unshare", SYS_unshare, {CLONE_NEWUSER}},
 	{"mount", SYS_mount, {0}},
@@ -80,6 +81,7 @@ static const struct call never[] = {
 /* Needed to meet a proxy, and gone after that. */
 static const struct call only_to_meet[] = {
 	{"accept4", SYS_accept4, {0}},
+	{"ftruncate", SYS_ftruncate, {-1, 0}},
 	{"memfd_create", SYS_memfd_create, {(long)path}},
 	{"eventfd2", SYS_eventfd2, {0}},
 	{"F_ADD_SEALS", SYS_fcntl, {-1, F_ADD_SEALS}},
