@@ -39,7 +39,7 @@ static inline size_t mp_mon_buf_len(const struct mp_mon_buf *b)
 
 static inline const char *mp_mon_buf_data(const struct mp_mon_buf *b)
 {
-	return b->data + b->at;
+	return b->data ? b->data + b->at : "";
 }
 
 #endif
