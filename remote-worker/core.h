@@ -50,6 +50,7 @@ struct mp_core {
 	struct mp_unit unit[MP_CORE_UNITS];
 	struct mp_medium medium[MP_CORE_MEDIA];
 	bool stopped; /* by the user: every device is held */
+	bool prelaunch; /* since the start, by -S */
 	uint64_t n_turns, n_idle_turns, n_sleeps;
 	uint64_t cpu_ns, cpu_read_ns; /* CPU time, and when it was read */
 };

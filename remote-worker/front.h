@@ -40,7 +40,7 @@ struct mp_front {
 	const struct mp_front_ops *ops;
 	struct mp_device *dev;
 	bool wants_reports; /* of guest memory written: MP_FEAT_DMA_REPORT */
-	bool may_stop; /* the machine, after an I/O error: MP_FEAT_IO_STOP */
+	bool may_stop; /* after an I/O error somebody can continue: MP_FEAT_IO_STOP, or a monitor */
 	bool gates_dma; /* no guest memory for the device unless its command register says so */
 	bool broken; /* sticky: the peer broke the protocol; the device stands still */
 	bool closed; /* with broken: no, it closed the connection in good order */

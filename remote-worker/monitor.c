@@ -122,9 +122,17 @@ static void io_error(struct mp_monitor *m, const json_t *data)
 	mp_mon_event(m->mon, "BLOCK_IO_ERROR", event);
 }
 
+/* For the first of the requests that failed. */
 static void stopped(struct mp_monitor *m, const json_t *data)
 {
-	mp_mon_event(m->mon, "STOP", NULL);
+	bool said;
+
+	pthread_mutex_lock(&m->lock);
+	said = m->said_stop;
+	m->said_stop = true;
+	pthread_mutex_unlock(&m->lock);
+	if (!said)
+		mp_mon_event(m->mon, "STOP", NULL);
 }
 
 static void disk_gone(struct mp_monitor *m, const json_t *data)

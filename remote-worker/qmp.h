@@ -45,6 +45,7 @@ struct mp_monitor {
 	pthread_mutex_t lock; /* of what follows */
 	uint8_t io_status[MP_MONITOR_MAX_UNITS];
 	bool said_end; /* SHUTDOWN was sent */
+	bool said_stop; /* STOP was, for an error that nobody has continued after */
 	bool is_quiet; /* a command moves a tray, and tells of it itself: */
 	json_int_t quiet_unit;
 };

@@ -3,30 +3,27 @@
 
 #include <string.h>
 
-/* "running", "paused", "io-error"; NULL after a failure. One of the constants. */
-static const char *status_of(struct mp_mon_call *call)
+/* 1; 0: it stands still, for whatever reason; negative after a failure. */
+static int is_running(struct mp_mon_call *call)
 {
 	json_t *snapshot = mp_qmp_snapshot(call);
-	const char *text = mp_qmp_text(snapshot, "status");
-	const char *status = strcmp(text, "running") == 0    ? "running"
-			     : strcmp(text, "io-error") == 0 ? "io-error"
-							     : "paused";
+	int running = strcmp(mp_qmp_text(snapshot, "status"), "running") == 0;
 
 	if (!snapshot)
-		return NULL;
+		return -1;
 	json_decref(snapshot);
-	return status;
+	return running;
 }
 
 json_t *mp_qmp_stop(struct mp_mon_call *call, const json_t *args)
 {
-	const char *before = status_of(call);
+	int was_running = is_running(call);
 	json_t *value;
 
-	if (!before)
+	if (was_running < 0)
 		return NULL;
 	value = mp_qmp_worker(call, "stop", NULL);
-	if (value && strcmp(before, "running") == 0)
+	if (value && was_running)
 		mp_mon_event(call->mon, "STOP", NULL);
 	return mp_qmp_done(value);
 }
@@ -35,20 +32,21 @@ static void forget_io_errors(struct mp_monitor *m)
 {
 	pthread_mutex_lock(&m->lock);
 	memset(m->io_status, MP_IO_OK, sizeof(m->io_status));
+	m->said_stop = false;
 	pthread_mutex_unlock(&m->lock);
 }
 
 json_t *mp_qmp_cont(struct mp_mon_call *call, const json_t *args)
 {
-	const char *before = status_of(call);
+	int was_running = is_running(call);
 	json_t *value;
 
-	if (!before)
+	if (was_running < 0)
 		return NULL;
 	/* Before the worker tries again, which may fail again. */
 	forget_io_errors(call->opaque);
 	value = mp_qmp_worker(call, "cont", NULL);
-	if (value && strcmp(before, "running") != 0)
+	if (value && !was_running)
 		mp_mon_event(call->mon, "RESUME", NULL);
 	return mp_qmp_done(value);
 }

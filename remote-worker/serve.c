@@ -203,9 +203,11 @@ static void say_stop(const struct serve *s, unsigned int i, const struct mp_scsi
 						  stop->lun);
 	const struct mp_opt_drive *drive = u && u->medium ? u->medium->drive : NULL;
 
-	mp_error("%s: cannot %s drive %s (%s): %s; the machine is stopped until it continues",
-		 id_of(s, i), stop->reading ? "read" : "write", drive ? drive->id : "",
-		 drive && drive->file ? drive->file : "no file", strerror(-stop->error));
+	mp_error("%s: cannot %s drive %s (%s): %s; %s", id_of(s, i),
+		 stop->reading ? "read" : "write", drive ? drive->id : "",
+		 drive && drive->file ? drive->file : "no file", strerror(-stop->error),
+		 s->peer[i].state == PEER_STOCK ? "its disks stand still until a monitor says cont"
+						: "the machine is stopped until it continues");
 }
 
 static void map_stock_ram(struct serve *s, unsigned int i, struct mp_mpqemu_msg *msg)

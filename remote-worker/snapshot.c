@@ -30,7 +30,7 @@ struct unit_copy {
 };
 
 struct copy {
-	bool stopped;
+	bool stopped, prelaunch;
 	uint64_t n_turns, n_idle_turns, n_sleeps, cpu_ns, n_enters, n_requests;
 	bool is_threads;
 	struct device_copy device[MP_CMDLINE_MAX_HBAS];
@@ -72,6 +72,7 @@ static void copy_all(struct mp_core *core, void *opaque)
 	struct copy *c = opaque;
 
 	c->stopped = core->stopped;
+	c->prelaunch = core->prelaunch;
 	c->n_turns = core->n_turns;
 	c->n_idle_turns = core->n_idle_turns;
 	c->n_sleeps = core->n_sleeps;
@@ -206,7 +207,7 @@ static const char *status(const struct mp_core *core, const struct copy *c)
 	for (unsigned int i = 0; i < core->cmd->n_hbas; i++)
 		if (c->device[i].io_stopped)
 			return "io-error";
-	return c->stopped ? "paused" : "running";
+	return c->prelaunch ? "prelaunch" : c->stopped ? "paused" : "running";
 }
 
 json_t *mp_snapshot_take(struct mp_worker *w)

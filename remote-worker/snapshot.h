@@ -3,7 +3,7 @@
  * snapshot - the state of a worker as JSON, for all that asks: query commands,
  * statistics. The core only copies; the text is made by the thread that asks.
  *
- *	{"status": "running" | "paused" | "io-error", "turns": {"total", "idle", "sleeps",
+ *	{"status": "running" | "prelaunch" | "paused" | "io-error", "turns": {"total", "idle", "sleeps",
  *		"cpu-ns", "busy": HIST},
  *	 "engine": {"backend": "io_uring" | "threads", "enters", "requests"},
  *	 "devices": [{"id", "attached", "broken", "stalled", "halted", "io-stopped", "irq",

@@ -312,7 +312,7 @@ uint64_t mp_units_hold(struct mp_core *core)
 
 void mp_units_release(struct mp_core *core)
 {
-	core->stopped = false;
+	core->stopped = core->prelaunch = false;
 	for (unsigned int i = 0; i < core->cmd->n_hbas; i++)
 		mp_device_release(&core->device[i], MP_HOLD_USER);
 }

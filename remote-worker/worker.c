@@ -482,7 +482,8 @@ static int setup(struct mp_worker *w)
 		r = create_device(w, i);
 	if (r == 0)
 		r = mp_units_create(&w->core, w->error, w->error_len);
-	if (r == 0 && w->cmd->start_stopped)
+	w->core.prelaunch = w->cmd->start_stopped;
+	if (r == 0 && w->core.prelaunch)
 		mp_units_hold(&w->core);
 	mp_idle_init(&w->idle, w->cmd->poll, (uint64_t)w->cmd->spin_us * 1000, w->tsc_hz);
 	return r;
@@ -692,6 +693,8 @@ int mp_worker_attach_stock(struct mp_worker *w, unsigned int device, int sock,
 	r = mp_front_mpqemu_create(&w->device[device], w->core.engine, sock, first, &front);
 	if (r < 0)
 		return mp_err_trace(r);
+	/* Its machine can't be stopped; but where somebody can say cont, the disks can wait. */
+	front->may_stop = w->cmd->n_monitors > 0;
 	attach(w, device, front);
 	return 0;
 }

@@ -23,8 +23,8 @@ GOOD, CHECK_CONDITION = 0, 2
 class Guest:
     """Be sure that a stock remote has answered on its monitor first: it resets itself when it has started."""
 
-    def __init__(self, remote):
-        self.sock = remote.proxy
+    def __init__(self, sock):
+        self.sock = sock
         self.sock.settimeout(DEADLINE_S)
         ram = os.memfd_create("guest")
         os.ftruncate(ram, RAM_BYTES)

@@ -3,6 +3,7 @@
 import array
 import json
 import os
+import resource
 import select
 import socket
 import subprocess
@@ -28,14 +29,14 @@ class Remote:
     socket is self.proxy.
     """
 
-    def __init__(self, program, args=(), files=(), env=None):
+    def __init__(self, program, args=(), files=(), env=None, before=()):
         self.folder = tempfile.TemporaryDirectory(prefix="mpring-monitor-")
         self.dir = self.folder.name
         for name, size in files:
             with open(os.path.join(self.dir, name), "wb") as f:
                 f.truncate(size)
         self.proxy, theirs = socket.socketpair()
-        line = [program, "-machine", "x-remote", "-device", "lsi53c895a,id=lsi0"]
+        line = [*before, program, "-machine", "x-remote", "-device", "lsi53c895a,id=lsi0"]
         line += [a.format(dir=self.dir) for a in args]
         line += ["-object", "x-remote-object,id=robj1,devid=lsi0,fd=%d" % theirs.fileno(),
                  "-qmp", "unix:%s,server=on,wait=off" % self.path("qmp"),
@@ -47,6 +48,17 @@ class Remote:
 
     def path(self, name):
         return os.path.join(self.dir, name)
+
+    def pids(self):
+        """Its processes."""
+        pid = self.process.pid
+        with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
+            return [pid] + [int(p) for p in f.read().split()]
+
+    def limit_files(self, n_bytes):
+        for pid in self.pids():
+            _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (n_bytes, hard))
 
     def said(self):
         self.log.seek(0)

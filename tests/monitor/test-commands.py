@@ -3,14 +3,16 @@
 import argparse
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 
-from guest import GOOD, Guest
-from monitor import Hmp, Qmp, Remote, run_tests
+from guest import CHECK_CONDITION, GOOD, Guest
+from monitor import DEADLINE_S, Hmp, Qmp, Remote, run_tests
 
 MIB = 1 << 20
 DISKS = ["-drive", "id=drive_image2,if=none,format=raw,file={dir}/disk.img",
@@ -152,8 +154,57 @@ def test_eject_takes_the_medium_and_opens_the_tray(tools):
         assert not q.run("query-block")[1]["tray_open"]
 
 
+# Runs its arguments where /mnt is a file system that the disk doesn't fit into.
+FULL = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c",
+        "mount -t tmpfs -o size=64k none /mnt && truncate -s 1M /mnt/disk && exec \"$@\"", "sh"]
+
+
+def test_a_full_disk_stops_and_is_tried_again(tools):
+    if subprocess.run(FULL + ["true"], stderr=subprocess.DEVNULL, check=False).returncode != 0:
+        return "no file system can be mounted in a user namespace"
+    disk = ["-drive", "id=d0,if=none,format=raw,file=/mnt/disk", "-device", "scsi-hd,drive=d0,bus=lsi0.0"]
+    with Remote(tools.worker, disk, before=FULL) as r, Qmp(r) as qmp, Guest(r.proxy) as guest:
+        guest.wake(0)
+        page = b"\x5a" * 4096
+        for block in range(0, 1024, 8):
+            guest.begin(0, [0x2a, 0, 0, 0, block >> 8, block & 255, 0, 0, 8, 0], page)
+            while (status := guest.is_done()) is None and "STOP" not in [e["event"] for e in qmp.events]:
+                qmp.run("query-status")
+            if status is None:
+                break
+            assert status == GOOD
+        assert qmp.event("BLOCK_IO_ERROR") == {
+            "device": "d0", "node-name": "d0", "operation": "write", "action": "stop", "nospace": True,
+            "reason": "No space left on device"}
+        assert qmp.run("query-block")[0]["io-status"] == "nospace"
+        assert "its disks stand still until a monitor says cont" in r.said()
+        room = subprocess.run(["nsenter", "--user", "--mount", "--target", str(r.process.pid), "mount", "-o",
+                               "remount,size=2m", "/mnt"], stderr=subprocess.PIPE, check=False)
+        assert room.returncode == 0, room.stderr
+        qmp.run("cont")
+        assert guest.finish() == GOOD
+        assert qmp.run("query-block")[0]["io-status"] == "ok"
+
+
+def test_without_a_monitor_the_guest_of_a_stock_proxy_gets_the_error(tools):
+    proxy, theirs = socket.socketpair()
+    with proxy, theirs, tempfile.NamedTemporaryFile() as disk:
+        disk.truncate(MIB)
+        worker = subprocess.Popen(
+            ["env", "--ignore-signal=XFSZ", tools.worker, str(theirs.fileno()), "-device", "lsi53c895a,id=lsi0",
+             "-drive", "id=d0,if=none,format=raw,werror=stop,file=" + disk.name, "-device", "scsi-hd,drive=d0"],
+            pass_fds=[theirs.fileno()])
+        theirs.close()
+        with Guest(proxy) as guest:
+            guest.wake(0)
+            resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (65536, resource.RLIM_INFINITY))
+            assert guest.run(0, [0x2a, 0, 0, 0, 4, 0, 0, 0, 1, 0], b"x" * 512) == CHECK_CONDITION
+        proxy.close()
+        assert worker.wait(DEADLINE_S) == 0
+
+
 def test_a_tray_that_the_guest_moves_is_told_of(tools):
-    with remote(tools) as r, Qmp(r) as qmp, Guest(r) as guest:
+    with remote(tools) as r, Qmp(r) as qmp, Guest(r.proxy) as guest:
         guest.wake(1)
         assert [guest.tray(1, open_it) for open_it in (True, False)] == [GOOD, GOOD]
         for open_it in (True, False):

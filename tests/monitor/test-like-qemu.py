@@ -2,6 +2,7 @@
 """The same questions to the worker and to the installed QEMU as x-remote: the
 answers must have the same shape, and errors the same words."""
 import argparse
+import resource
 import sys
 
 from guest import CHECK_CONDITION, GOOD, Guest
@@ -153,8 +154,87 @@ def test_events_are_qemus(tools):
         assert ours == theirs, "%r, QEMU: %r" % (ours, theirs)
 
 
+STOPS = ["-drive", "id=d0,if=none,format=raw,werror=stop,node-name=n0,file={dir}/disk.img",
+         "-device", "scsi-hd,id=drive2,drive=d0,bus=lsi0.0,scsi-id=0"]
+FAR = 1024  # a block behind the limit that a file gets
+IGNORE_XFSZ = ["env", "--ignore-signal=XFSZ"]
+
+
+def people(qmp, line):
+    return qmp.run("human-monitor-command", command_line=line)
+
+
+def write_far(guest):
+    guest.begin(0, [0x2a, 0] + list(FAR.to_bytes(4, "big")) + [0, 0, 1, 0], b"\x5a" * 512)
+
+
+def error_that_stops(remote):
+    """Everything that a client sees of it."""
+    with remote, Qmp(remote) as qmp, Guest(remote.proxy) as guest:
+        def state():
+            return qmp.run("query-status"), qmp.run("query-block")[0]["io-status"], people(qmp, "info status")
+
+        guest.wake(0)
+        seen = [state()]
+        remote.limit_files(FAR * 512)
+        write_far(guest)
+        for again in range(2):
+            # What stops is told before or behind the answers of others.
+            seen += [qmp.event("BLOCK_IO_ERROR"), qmp.event("STOP"), state()]
+            assert guest.is_done() is None
+            if again:
+                remote.limit_files(resource.RLIM_INFINITY)
+            qmp.run("cont")
+            seen.append(qmp.event("RESUME"))
+        assert guest.finish() == GOOD
+        with open(remote.path("disk.img"), "rb") as f:
+            f.seek(FAR * 512)
+            assert f.read(512) == b"\x5a" * 512
+        return seen + [state()]
+
+
+def test_an_io_error_stops_and_is_tried_again_as_by_qemu(tools):
+    ours, theirs = [error_that_stops(Remote(program, args + STOPS, FILES, before=IGNORE_XFSZ))
+                    for program, args in ((tools.worker, []), (tools.qemu, QEMU))]
+    assert ours == theirs, "%r, QEMU: %r" % (ours, theirs)
+    assert ours[1] == {"device": "d0", "node-name": "n0", "operation": "write", "action": "stop", "nospace": False,
+                       "reason": "File too large"}, ours[1]
+
+
+def error_that_is_reported(remote):
+    with remote, Qmp(remote) as qmp, Guest(remote.proxy) as guest:
+        guest.wake(0)
+        remote.limit_files(FAR * 512)
+        write_far(guest)
+        assert guest.finish() == CHECK_CONDITION
+        return qmp.event("BLOCK_IO_ERROR"), qmp.run("query-status"), qmp.names()
+
+
+def test_an_io_error_that_does_not_stop_is_told_as_by_qemu(tools):
+    disks = [STOPS[0], STOPS[1].replace("werror=stop", "werror=enospc")] + STOPS[2:]
+    ours, theirs = [error_that_is_reported(Remote(program, args + disks, FILES, before=IGNORE_XFSZ))
+                    for program, args in ((tools.worker, []), (tools.qemu, QEMU))]
+    assert ours == theirs, "%r, QEMU: %r" % (ours, theirs)
+    assert ours[0]["action"] == "report"
+
+
+def states_from_the_start(remote):
+    with remote, Qmp(remote) as qmp:
+        seen = []
+        for command in ("stop", "cont", "stop", "cont"):
+            seen += [qmp.run("query-status"), people(qmp, "info status"), qmp.run(command), qmp.names()]
+        return seen
+
+
+def test_a_remote_that_starts_stopped_is_in_qemus_states(tools):
+    ours, theirs = [states_from_the_start(Remote(program, args + DISKS + ["-S"], FILES))
+                    for program, args in ((tools.worker, []), (tools.qemu, QEMU))]
+    assert ours == theirs, "%r, QEMU: %r" % (ours, theirs)
+    assert ours[0]["status"] == "prelaunch"
+
+
 def trays_that_the_guest_moves(qmp, remote):
-    with Guest(remote) as guest:
+    with Guest(remote.proxy) as guest:
         guest.wake(1)
         assert guest.lock(1, True) == GOOD
         assert guest.tray(1, True) == CHECK_CONDITION
