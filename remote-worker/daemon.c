@@ -62,7 +62,7 @@ struct mp_daemon {
 	char first[LINE_BYTES]; /* the first one since it was spawned */
 	size_t n_line;
 	uint64_t spawned_ns, retry_ns, pause_ns;
-	pthread_mutex_t ready_lock;
+	pthread_mutex_t state_lock; /* of ready; of pid, for others than the spawning thread */
 	bool ready;
 	pthread_mutex_t lock; /* of the monitor */
 	struct mp_daemon_qmp qmp;
@@ -78,10 +78,17 @@ static bool is_ready(struct mp_daemon *d)
 {
 	bool ready;
 
-	pthread_mutex_lock(&d->ready_lock);
+	pthread_mutex_lock(&d->state_lock);
 	ready = d->ready;
-	pthread_mutex_unlock(&d->ready_lock);
+	pthread_mutex_unlock(&d->state_lock);
 	return ready;
+}
+
+static void set_pid(struct mp_daemon *d, pid_t pid)
+{
+	pthread_mutex_lock(&d->state_lock);
+	d->pid = pid;
+	pthread_mutex_unlock(&d->state_lock);
 }
 
 /* -- socket ------------------------------------------------------------------ */
@@ -271,7 +278,7 @@ static int fork_child(struct mp_daemon *d, struct child *c)
 		waitpid(pid, NULL, 0);
 		return mp_err_origin(failure ? -failure : -EMFILE);
 	}
-	d->pid = pid;
+	set_pid(d, pid);
 	d->spawned_ns = mp_clock_ns();
 	return 0;
 }
@@ -388,9 +395,9 @@ int mp_daemon_wait(struct mp_daemon *d, char *error, size_t error_len)
 	r = mp_daemon_qmp_run(&d->qmp, &call, NULL);
 	pthread_mutex_unlock(&d->lock);
 	if (r == 0) {
-		pthread_mutex_lock(&d->ready_lock);
+		pthread_mutex_lock(&d->state_lock);
 		d->ready = true;
-		pthread_mutex_unlock(&d->ready_lock);
+		pthread_mutex_unlock(&d->state_lock);
 		return 0;
 	}
 	if (r != -ETIMEDOUT)
@@ -413,7 +420,7 @@ static void bury(struct mp_daemon *d)
 
 	waitpid(d->pid, &status, 0);
 	mp_fd_close(&d->pidfd);
-	d->pid = 0;
+	set_pid(d, 0);
 	if (now_ns - d->spawned_ns > LONG_LIFE || d->pause_ns == 0)
 		d->pause_ns = FIRST_WAIT;
 	else if (d->pause_ns < LONGEST_WAIT)
@@ -521,9 +528,14 @@ int mp_daemon_resize(struct mp_daemon *d, uint64_t bytes, char error[512])
 	return mp_err_trace(r);
 }
 
-int mp_daemon_pid(const struct mp_daemon *d)
+int mp_daemon_pid(struct mp_daemon *d)
 {
-	return d->pid;
+	pid_t pid;
+
+	pthread_mutex_lock(&d->state_lock);
+	pid = d->pid;
+	pthread_mutex_unlock(&d->state_lock);
+	return pid;
 }
 
 int mp_daemon_create(const struct mp_cmdline *cmd, const struct mp_opt_drive *drive,
@@ -541,7 +553,7 @@ int mp_daemon_create(const struct mp_cmdline *cmd, const struct mp_opt_drive *dr
 	d->listen_fd = d->pidfd = d->err_fd = -1;
 	d->qmp = MP_DAEMON_QMP_NULL;
 	pthread_mutex_init(&d->lock, NULL);
-	pthread_mutex_init(&d->ready_lock, NULL);
+	pthread_mutex_init(&d->state_lock, NULL);
 	r = make_socket(d);
 	if (r < 0) {
 		mp_daemon_destroy(d);
@@ -585,7 +597,7 @@ struct mp_daemon *mp_daemon_destroy(struct mp_daemon *d)
 	if (d->dir[0])
 		rmdir(d->dir);
 	pthread_mutex_destroy(&d->lock);
-	pthread_mutex_destroy(&d->ready_lock);
+	pthread_mutex_destroy(&d->state_lock);
 	free(d);
 	return NULL;
 }

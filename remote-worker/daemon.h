@@ -66,7 +66,7 @@ int mp_daemon_command(struct mp_daemon *d, const char *name, json_t *args, json_
  */
 int mp_daemon_resize(struct mp_daemon *d, uint64_t bytes, char error[512]);
 
-/** mp_daemon_pid() - 0: it isn't there at the moment */
-int mp_daemon_pid(const struct mp_daemon *d);
+/** mp_daemon_pid() - 0: it isn't there at the moment; any thread */
+int mp_daemon_pid(struct mp_daemon *d);
 
 #endif

@@ -167,12 +167,16 @@ static int break_off(struct mp_rpc *rpc, int r)
 	return r;
 }
 
-static void take_answer(struct mp_rpc *rpc, json_int_t id, json_t *msg)
+/* Given away, not shared: jansson's counts of references aren't for two threads. */
+static void take_answer(struct mp_rpc *rpc, json_int_t id, json_t **msg)
 {
 	pthread_mutex_lock(&rpc->lock);
-	for (struct waiter *w = rpc->waiters; w; w = w->next)
-		if (w->id == id && !w->answer)
-			w->answer = json_incref(msg);
+	for (struct waiter *w = rpc->waiters; w && *msg; w = w->next) {
+		if (w->id != id || w->answer)
+			continue;
+		w->answer = *msg;
+		*msg = NULL;
+	}
 	pthread_cond_broadcast(&rpc->answered);
 	pthread_mutex_unlock(&rpc->lock);
 }
@@ -188,7 +192,7 @@ static int take_message(struct mp_rpc *rpc)
 	if (event)
 		rpc->cfg.event(rpc->cfg.opaque, event, json_object_get(msg, "data"));
 	else if (json_is_integer(id))
-		take_answer(rpc, json_integer_value(id), msg);
+		take_answer(rpc, json_integer_value(id), &msg);
 	return 0;
 }
 
