@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "block/throttle.h"
@@ -15,6 +16,8 @@
 #include "block/probe.h"
 
 #define FLUSH_LOOK_NS 1000000ull
+
+#define LATE_SHAKE_NS (2 * MP_NS_PER_SEC) /* of a disk that comes while others work */
 
 /* Where one unit is made. */
 struct place {
@@ -141,7 +144,8 @@ static struct mp_blk_nbd nbd_of(struct mp_medium *m)
 							      : drive->nbd.export_name,
 		.socks = drive->sock,
 		.n_socks = drive->n_socks,
-		.connect_timeout_ns = cmd->storage_daemon_start_ns,
+		/* The core waits for the first handshake, which other disks would notice. */
+		.connect_timeout_ns = m->owned ? LATE_SHAKE_NS : cmd->storage_daemon_start_ns,
 		.reconnect_ns = cmd->reconnect_ns,
 		.request_timeout_ns = cmd->request_timeout_ns,
 		.unstable_bytes = cmd->unstable_bytes,

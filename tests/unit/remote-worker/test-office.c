@@ -302,6 +302,28 @@ static void test_disk_at_a_taken_place_is_refused_and_leaves_nothing(void)
 	stop();
 }
 
+static void test_server_that_says_nothing_is_not_waited_for(void)
+{
+	struct mp_opt_disk disk = {.id = "hd1", .drive = "d1", .scsi_id = 5};
+	struct mp_opt_drive drive = {.kind = MP_DRIVE_NBD, .id = "d1", .node_name = "n1"};
+	uint64_t begun_ns = mp_clock_ns();
+	int sock[2];
+
+	T_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sock), 0);
+	start(OPTIONS);
+	T_EQ(call_fd("disk-add",
+		     json_pack("{s:o, s:o}", "disk", mp_disk_to_json(&disk), "drive",
+			       mp_drive_to_json(&drive)),
+		     sock[0], NULL),
+	     -EREMOTEIO);
+	close(sock[0]);
+	/* The default for the drives of the command line is 30 seconds. */
+	T_OK(mp_clock_ns() - begun_ns < 20 * MP_NS_PER_SEC);
+	T_EQ(ready(0), 0);
+	close(sock[1]);
+	stop();
+}
+
 static void test_disc_is_put_in_read_and_taken_out(void)
 {
 	int fd = temp_disk(DISC_BYTES, 0x42);
@@ -449,6 +471,7 @@ T_MAIN(T_TEST(test_snapshot_names_devices_units_and_what_they_did),
        T_TEST(test_proxys_continue_does_not_undo_the_users_stop),
        T_TEST(test_added_disk_is_found_read_and_told_to_be_gone),
        T_TEST(test_disk_at_a_taken_place_is_refused_and_leaves_nothing),
+       T_TEST(test_server_that_says_nothing_is_not_waited_for),
        T_TEST(test_disc_is_put_in_read_and_taken_out),
        T_TEST(test_locked_disc_leaves_only_by_force), T_TEST(test_disk_has_no_tray),
        T_TEST(test_nonsense_is_refused_and_changes_nothing),
