@@ -8,123 +8,17 @@ guest that hangs is ended after DEADLINE_S and is a failure.
 """
 import os
 import shutil
-import signal
-import socket
 import struct
 import subprocess
 import sys
-import tempfile
 
-DEADLINE_S = 60
-DISK_BYTES = 4 << 20
-SECTOR = 512
-# What boot.S prints when everything holds; see the head of that file. So cd.S, and uefi.c.
-EXPECTED = b"boot;ABwr;end"
+from vm import (DISK_BYTES, EXPECTED, SECTOR, Failure, Skip, Vm, check_written, expect, expect_any, need, need_kvm,
+                run_tests, run_tool)
+
+# What cd.S and uefi.c print when everything holds; see their heads.
 CD_EXPECTED = b"cd;vdx;end"
 UEFI_EXPECTED = b"uefi;drwfve;end"
 OVMF = "/usr/share/OVMF/OVMF_CODE_4M.fd"
-
-
-class Failure(Exception):
-    pass
-
-
-class Skip(Exception):
-    pass
-
-
-def run_tool(*argv):
-    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if done.returncode != 0:
-        raise Failure(f"{' '.join(argv)}: {done.stdout.decode(errors='replace')}")
-
-
-def need(tool, package):
-    if not shutil.which(tool):
-        raise Skip(f"no {tool}; install {package}")
-
-
-class Vm:
-    """One guest with one remote disk; everything it leaves is in a temporary folder."""
-
-    unit, memory, firmware = "scsi-hd", "64M", ()
-
-    def __init__(self, accel="tcg", device="", worker=(), proxy="ours", remote="ours"):
-        self.dir = tempfile.mkdtemp(prefix="mpring-boot.")
-        self.disk = os.path.join(self.dir, "disk.img")
-        self.accel, self.device, self.worker_args = accel, device, list(worker)
-        self.proxy, self.remote = proxy, remote
-
-    def make_disk(self):
-        shutil.copyfile(BOOT_IMAGE, self.disk)
-        os.truncate(self.disk, DISK_BYTES)
-
-    def __enter__(self):
-        try:
-            self.make_disk()
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_):
-        shutil.rmtree(self.dir, ignore_errors=True)
-
-    def start_worker(self, sock):
-        program = [WORKER] if self.remote == "ours" else [QEMU, "-nodefaults", "-display", "none"]
-        kind = "" if self.remote == "ours" else ",if=none"
-        argv = program + [
-                "-machine", "x-remote", "-device", "lsi53c895a,id=lsi0",
-                "-drive", f"id=d0,file={self.disk},format=raw{kind}",
-                "-device", f"{self.unit},drive=d0,bus=lsi0.0,scsi-id=0",
-                "-object", f"x-remote-object,id=o0,devid=lsi0,fd={sock.fileno()}"]
-        return subprocess.Popen(argv + self.worker_args, pass_fds=[sock.fileno()],
-                                stderr=open(os.path.join(self.dir, "worker.log"), "wb"))
-
-    def start_qemu(self, sock):
-        argv = [QEMU, "-machine", f"pc,accel={self.accel},memory-backend=mem", "-m", self.memory,
-                "-object", f"memory-backend-memfd,id=mem,size={self.memory},share=on",
-                "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-                "-chardev", f"file,id=e9,path={self.dir}/e9.log",
-                "-device", "isa-debugcon,iobase=0xe9,chardev=e9",
-                "-device", "isa-debug-exit,iobase=0xf4,iosize=1"]
-        if self.proxy == "ours":
-            argv += ["-plugin", PLUGIN, "-device", f"mpring-pci,id=lsi0,fd={sock.fileno()}{self.device}"]
-        else:
-            argv += ["-device", f"x-pci-proxy-dev,id=lsi0,fd={sock.fileno()}"]
-        return subprocess.Popen(argv + list(self.firmware), pass_fds=[sock.fileno()],
-                                stderr=open(os.path.join(self.dir, "qemu.log"), "wb"))
-
-    def run(self):
-        """Returns what the guest printed; raises Failure with both logs if it didn't end."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        worker = self.start_worker(ours)
-        qemu = self.start_qemu(theirs)
-        ours.close()
-        theirs.close()
-        try:
-            qemu.wait(DEADLINE_S)
-            worker.wait(DEADLINE_S)
-        except subprocess.TimeoutExpired:
-            self.fail("it did not end in time")
-        finally:
-            for child in (qemu, worker):
-                if child.poll() is None:
-                    child.send_signal(signal.SIGKILL)
-                    child.wait()
-        if worker.returncode != 0:
-            self.fail(f"worker: exit status {worker.returncode}")
-        return self.read("e9.log")
-
-    def read(self, name):
-        with open(os.path.join(self.dir, name), "rb") as f:
-            return f.read()
-
-    def fail(self, why):
-        logs = "".join(f"\n{n}: {self.read(n).decode(errors='replace')}"
-                       for n in ("e9.log", "qemu.log", "worker.log")
-                       if os.path.exists(os.path.join(self.dir, n)))
-        raise Failure(why + logs)
 
 
 class ImageVm(Vm):
@@ -136,7 +30,7 @@ class ImageVm(Vm):
         self.image = os.path.join(self.dir, f"disk.{fmt}")
 
     def make_disk(self):
-        need("qemu-storage-daemon", "qemu-utils")
+        need("qemu-storage-daemon", "qemu-system-common")
         super().make_disk()
         if self.format == "qcow2":
             run_tool("qemu-img", "create", "-q", "-f", "qcow2", "-b", self.disk, "-F", "raw", self.image)
@@ -145,7 +39,7 @@ class ImageVm(Vm):
 
     def start_worker(self, sock):
         script = f"exec 4<&{sock.fileno()}; exec {self.line.replace('/path/disk.qcow2', self.image)}"
-        script = script.replace("mpring-worker", WORKER, 1)
+        script = script.replace("mpring-worker", self.worker, 1)
         return subprocess.Popen(["bash", "-c", script], pass_fds=[sock.fileno()],
                                 stderr=open(os.path.join(self.dir, "worker.log"), "wb"))
 
@@ -155,8 +49,7 @@ class ImageVm(Vm):
             run_tool("qemu-img", "check", "-q", self.image)
         run_tool("qemu-img", "convert", "-O", "raw", self.image, f"{self.dir}/out.img")
         disk, base = self.read("out.img"), self.read("disk.img")
-        if disk[3 * SECTOR:4 * SECTOR] != disk[2 * SECTOR:3 * SECTOR]:
-            raise Failure("sector 3 is not what the guest wrote")
+        check_written(disk)
         if base[3 * SECTOR:4 * SECTOR] == base[2 * SECTOR:3 * SECTOR]:
             raise Failure("the guest has written to the backing file")
 
@@ -204,19 +97,11 @@ def uefi_pattern():
     return b"".join(struct.pack("<I", i ^ 0x5eed5eed) for i in range(32768))
 
 
-def expect(vm, want):
-    got = vm.run()
-    if got != want:
-        vm.fail(f"the guest printed {got!r}, expected {want!r}")
-
-
 def seabios_boots_reads_and_writes():
     """The whole way under TCG; the written sector is in the image afterwards."""
     with Vm() as vm:
         expect(vm, EXPECTED)
-        disk = vm.read("disk.img")
-        if disk[3 * SECTOR:4 * SECTOR] != disk[2 * SECTOR:3 * SECTOR]:
-            raise Failure("sector 3 is not what the guest wrote")
+        check_written(vm.read("disk.img"))
 
 
 def code_loaded_twice_to_one_address_runs_what_was_loaded():
@@ -248,13 +133,6 @@ def boots_without_io_uring():
         expect(vm, EXPECTED)
 
 
-def need_kvm():
-    try:
-        os.close(os.open("/dev/kvm", os.O_RDWR))
-    except OSError as e:
-        raise Skip(f"/dev/kvm: {e.strerror}")
-
-
 def boots_under_kvm():
     need_kvm()
     with Vm(accel="kvm") as vm:
@@ -265,17 +143,9 @@ def boots_under_kvm():
 STOCK_EXPECTED = (EXPECTED, EXPECTED.replace(b"AB", b"AA"))
 
 
-def expect_any(vm, wanted):
-    got = vm.run()
-    if got not in wanted:
-        vm.fail(f"the guest printed {got!r}, expected one of {wanted!r}")
-
-
 def expect_stock(vm):
     expect_any(vm, STOCK_EXPECTED)
-    disk = vm.read("disk.img")
-    if disk[3 * SECTOR:4 * SECTOR] != disk[2 * SECTOR:3 * SECTOR]:
-        raise Failure("sector 3 is not what the guest wrote")
+    check_written(vm.read("disk.img"))
 
 
 def our_proxy_boots_from_a_stock_remote():
@@ -393,25 +263,8 @@ TESTS = [seabios_boots_reads_and_writes, code_loaded_twice_to_one_address_runs_w
          seabios_boots_from_cd, uefi_boots_reads_and_writes]
 
 
-def main():
-    failed = 0
-    print(f"TAP version 13\n1..{len(TESTS)}", flush=True)
-    for i, test in enumerate(TESTS, 1):
-        result, note = "ok", ""
-        try:
-            test()
-        except Skip as e:
-            note = f" # SKIP {e}"
-        except Failure as e:
-            result = "not ok"
-            failed += 1
-            print("".join(f"# {line}\n" for line in str(e).splitlines()), end="")
-        print(f"{result} {i} - {test.__name__}{note}", flush=True)
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
     if len(sys.argv) != 8:
         sys.exit(__doc__)
-    QEMU, WORKER, PLUGIN, BOOT_IMAGE, CD_IMAGE, UEFI_PROGRAM, UEFI_DRIVER = sys.argv[1:]
-    sys.exit(main())
+    Vm.qemu, Vm.worker, Vm.plugin, Vm.boot_image, CD_IMAGE, UEFI_PROGRAM, UEFI_DRIVER = sys.argv[1:]
+    sys.exit(run_tests(TESTS))
