@@ -229,7 +229,8 @@ static const char *open_hint(int r)
 		return "use readonly=on";
 	case -ETIMEDOUT:
 	case -ECONNREFUSED:
-		return "check the server and the export's name (nbdinfo --list shows them)";
+		return "check the server and the export's name (nbdinfo --list shows them); "
+		       "one that requires TLS is nbds://";
 	default:
 		return "nothing was changed";
 	}

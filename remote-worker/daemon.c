@@ -311,8 +311,8 @@ int mp_daemon_spawn(struct mp_daemon *d, char *error, size_t error_len)
 	args_fini(&c.args);
 	if (r < 0)
 		snprintf(error, error_len,
-			 "drive %s: cannot start %s: %s; it is in the package qemu-utils or "
-			 "qemu-storage-daemon, --storage-daemon names another",
+			 "drive %s: cannot start %s: %s; Debian has it in qemu-system-common; "
+			 "--storage-daemon names another",
 			 name_of(d), d->cmd->storage_daemon, strerror(-r));
 	return mp_err_trace(r);
 }
