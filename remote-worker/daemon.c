@@ -2,8 +2,10 @@
 /*
  * The socket is made here and listens for ever; the daemon inherits it. So a
  * connection that is made while no daemon lives waits in the socket's queue until
- * the next one takes it, and nobody has to poll for a path to appear. It lies in
- * a folder that only this user may enter, and goes when we end.
+ * the next one takes it, and nobody has to poll for a path to appear. It has no
+ * name: it gets one to be bound, in a folder that only this user may enter, and
+ * loses it at once; we reach it by our fd of its inode. So nothing is left of it
+ * however we end.
  *
  *	created -> spawned -> ready -> (died -> a pause -> spawned) ...
  *
@@ -53,8 +55,7 @@ struct mp_daemon {
 	const struct mp_cmdline *cmd;
 	const struct mp_opt_drive *drive;
 	struct sockaddr_un addr;
-	char dir[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
-	int listen_fd;
+	int listen_fd, path_fd; /* path_fd: the socket's inode; addr leads to it */
 	/* The spawning thread's, but for mp_daemon_wait(). */
 	pid_t pid;
 	int pidfd, err_fd; /* err_fd: what it prints */
@@ -93,36 +94,51 @@ static void set_pid(struct mp_daemon *d, pid_t pid)
 
 /* -- socket ------------------------------------------------------------------ */
 
-static int make_dir(struct mp_daemon *d)
+#define MAX_PATH sizeof(((struct sockaddr_un *)NULL)->sun_path)
+#define NAME     "/nbd"
+
+static int make_dir(char dir[MAX_PATH])
 {
 	const char *base = getenv("XDG_RUNTIME_DIR");
 
 	for (int i = 0; i < 2; i++, base = NULL) {
 		if (!base || !base[0])
 			base = "/tmp";
-		if ((size_t)snprintf(d->dir, sizeof(d->dir), "%s/mpring.XXXXXX", base) <
-			    sizeof(d->dir) - 5 &&
-		    mkdtemp(d->dir))
+		if ((size_t)snprintf(dir, MAX_PATH, "%s/mpring.XXXXXX", base) <
+			    MAX_PATH - sizeof(NAME) &&
+		    mkdtemp(dir))
 			return 0;
 	}
-	d->dir[0] = '\0';
 	return mp_err_origin(-errno);
+}
+
+static int bind_and_listen(struct mp_daemon *d, const struct sockaddr_un *addr)
+{
+	d->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (d->listen_fd < 0 ||
+	    bind(d->listen_fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0)
+		return mp_err_origin(-errno);
+	d->path_fd = open(addr->sun_path, O_PATH | O_CLOEXEC);
+	unlink(addr->sun_path);
+	if (d->path_fd < 0 || listen(d->listen_fd, BACKLOG) < 0)
+		return mp_err_origin(-errno);
+	return 0;
 }
 
 static int make_socket(struct mp_daemon *d)
 {
-	int r = make_dir(d);
+	struct sockaddr_un named = {.sun_family = AF_UNIX};
+	char dir[MAX_PATH];
+	int r = make_dir(dir);
 
 	if (r < 0)
-		return r;
+		return mp_err_trace(r);
+	snprintf(named.sun_path, sizeof(named.sun_path), "%.100s" NAME, dir);
+	r = bind_and_listen(d, &named);
+	rmdir(dir);
 	d->addr.sun_family = AF_UNIX;
-	snprintf(d->addr.sun_path, sizeof(d->addr.sun_path), "%.100s/nbd", d->dir);
-	d->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (d->listen_fd < 0 ||
-	    bind(d->listen_fd, (struct sockaddr *)&d->addr, sizeof(d->addr)) < 0 ||
-	    listen(d->listen_fd, BACKLOG) < 0)
-		return mp_err_origin(-errno);
-	return 0;
+	snprintf(d->addr.sun_path, sizeof(d->addr.sun_path), "/proc/self/fd/%d", d->path_fd);
+	return mp_err_trace(r);
 }
 
 int mp_daemon_dial(const struct mp_daemon *d)
@@ -550,7 +566,7 @@ int mp_daemon_create(const struct mp_cmdline *cmd, const struct mp_opt_drive *dr
 		return mp_err_origin(-ENOMEM);
 	d->cmd = cmd;
 	d->drive = drive;
-	d->listen_fd = d->pidfd = d->err_fd = -1;
+	d->listen_fd = d->path_fd = d->pidfd = d->err_fd = -1;
 	d->qmp = MP_DAEMON_QMP_NULL;
 	pthread_mutex_init(&d->lock, NULL);
 	pthread_mutex_init(&d->state_lock, NULL);
@@ -592,10 +608,7 @@ struct mp_daemon *mp_daemon_destroy(struct mp_daemon *d)
 	mp_fd_close(&d->pidfd);
 	mp_fd_close(&d->err_fd);
 	mp_fd_close(&d->listen_fd);
-	if (d->addr.sun_path[0])
-		unlink(d->addr.sun_path);
-	if (d->dir[0])
-		rmdir(d->dir);
+	mp_fd_close(&d->path_fd);
 	pthread_mutex_destroy(&d->lock);
 	pthread_mutex_destroy(&d->state_lock);
 	free(d);

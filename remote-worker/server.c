@@ -166,7 +166,6 @@ static void try_one(struct mp_server *s, unsigned int conn)
 		return;
 	mp_debug("drive %s: connection %u: %s", s->cfg.drive->id, conn, error);
 	s->lost |= 1u << conn;
-	s->since_ns[conn] = 0;
 }
 
 static void grow_pause(struct mp_server *s)
@@ -219,7 +218,7 @@ static int start_thread(struct mp_server *s)
 
 void mp_server_lost(struct mp_server *s, unsigned int conn)
 {
-	if (conn >= MAX_CONNS)
+	if (conn >= s->cfg.cmd->nbd_connections || conn >= MAX_CONNS)
 		return;
 	pthread_mutex_lock(&s->lock);
 	if (!s->over && !s->has_thread) {
@@ -227,7 +226,8 @@ void mp_server_lost(struct mp_server *s, unsigned int conn)
 		if (!s->has_thread)
 			mp_error("drive %s: no thread that could connect again", s->cfg.drive->id);
 	}
-	if (mp_clock_ns() - s->since_ns[conn] > STABLE_NS)
+	/* What is known already says nothing new: a worker that repeats it would have us hurry. */
+	if (!(s->lost & 1u << conn) && mp_clock_ns() - s->since_ns[conn] > STABLE_NS)
 		s->pause_ns = 0;
 	s->lost |= 1u << conn;
 	pthread_cond_signal(&s->wanted);

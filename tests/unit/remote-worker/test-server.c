@@ -153,16 +153,21 @@ static void turn(void)
 	mp_daemon_poll(d, pfd);
 }
 
-static void kill_daemon(void)
+static void end_daemon(int signal)
 {
 	struct mp_daemon *d = mp_server_daemon(server);
 	uint64_t end_ns = mp_clock_ns() + WAIT_NS;
 	int old = mp_daemon_pid(d);
 
-	kill(old, SIGKILL);
+	kill(old, signal);
 	while ((mp_daemon_pid(d) == old || mp_daemon_pid(d) == 0) && mp_clock_ns() < end_ns)
 		turn();
 	T_OK(mp_daemon_pid(d) > 0 && mp_daemon_pid(d) != old);
+}
+
+static void kill_daemon(void)
+{
+	end_daemon(SIGKILL);
 }
 
 static void test_daemon_opens_an_image_and_serves_it(void)
@@ -231,6 +236,19 @@ static void test_killed_daemon_comes_back_on_the_same_socket(void)
 	end();
 }
 
+static void test_daemon_that_was_asked_to_end_comes_back_too(void)
+{
+	int sock[2];
+
+	begin_qcow2();
+	T_EQ(open_server(sock), 2);
+	close(sock[0]);
+	close(sock[1]);
+	end_daemon(SIGTERM);
+	T_OK(greets(mp_daemon_dial(mp_server_daemon(server))));
+	end();
+}
+
 static void test_connection_made_while_no_daemon_lives_is_served_later(void)
 {
 	int sock[2], early;
@@ -266,6 +284,32 @@ static void test_lost_connection_is_handed_over_again(void)
 	end();
 }
 
+/* A worker that was taken over could have its supervisor connect as fast as it can. */
+static void test_connections_lost_all_the_time_come_back_ever_more_slowly(void)
+{
+	uint64_t end_ns = mp_clock_ns() + MP_NS_PER_SEC;
+	unsigned int n;
+	int sock[2];
+
+	begin_qcow2();
+	T_EQ(open_server(sock), 2);
+	close(sock[0]);
+	close(sock[1]);
+	while (mp_clock_ns() < end_ns) {
+		mp_server_lost(server, 0);
+		mp_server_lost(server, 1);
+		mp_server_lost(server, 31);
+		usleep(100);
+	}
+	pthread_mutex_lock(&lock);
+	n = n_again;
+	pthread_mutex_unlock(&lock);
+	/* At once, and after 50, 100, 200, 400 ms; each time both. */
+	if (n > 12)
+		t_fail(__FILE__, __LINE__, "%u connections in a second", n);
+	end();
+}
+
 static void test_daemon_answers_commands_and_refuses_with_a_reason(void)
 {
 	json_t *nodes = NULL;
@@ -295,6 +339,14 @@ static void test_daemon_answers_commands_and_refuses_with_a_reason(void)
 	end();
 }
 
+static void check_no_folder(void)
+{
+	char line[128];
+
+	snprintf(line, sizeof(line), "ls -d %s/mpring.* 2>/dev/null", dir);
+	T_OK(system(line) != 0);
+}
+
 static void test_nothing_is_left_of_a_daemon(void)
 {
 	int sock[2], pid;
@@ -304,9 +356,11 @@ static void test_nothing_is_left_of_a_daemon(void)
 	close(sock[0]);
 	close(sock[1]);
 	pid = mp_daemon_pid(mp_server_daemon(server));
+	/* Nor could be, should nobody be left to remove it. */
+	check_no_folder();
 	server = mp_server_destroy(server);
 	T_EQ(kill(pid, 0), -1);
-	run("test -z \"$(ls -d %s/mpring.* 2>/dev/null)\"", dir);
+	check_no_folder();
 	end();
 }
 
@@ -400,8 +454,10 @@ T_MAIN(T_TEST(test_daemon_opens_an_image_and_serves_it),
        T_TEST(test_program_that_is_not_there_is_named_with_the_way_out),
        T_TEST(test_program_that_never_serves_costs_its_time),
        T_TEST(test_killed_daemon_comes_back_on_the_same_socket),
+       T_TEST(test_daemon_that_was_asked_to_end_comes_back_too),
        T_TEST(test_connection_made_while_no_daemon_lives_is_served_later),
        T_TEST(test_lost_connection_is_handed_over_again),
+       T_TEST(test_connections_lost_all_the_time_come_back_ever_more_slowly),
        T_TEST(test_daemon_answers_commands_and_refuses_with_a_reason),
        T_TEST(test_nothing_is_left_of_a_daemon),
        T_TEST(test_server_elsewhere_is_dialled_as_often_as_wanted),
