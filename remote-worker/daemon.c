@@ -592,6 +592,7 @@ static void end_process(struct mp_daemon *d)
 		read_lines(d); /* or it would wait for room */
 		if (poll(&pfd, 1, 100) > 0) {
 			waitpid(d->pid, NULL, 0);
+			read_rest(d); /* its last words */
 			return;
 		}
 	} while (now_ns < until_ns);

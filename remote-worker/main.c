@@ -142,7 +142,7 @@ static void leave_stdio(void)
 	}
 }
 
-static int make_signal_fd(void)
+static int make_signal_fd(bool is_supervised)
 {
 	sigset_t set;
 
@@ -154,6 +154,8 @@ static int make_signal_fd(void)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
+	if (is_supervised)
+		sigaddset(&set, MP_SUPERVISOR_DEATH_SIGNAL);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return mp_err_origin(-errno);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -200,7 +202,7 @@ static void say_warnings(const struct mp_cmdline *cmd)
 static int run(const struct mp_cmdline *cmd, const struct inherited *in, struct mp_process *process,
 	       int rpc)
 {
-	MP_CLEANUP_FD int signal_fd = make_signal_fd();
+	MP_CLEANUP_FD int signal_fd = make_signal_fd(rpc >= 0);
 	struct mp_serve_cfg cfg = {.cmd = cmd, .signal_fd = signal_fd};
 	char error[ERROR_LEN];
 	int r;

@@ -319,8 +319,10 @@ int mp_monitor_create(const struct mp_monitor_cfg *cfg, struct mp_monitor **ret_
 	r = set_up(m, cfg);
 	if (r < 0)
 		fail(error, error_len, "server", r);
-	for (unsigned int i = 0; r == 0 && i < cfg->cmd->n_monitors; i++)
+	for (unsigned int i = 0; r == 0 && i < cfg->cmd->n_monitors; i++) {
 		r = add_port(m, &cfg->cmd->monitor[i], error, error_len);
+		m->n_ports += r == 0;
+	}
 	if (r < 0) {
 		mp_monitor_destroy(m);
 		return mp_err_trace(r);
@@ -329,12 +331,15 @@ int mp_monitor_create(const struct mp_monitor_cfg *cfg, struct mp_monitor **ret_
 	return 0;
 }
 
-/* The worker, forked off the process that listened, has no use for the files. */
-static void remove_sockets(const struct mp_cmdline *cmd)
+/*
+ * Those that we made: another's, which was in our way, is another's. The worker, forked
+ * off the process that listened, has no use for the files.
+ */
+static void remove_sockets(struct mp_monitor *m)
 {
-	for (unsigned int i = 0; i < cmd->n_monitors; i++)
-		if (cmd->monitor[i].path)
-			unlink(cmd->monitor[i].path);
+	for (; m->n_ports > 0; m->n_ports--)
+		if (m->cmd->monitor[m->n_ports - 1].path)
+			unlink(m->cmd->monitor[m->n_ports - 1].path);
 }
 
 struct mp_monitor *mp_monitor_destroy(struct mp_monitor *m)
@@ -342,6 +347,7 @@ struct mp_monitor *mp_monitor_destroy(struct mp_monitor *m)
 	if (!m)
 		return NULL;
 	m->mon = mp_mon_destroy(m->mon, mp_clock_ns());
+	remove_sockets(m);
 	mp_hotplug_fini(&m->hotplug);
 	json_decref(m->inserting);
 	pthread_mutex_destroy(&m->lock);
@@ -370,5 +376,5 @@ void mp_monitor_ended(struct mp_monitor *m)
 	/* Without a word: it has died. */
 	mp_qmp_say_end(m, false, "host-error");
 	m->mon = mp_mon_destroy(m->mon, mp_clock_ns() + GOODBYE_NS);
-	remove_sockets(m->cmd);
+	remove_sockets(m);
 }

@@ -547,6 +547,11 @@ uint64_t mp_office_deadline_ns(const struct mp_office *o)
 	return o && (o->n_stops || o->n_closing) ? mp_clock_ns() + LOOK_AGAIN_NS : UINT64_MAX;
 }
 
+void mp_office_orphan(struct mp_office *o)
+{
+	mp_worker_run(o->w, mp_units_orphan, NULL);
+}
+
 int mp_office_poll(struct mp_office *o, bool readable)
 {
 	int room[MP_RPC_MAX_FDS];
@@ -562,7 +567,7 @@ int mp_office_poll(struct mp_office *o, bool readable)
 	if (!readable)
 		return 0;
 	if (mp_rpc_recv(o->sock, &msg, &fds) < 0) {
-		mp_worker_run(o->w, mp_units_orphan, NULL);
+		mp_office_orphan(o);
 		return 1;
 	}
 	r = answer(o, msg, &fds);

@@ -47,6 +47,9 @@ int mp_office_fd(const struct mp_office *o);
 /** mp_office_deadline_ns() - call mp_office_poll() then at the latest; UINT64_MAX none */
 uint64_t mp_office_deadline_ns(const struct mp_office *o);
 
+/** mp_office_orphan() - there is no supervisor any more: nobody will connect to servers again */
+void mp_office_orphan(struct mp_office *o);
+
 /** mp_office_poll() - do what was asked for. Return: 0; 1 the worker shall end: quit, or no supervisor */
 int mp_office_poll(struct mp_office *o, bool readable);
 

@@ -37,6 +37,7 @@ struct mp_monitor {
 	const struct mp_cmdline *cmd;
 	struct mp_mon *mon;
 	struct mp_supervisor *sup;
+	unsigned int n_ports; /* of cmd->monitor: their sockets are there */
 
 	/* Commands in order. */
 	struct mp_hotplug hotplug;

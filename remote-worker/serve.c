@@ -29,6 +29,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -40,6 +41,7 @@
 #include "remote-worker/listen.h"
 #include "remote-worker/meet.h"
 #include "remote-worker/stock.h"
+#include "remote-worker/supervisor.h"
 
 enum peer_state { PEER_LISTENING, PEER_WAITING, PEER_UP, PEER_STOCK, PEER_GONE };
 
@@ -339,6 +341,15 @@ static void handle_peer(struct serve *s, unsigned int i)
 		listen_to(s, i);
 }
 
+static void take_signal(const struct serve *s)
+{
+	struct signalfd_siginfo info;
+
+	if (read(s->cfg->signal_fd, &info, sizeof(info)) == sizeof(info) &&
+	    info.ssi_signo == MP_SUPERVISOR_DEATH_SIGNAL)
+		mp_office_orphan(s->cfg->office);
+}
+
 /* Returns whether a signal or the supervisor asked to end, or there is no supervisor any more. */
 static bool wait_and_handle(struct serve *s)
 {
@@ -351,8 +362,10 @@ static bool wait_and_handle(struct serve *s)
 	s->pfd[n + 2] = (struct pollfd){.fd = mp_office_fd(s->cfg->office), .events = POLLIN};
 	if (poll(s->pfd, n + 3, poll_ms(s)) < 0)
 		return false; /* EINTR; look again */
-	if (s->pfd[n + 1].revents)
+	if (s->pfd[n + 1].revents) {
+		take_signal(s);
 		return true;
+	}
 	for (unsigned int i = 0; i < n; i++)
 		handle_peer(s, i);
 	if (s->pfd[n].revents)

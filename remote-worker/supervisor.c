@@ -9,7 +9,7 @@
  * So helpers outlive the worker, which may have something left to write, and
  * nobody is forked off a process with threads but helpers, who exec at once.
  *
- * The two processes hold each other: the worker gets SIGTERM when its parent
+ * The two processes hold each other: the worker gets a signal when its parent
  * dies, and sees its socket close; a worker that is gone is a readable pidfd
  * here. Signals that ask to end are handed on as SIGTERM, which is what a worker
  * without a supervisor gets: it flushes what it has, and ends.
@@ -322,7 +322,7 @@ int mp_supervisor_fork(struct mp_supervisor *s, int *ret_sock)
 	r = pid < 0 ? mp_err_origin(-errno) : 0;
 	if (pid == 0) {
 		close(sock[0]);
-		if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != parent)
+		if (prctl(PR_SET_PDEATHSIG, MP_SUPERVISOR_DEATH_SIGNAL) < 0 || getppid() != parent)
 			_exit(EXIT_FAILURE);
 		*ret_sock = sock[1];
 		return 1;
@@ -572,11 +572,11 @@ void mp_supervisor_close(struct mp_supervisor *s, struct mp_opened *o)
 	mp_opened_close_fds(o);
 	json_decref(o->args);
 	o->args = NULL;
-	/* A daemon may have a lot to write: the main thread doesn't wait for that. After the
-	 * worker's end what serves is ended with all else. */
-	if (o->server && mp_supervisor_do(s, end_serving, &job))
-		mp_server_destroy(o->server);
-	o->server = NULL;
+	/* After the worker's end the main thread looks at none of them until other threads are gone. */
+	if (o->server && !mp_supervisor_do(s, end_serving, &job))
+		end_serving(&job);
+	/* A daemon may have a lot to write: the main thread doesn't wait for that. */
+	o->server = mp_server_destroy(o->server);
 }
 
 /* What the worker makes of its size, which is its word. */
@@ -722,10 +722,10 @@ int mp_supervisor_run(struct mp_supervisor *s, const struct mp_supervisor_ops *o
 		;
 	close_rpc(s);
 	close_errands(s);
-	for (const struct serving *i = s->serving; i; i = i->next)
-		mp_server_hush(i->server);
 	if (s->started && ops->ended)
 		ops->ended(opaque);
+	for (const struct serving *i = s->serving; i; i = i->next)
+		mp_server_hush(i->server);
 	while (waitpid(s->pid, &status, 0) < 0)
 		mp_assert(errno == EINTR);
 	return status;

@@ -10,6 +10,7 @@
 #define MP_REMOTE_WORKER_SUPERVISOR_H
 
 #include <jansson.h>
+#include <signal.h>
 #include <stdbool.h>
 
 #include "remote-worker/cmdline.h"
@@ -18,6 +19,13 @@
 #include "remote-worker/server.h"
 
 struct mp_supervisor;
+
+/*
+ * What its worker gets when it dies. Not SIGTERM: it ends thread by thread, so this may
+ * come before its socket closes, and a worker that is asked to end while its supervisor
+ * lives waits for servers that come back.
+ */
+#define MP_SUPERVISOR_DEATH_SIGNAL SIGUSR1
 
 /* Who wants to know, such as a monitor; all on the supervisor's main thread. Each may be NULL. */
 struct mp_supervisor_ops {
@@ -76,7 +84,11 @@ int mp_supervisor_open(struct mp_supervisor *s, const struct mp_opt_drive *drive
 		       struct mp_opened *ret_o, char *error, size_t error_len);
 /** mp_opened_close_fds() - the worker has its own now, or shall have none */
 void mp_opened_close_fds(struct mp_opened *o);
-/** mp_supervisor_close() - ends what served it; fds and args too */
+/**
+ * mp_supervisor_close() - ends what served it; fds and args too
+ *
+ * The drive that it was opened with must still be there: also after the worker's end.
+ */
 void mp_supervisor_close(struct mp_supervisor *s, struct mp_opened *o);
 
 /**

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Workers, servers and clients that misbehave, or die, and what is left of the others then."""
 import argparse
+import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
+import tempfile
 import time
 
 from monitor import DEADLINE_S, Qmp, Remote, run_tests
@@ -14,12 +15,25 @@ from monitor import DEADLINE_S, Qmp, Remote, run_tests
 MIB = 1 << 20
 DISK = ["-drive", "id=d0,if=none,format=raw,file={dir}/disk.img",
         "-device", "scsi-hd,id=h0,drive=d0,bus=lsi0.0,scsi-id=0"]
-QCOW2 = ["-drive", "id=q0,if=none,format=qcow2,file={dir}/disk.qcow2",
-         "-device", "scsi-hd,id=h1,drive=q0,bus=lsi0.0,scsi-id=1"]
 
 
 def remote(tools, *args, **kwargs):
     return Remote(tools.worker, DISK + list(args), [("disk.img", MIB)], **kwargs)
+
+
+@contextlib.contextmanager
+def runtime_folder():
+    """Where a worker puts what is its own."""
+    before = os.environ.get("XDG_RUNTIME_DIR")
+    with tempfile.TemporaryDirectory(prefix="mpring-hostile-") as folder:
+        os.environ["XDG_RUNTIME_DIR"] = folder
+        try:
+            yield folder
+        finally:
+            if before is None:
+                del os.environ["XDG_RUNTIME_DIR"]
+            else:
+                os.environ["XDG_RUNTIME_DIR"] = before
 
 
 def children(pid):
@@ -67,11 +81,91 @@ def test_block_resize_leaves_the_worker_without_a_way_to_truncate(tools):
         assert os.path.getsize(r.path("disk.img")) == 2 * MIB
 
 
+def test_a_monitor_is_removed_where_the_worker_can_not_start(tools):
+    with remote(tools, "-drive", "id=x,format=raw,file={dir}/none",
+                "-device", "scsi-hd,drive=x,scsi-id=3") as r:
+        assert r.wait() == 1, r.said()
+        assert not os.path.exists(r.path("qmp")) and not os.path.exists(r.path("hmp"))
+
+
+def test_a_socket_in_the_way_stays_and_those_before_it_go(tools):
+    with remote(tools) as r, Qmp(r) as q:
+        with remote(tools, "-drive", "id=x,if=none,driver=null-co,size=1M",
+                    "-qmp", "unix:{dir}/first,server,nowait",
+                    "-qmp", "unix:%s,server,nowait" % r.path("disk.img")) as other:
+            assert other.wait() == 1, other.said()
+            assert not os.path.exists(other.path("first"))
+        assert os.path.exists(r.path("disk.img"))
+        q.run("query-status")
+
+
+def make_qcow2(r):
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", r.path("disk.qcow2"), "8M"],
+                   check=True)
+
+
+def qcow2_remote(tools, *args):
+    """A disk that a storage daemon serves; None where there is no such program."""
+    if not shutil.which("qemu-storage-daemon") or not shutil.which("qemu-img"):
+        return None
+    r = remote(tools, *args)
+    make_qcow2(r)
+    return r
+
+
+def add_qcow2(q, r, node, **device):
+    q.run("blockdev-add", driver="qcow2", node_name=node,
+          file={"driver": "file", "filename": r.path("disk.qcow2")})
+    q.run("device_add", driver="scsi-hd", id="h-" + node, drive=node, **device)
+
+
+def test_a_daemon_of_a_hot_plugged_disk_may_speak_at_the_very_end(tools):
+    """Its drive used to be gone by then, and its name is in the message."""
+    with tools.folder() as folder:
+        wrapper = os.path.join(folder, "daemon")
+        with open(wrapper, "w") as f:
+            f.write('#!/bin/sh\nqemu-storage-daemon "$@" &\n'
+                    'trap "echo good night >&2; kill $!" TERM\nwait $!\nwait $!\n')
+        os.chmod(wrapper, 0o755)
+        r = qcow2_remote(tools, "-storage-daemon", wrapper)
+        if not r:
+            return "no qemu-storage-daemon"
+        with r:
+            with Qmp(r) as q:
+                add_qcow2(q, r, "n0", scsi_id=5)
+                q.run("quit")
+            assert r.wait() == 0, r.said()
+            assert "drive n0: good night" in r.said(), r.said()
+
+
+def test_nothing_is_left_of_a_supervisor_that_was_killed(tools):
+    """Its worker has something to flush, and nobody is left who would connect it again."""
+    with tools.folder() as folder:
+        r = qcow2_remote(tools, "-reconnect-delay", "86400")
+        if not r:
+            return "no qemu-storage-daemon"
+        with r:
+            with Qmp(r) as q:
+                add_qcow2(q, r, "n0", scsi_id=5)
+            pids = children(r.process.pid)
+            assert len(pids) == 2, pids
+            worker = worker_of(r)
+            # So that it looks when all is over, or in the middle, but not before.
+            os.kill(worker, signal.SIGSTOP)
+            os.kill(r.process.pid, signal.SIGKILL)
+            r.wait()
+            os.kill(worker, signal.SIGCONT)
+            for pid in pids:
+                wait_until("process %d is still there: %s" % (pid, r.said()), lambda: is_gone(pid))
+            assert os.listdir(folder) == []
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--worker")
     parser.add_argument("--only", default="")
     tools = parser.parse_args()
+    tools.folder = runtime_folder
     tests = [f for name, f in globals().items() if name.startswith("test_") and tools.only in name]
     sys.exit(run_tests(tests, tools))
 
