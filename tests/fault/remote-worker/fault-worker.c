@@ -56,8 +56,8 @@ static char *const rich_args[] = {
 	"-device",
 	"scsi-hd,drive=q",
 	"-drive",
-	"id=0,file=json:{\"driver\":\"raw\",,\"file\":{\"driver\":\"nbd\",,\"server\":"
-	"{\"type\":\"unix\",,\"path\":\"/s\"}}}",
+	("id=0,file=json:{\"driver\":\"raw\",,\"file\":{\"driver\":\"nbd\",,\"server\":"
+	 "{\"type\":\"unix\",,\"path\":\"/s\"}}}"),
 	"-qmp",
 	"unix:/q,server=on",
 	"-m",

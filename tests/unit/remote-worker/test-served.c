@@ -156,8 +156,8 @@ static void start(void)
 	int socks[N_SOCKS];
 
 	need_tools();
-	stop_watching = false;
-	n_lost = 0;
+	atomic_init(&stop_watching, false);
+	atomic_init(&n_lost, 0);
 	snprintf(dir, sizeof(dir), "/tmp/test-served.XXXXXX");
 	T_OK(mkdtemp(dir));
 	setenv("XDG_RUNTIME_DIR", dir, 1);
