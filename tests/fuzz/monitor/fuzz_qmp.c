@@ -7,6 +7,7 @@
  * each of them JSON where QMP is spoken, and a client who asks afterwards is
  * answered.
  */
+#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,17 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* libFuzzer's clock interrupts it. */
+static void wait_for(struct pollfd *pfd)
+{
+	int r;
+
+	do
+		r = poll(pfd, 1, DEADLINE_MS);
+	while (r < 0 && errno == EINTR);
+	mp_assert(r == 1);
+}
+
 static void take_all(int fd, const uint8_t *data, size_t size, struct mp_mon_buf *got)
 {
 	struct pollfd pfd = {.fd = fd};
@@ -28,7 +40,7 @@ static void take_all(int fd, const uint8_t *data, size_t size, struct mp_mon_buf
 
 	while (n > 0) {
 		pfd.events = size > 0 ? POLLIN | POLLOUT : POLLIN;
-		mp_assert(poll(&pfd, 1, DEADLINE_MS) == 1);
+		wait_for(&pfd);
 		if (pfd.revents & POLLOUT && size > 0) {
 			n = send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
 			mp_assert(n > 0);
