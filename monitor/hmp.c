@@ -30,6 +30,7 @@ struct arg {
 /* A line being taken apart. */
 struct parse {
 	const struct mp_mon_hmp_command *cmd;
+	const char *before; /* the word before its name: "info", or NULL */
 	const char *at;
 	json_t *args;
 	struct mp_mon_buf *out;
@@ -137,7 +138,8 @@ static bool next_arg(const char **at, struct arg *ret)
 
 static bool say_try_help(struct parse *p)
 {
-	mp_mon_printf(p->out, "\nTry \"help %.*s\" for more information\n",
+	mp_mon_printf(p->out, "\nTry \"help %s%s%.*s\" for more information\n",
+		      p->before ? p->before : "", p->before ? " " : "",
 		      (int)strcspn(p->cmd->name, "|"), p->cmd->name);
 	return false;
 }
@@ -161,6 +163,18 @@ static bool set(struct parse *p, const char *name, json_t *value)
 	return true;
 }
 
+static bool has_flag(const struct parse *p, char letter)
+{
+	const char *table = p->cmd->args;
+	struct arg arg;
+
+	while (next_arg(&table, &arg))
+		if (arg.kind == '-' && arg.letter == letter)
+			return true;
+	return false;
+}
+
+/* Flags come in the table's order; one that isn't there is passed over. */
 static bool take_flag(struct parse *p, const struct arg *arg)
 {
 	skip_blanks(&p->at);
@@ -169,7 +183,7 @@ static bool take_flag(struct parse *p, const struct arg *arg)
 	if (p->at[1] != arg->letter) {
 		char option[3] = {'-', p->at[1], 0};
 
-		return complain(p, "unsupported option ", option);
+		return has_flag(p, p->at[1]) || complain(p, "unsupported option ", option);
 	}
 	p->at += 2;
 	return set(p, arg->name, json_true());
@@ -235,6 +249,21 @@ static bool missing(struct parse *p, char kind)
 	}
 }
 
+/* Options are the rest of the line, as it is; there may be none. */
+static bool take_rest(struct parse *p, const struct arg *arg)
+{
+	size_t n;
+
+	skip_blanks(&p->at);
+	n = strlen(p->at);
+	while (n > 0 && isblank((unsigned char)p->at[n - 1]))
+		n--;
+	if (!set(p, arg->name, json_stringn(p->at, n)))
+		return false;
+	p->at += strlen(p->at);
+	return true;
+}
+
 static bool take_args(struct parse *p)
 {
 	const char *table = p->cmd->args;
@@ -244,6 +273,11 @@ static bool take_args(struct parse *p)
 	while (next_arg(&table, &arg)) {
 		if (arg.kind == '-') {
 			if (!take_flag(p, &arg))
+				return false;
+			continue;
+		}
+		if (arg.kind == 'O') {
+			if (!take_rest(p, &arg))
 				return false;
 			continue;
 		}
@@ -333,6 +367,7 @@ void mp_mon_hmp_run(struct mp_mon_call *call, const char *line, struct mp_mon_bu
 			help(call->mon, word, out);
 			return;
 		}
+		p.before = word;
 		p.cmd = find(p.cmd->sub, second);
 		if (!p.cmd) {
 			mp_mon_printf(out, "unknown command: '%s %s'\n", word, second);

@@ -85,7 +85,8 @@ struct mp_mon_hmp_command {
 	/*
 	 * Arguments, "name:KIND" with commas between. KINDs: "s" a word, "B" a block
 	 * device's name, "F" a file's name, "o" a size (K, M, G, ... behind it; M when
-	 * there is none), "i" an integer, "-x" a flag; "?" behind it: may be left out.
+	 * there is none), "i" an integer, "-x" a flag, "O" all that is left, which may be
+	 * nothing; "?" behind it: may be left out.
 	 */
 	const char *args;
 	const char *params, *help; /* for people */

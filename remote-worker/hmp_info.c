@@ -88,8 +88,11 @@ static void print_image(struct mp_mon_buf *out, const json_t *image)
 
 static void print_throttle(struct mp_mon_buf *out, const json_t *in)
 {
-	static const char *const names[] = {"bps",  "bps_rd",  "bps_wr",
-					    "iops", "iops_rd", "iops_wr"};
+	static const char *const names[] = {
+		"bps",         "bps_rd",      "bps_wr",    "bps_max", "bps_rd_max",
+		"bps_wr_max",  "iops",        "iops_rd",   "iops_wr", "iops_max",
+		"iops_rd_max", "iops_wr_max", "iops_size",
+	};
 	bool any = false;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -99,7 +102,7 @@ static void print_throttle(struct mp_mon_buf *out, const json_t *in)
 	mp_mon_printf(out, "    I/O throttling:  ");
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		mp_mon_printf(out, " %s=%" JSON_INTEGER_FORMAT, names[i], mp_qmp_int(in, names[i]));
-	mp_mon_printf(out, "\n");
+	mp_mon_printf(out, " group=%s\n", mp_qmp_text(in, "group"));
 }
 
 static void print_medium(struct mp_mon_buf *out, const json_t *in)

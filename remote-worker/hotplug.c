@@ -119,6 +119,17 @@ json_t *mp_hotplug_call(struct mp_mon_call *call, const char *name, json_t *args
 	return mp_qmp_worker_fds(call, name, args, live->drive ? &live->opened.fds : NULL);
 }
 
+bool mp_hotplug_has_drive(struct mp_hotplug *h, const char *id)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&h->lock);
+	for (struct mp_live *live = h->live; live && !found; live = live->next)
+		found = live->drive && strcmp(live->drive->id, id) == 0;
+	pthread_mutex_unlock(&h->lock);
+	return found;
+}
+
 const struct mp_opt_drive *mp_hotplug_drive(struct mp_hotplug *h, const char *node)
 {
 	const struct mp_opt_drive *drive = NULL;

@@ -62,6 +62,8 @@ void mp_hotplug_sweep(struct mp_hotplug *h);
 json_t *mp_hotplug_call(struct mp_mon_call *call, const char *name, json_t *args,
 			struct mp_live *live);
 
+/** mp_hotplug_has_drive() - is a -drive with this id open since? Any thread */
+bool mp_hotplug_has_drive(struct mp_hotplug *h, const char *id);
 /** mp_hotplug_drive() - the drive of a node that was opened since; NULL. Any of the commands */
 const struct mp_opt_drive *mp_hotplug_drive(struct mp_hotplug *h, const char *node);
 

@@ -100,6 +100,14 @@ static bool has(const char *arg, const char *key, const char *value)
 	return has;
 }
 
+bool mp_line_has(const struct mp_line *l, const char *option, const char *key, const char *value)
+{
+	for (int i = 0; i + 1 < l->n; i++)
+		if (is_option(l->word[i], option) && has(l->word[i + 1], key, value))
+			return true;
+	return false;
+}
+
 int mp_line_remove(struct mp_line *l, const char *option, const char *key, const char *value)
 {
 	int n = 0;

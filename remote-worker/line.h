@@ -25,6 +25,8 @@ void mp_line_fini(struct mp_line *l);
 /** mp_line_add() - an option and its argument, at the end; 0 or -ENOMEM */
 int mp_line_add(struct mp_line *l, const char *option, const char *arg);
 
+/** mp_line_has() - is such an option in it? As mp_line_remove() */
+bool mp_line_has(const struct mp_line *l, const char *option, const char *key, const char *value);
 /** mp_line_remove() - the options with this argument's key and value: "-device", "id", "d0". How many? */
 int mp_line_remove(struct mp_line *l, const char *option, const char *key, const char *value);
 

@@ -12,6 +12,7 @@
  *   qmp_qom.c      the tree of objects
  *   qmp_stats.c    our own statistics
  *   hmp_info.c     info, for people
+ *   hmp_disk.c     device_add, drive_add, drive_del, for people
  *   hmp_cmd.c      the other commands for people, by way of those above
  *
  * What the worker says is shown, or compared; nothing else comes of it, as it may
@@ -42,6 +43,7 @@ struct mp_monitor {
 	/* Commands in order. */
 	struct mp_hotplug hotplug;
 	json_t *inserting; /* unit's number as text: node that waits for its tray to close */
+	json_t *groups; /* unit's number as text: its throttle group, if a command named it */
 
 	pthread_mutex_t lock; /* of what follows */
 	uint8_t io_status[MP_MONITOR_MAX_UNITS];
@@ -84,11 +86,18 @@ json_t *mp_qmp_find_unit(struct mp_mon_call *call, const json_t *snapshot, const
 json_t *mp_qmp_find_node(struct mp_monitor *m, const json_t *snapshot, const char *device,
 			 const char *node);
 /** mp_qmp_drive_name() - the -drive of a unit; "" when there is a -blockdev instead */
-const char *mp_qmp_drive_name(const struct mp_monitor *m, const json_t *unit);
+const char *mp_qmp_drive_name(struct mp_monitor *m, const json_t *unit);
 /** mp_qmp_drive() - what the node @node is, by our own account; NULL: no node of ours */
 const struct mp_opt_drive *mp_qmp_drive(struct mp_monitor *m, const char *node);
 /** mp_qmp_qdev() - a unit's id or, without one, its path */
 const char *mp_qmp_qdev(const json_t *unit, char room[64]);
+
+/* -- limits (qmp_disk.c) --------------------------------------------------------------- */
+
+/** mp_qmp_group() - the name that the limits of a unit have; NULL: it has no limits */
+const char *mp_qmp_group(struct mp_monitor *m, const json_t *unit, char room[64]);
+/** mp_qmp_forget_group() - what is in this place now is another disk */
+void mp_qmp_forget_group(struct mp_monitor *m, json_int_t unit);
 
 /* -- trays ----------------------------------------------------------------------------- */
 
@@ -138,5 +147,6 @@ mp_mon_command_fn mp_qmp_blockdev_add, mp_qmp_blockdev_del, mp_qmp_device_add, m
 mp_mon_command_fn mp_qmp_block_resize, mp_qmp_set_io_throttle;
 mp_mon_command_fn mp_qmp_qom_list, mp_qmp_qom_get;
 mp_mon_command_fn mp_qmp_query_stats;
+mp_mon_hmp_fn mp_hmp_device_add, mp_hmp_drive_add, mp_hmp_drive_del;
 
 #endif

@@ -11,14 +11,14 @@
 
 /* -- which disk? ---------------------------------------------------------------- */
 
-const char *mp_qmp_drive_name(const struct mp_monitor *m, const json_t *unit)
+const char *mp_qmp_drive_name(struct mp_monitor *m, const json_t *unit)
 {
 	const char *name = mp_qmp_text(unit, "drive");
 
 	for (unsigned int i = 0; i < m->cmd->n_drives; i++)
 		if (*name && strcmp(m->cmd->drive[i].id, name) == 0)
 			return name;
-	return "";
+	return *name && mp_hotplug_has_drive(&m->hotplug, name) ? name : "";
 }
 
 const char *mp_qmp_qdev(const json_t *unit, char room[64])
@@ -207,9 +207,11 @@ static void put_served(struct mp_monitor *m, const char *node, json_t *j)
 	json_object_set_new(j, "image", im);
 }
 
-/* A medium as "inserted" of query-block, and as a node. */
-static json_t *inserted(struct mp_monitor *m, const json_t *medium)
+/* A unit's medium as "inserted" of query-block, and as a node. */
+static json_t *inserted(struct mp_monitor *m, const json_t *unit)
 {
+	const json_t *medium = json_object_get(unit, "medium");
+	char room[64];
 	const char *node = mp_qmp_text(medium, "node");
 	const struct mp_opt_drive *d = mp_qmp_drive(m, node);
 	json_t *j;
@@ -222,6 +224,8 @@ static json_t *inserted(struct mp_monitor *m, const json_t *medium)
 	if (d && d->kind == MP_DRIVE_DAEMON)
 		put_served(m, node, j);
 	put_throttle(j, json_object_get(medium, "throttle"));
+	if (mp_qmp_group(m, unit, room))
+		json_object_set_new(j, "group", json_string(mp_qmp_group(m, unit, room)));
 	return j;
 }
 
@@ -252,7 +256,7 @@ static json_t *block_info(struct mp_monitor *m, const json_t *unit)
 	if (mp_qmp_bool(unit, "cd"))
 		json_object_set_new(j, "tray_open", json_boolean(mp_qmp_bool(unit, "tray-open")));
 	if (json_is_object(medium))
-		json_object_set_new(j, "inserted", inserted(m, medium));
+		json_object_set_new(j, "inserted", inserted(m, unit));
 	return j;
 }
 
@@ -285,7 +289,7 @@ static json_t *node_info(struct mp_monitor *m, const json_t *unit)
 {
 	const json_t *medium = json_object_get(unit, "medium");
 
-	return json_is_object(medium) ? inserted(m, medium) : NULL;
+	return json_is_object(medium) ? inserted(m, unit) : NULL;
 }
 
 json_t *mp_qmp_query_nodes(struct mp_mon_call *call, const json_t *args)

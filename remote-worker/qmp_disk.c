@@ -108,6 +108,95 @@ static json_t *throttle_json(const struct mp_blk_throttle *t)
 	return mp_throttle_to_json(&o);
 }
 
+/* A name is one disk's alone: the disks of a group would share its limits. */
+const char *mp_qmp_group(struct mp_monitor *m, const json_t *unit, char room[64])
+{
+	const json_t *medium = json_object_get(unit, "medium"), *limit;
+	const struct mp_opt_drive *d = mp_qmp_drive(m, mp_qmp_text(medium, "node"));
+	const char *name, *given;
+	char key[32];
+	bool any = false;
+
+	json_object_foreach(json_object_get(medium, "throttle"), name, limit)
+		any |= strstr(name, ".avg") != NULL && json_integer_value(limit) != 0;
+	if (!any)
+		return NULL;
+	snprintf(key, sizeof(key), "%d", (int)mp_qmp_int(unit, "unit"));
+	given = mp_qmp_text(m->groups, key);
+	if (*given)
+		return given;
+	if (d && d->throttle.group)
+		return d->throttle.group;
+	return d && d->id[0] ? d->id : mp_qmp_qdev(unit, room);
+}
+
+static void name_group(struct mp_monitor *m, const json_t *unit, const char *name)
+{
+	char key[32];
+
+	snprintf(key, sizeof(key), "%d", (int)mp_qmp_int(unit, "unit"));
+	json_object_set_new(m->groups, key, json_string(name));
+}
+
+void mp_qmp_forget_group(struct mp_monitor *m, json_int_t unit)
+{
+	char key[32];
+
+	snprintf(key, sizeof(key), "%d", (int)unit);
+	json_object_del(m->groups, key);
+}
+
+/* The unit that has a group of this name, but for @self; NULL. */
+static const json_t *group_user(struct mp_monitor *m, const json_t *snapshot, const json_t *self,
+				const char *name)
+{
+	const char *group;
+	char room[64];
+	json_t *unit;
+	size_t i;
+
+	json_array_foreach(mp_qmp_list(snapshot, "units"), i, unit)
+	{
+		group = mp_qmp_group(m, unit, room);
+		if (unit != self && group && strcmp(group, name) == 0)
+			return unit;
+	}
+	return NULL;
+}
+
+static bool check_group(struct mp_mon_call *call, const json_t *snapshot, const json_t *unit,
+			const char *name)
+{
+	const json_t *other = *name ? group_user(call->opaque, snapshot, unit, name) : NULL;
+	char room[64];
+
+	if (!other)
+		return true;
+	mp_mon_fail(call, MP_MON_GENERIC,
+		    "Throttle group '%s' is that of device '%s'; limits that disks share aren't "
+		    "supported: give another 'group', or none",
+		    name, mp_qmp_qdev(other, room));
+	return false;
+}
+
+static json_t *set_limits(struct mp_mon_call *call, const json_t *unit, const json_t *args,
+			  const struct mp_blk_throttle *t)
+{
+	char room[64];
+	struct mp_monitor *m = call->opaque;
+	bool had_any = mp_qmp_group(m, unit, room) != NULL;
+	const char *group = mp_qmp_text(args, "group");
+	json_t *value = mp_qmp_worker(call, "throttle",
+				      json_pack("{s:I, s:o}", "unit", mp_qmp_int(unit, "unit"),
+						"throttle", throttle_json(t)));
+
+	if (!*group && !had_any)
+		group = mp_qmp_text(args, *mp_qmp_text(args, "id") ? "id" : "device");
+	if (value && *group)
+		name_group(m, unit, group);
+	return value;
+}
+
 json_t *mp_qmp_set_io_throttle(struct mp_mon_call *call, const json_t *args)
 {
 	struct mp_blk_throttle t = throttle_of(args);
@@ -120,10 +209,8 @@ json_t *mp_qmp_set_io_throttle(struct mp_mon_call *call, const json_t *args)
 			    mp_qmp_text(args, *mp_qmp_text(args, "id") ? "id" : "device"));
 	else if (unit && mp_throttle_check(&t, &why) < 0)
 		mp_mon_fail(call, MP_MON_GENERIC, "%s", why);
-	else if (unit)
-		value = mp_qmp_worker(call, "throttle",
-				      json_pack("{s:I, s:o}", "unit", mp_qmp_int(unit, "unit"),
-						"throttle", throttle_json(&t)));
+	else if (unit && check_group(call, snapshot, unit, mp_qmp_text(args, "group")))
+		value = set_limits(call, unit, args, &t);
 	json_decref(snapshot);
 	return mp_qmp_done(value);
 }

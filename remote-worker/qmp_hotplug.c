@@ -272,6 +272,7 @@ static json_t *add_device(struct mp_mon_call *call, const json_t *args)
 		return NULL;
 	}
 	mp_hotplug_keep(h, live, mp_qmp_int(value, "unit"));
+	mp_qmp_forget_group(call->opaque, mp_qmp_int(value, "unit"));
 	/* Without memory the place counts as free, and the worker will know better. */
 	mp_line_add(&h->line, "-device", option);
 	return mp_qmp_done(value);
@@ -305,8 +306,11 @@ json_t *mp_qmp_device_del(struct mp_mon_call *call, const json_t *args)
 	value = unit ? mp_qmp_worker(call, "disk-del",
 				     json_pack("{s:I}", "unit", mp_qmp_int(unit, "unit")))
 		     : NULL;
-	if (value)
+	if (value) {
 		mp_line_remove(&h->line, "-device", "id", mp_qmp_text(unit, "id"));
+		/* A -drive goes with its disk; a node stays. */
+		mp_line_remove(&h->line, "-drive", "id", mp_qmp_text(unit, "drive"));
+	}
 	json_decref(snapshot);
 	mp_hotplug_sweep(h);
 	return mp_qmp_done(value);

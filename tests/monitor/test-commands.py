@@ -250,6 +250,32 @@ def test_resize_changes_the_file(tools):
         assert q.fails("block_resize") == ("GenericError", "Parameter 'size' is missing")
 
 
+def test_a_group_is_one_disks_alone(tools):
+    with remote(tools) as r, Qmp(r) as q:
+        limit = dict(NO_LIMITS, _bps=1000000)
+        q.run("block_set_io_throttle", id="drive2", group="slow", **limit)
+        assert q.run("query-block")[0]["inserted"]["group"] == "slow"
+        assert q.fails("block_set_io_throttle", id="cdd", group="slow", **limit) == \
+            ("GenericError", "Throttle group 'slow' is that of device 'drive2'; limits that disks share aren't "
+             "supported: give another 'group', or none")
+        assert "group" not in q.run("query-block")[1]["inserted"]
+        q.run("block_set_io_throttle", id="drive2", **NO_LIMITS)
+        q.run("block_set_io_throttle", id="cdd", group="slow", **limit)
+        assert [b["inserted"].get("group") for b in q.run("query-block")] == [None, "slow"]
+
+
+def test_people_add_disks_and_take_them_away(tools):
+    with remote(tools) as r, Qmp(r) as q, Hmp(r) as h:
+        assert h.run("drive_add 0 if=none,id=d3,format=raw,file=" + r.path("other.iso")) == "OK\n"
+        assert h.run("device_add scsi-hd,drive=d3,id=hd3,scsi-id=3") == ""
+        assert "d3 (d3): %s (raw)\n    Attached to:      hd3\n" % r.path("other.iso") in h.run("info block d3")
+        assert h.run("drive_del d3") == "Device 'd3' is in use; it goes with its disk, by device_del\n"
+        assert h.run("device_del hd3") == ""
+        assert q.event("DEVICE_DELETED")["device"] == "hd3"
+        assert h.run("drive_del d3") == "Device 'd3' not found\n"
+        assert "id=NAME is missing" in h.run("drive_add 0 if=none,format=raw,file=" + r.path("other.iso"))
+
+
 def test_limits_that_contradict_each_other_are_refused(tools):
     with remote(tools) as r, Qmp(r) as q:
         assert q.fails("block_set_io_throttle", id="drive2",

@@ -13,7 +13,7 @@ DISKS = ["-drive", "id=drive_image2,if=none,format=raw,file={dir}/disk.img",
          "-device", "scsi-hd,id=drive2,drive=drive_image2,bus=lsi0.0,scsi-id=0",
          "-drive", "id=cd0,if=none,media=cdrom,format=raw,readonly=on,file={dir}/cd.iso",
          "-device", "scsi-cd,id=cdd,drive=cd0,bus=lsi0.0,scsi-id=1", "-name", "foo"]
-FILES = [("disk.img", MIB), ("cd.iso", MIB)]
+FILES = [("disk.img", MIB), ("cd.iso", MIB), ("new.img", MIB)]
 QEMU = ["-nodefaults", "-display", "none"]
 
 # Members that QEMU's answers have and ours don't, with the reason.
@@ -39,7 +39,18 @@ SAME = [
     ("human-monitor-command", {"command-line": "stop 1"}),
     ("human-monitor-command", {"command-line": "block_resize drive_image2 x"}),
     ("human-monitor-command", {"command-line": ""}),
-]
+] + [("human-monitor-command", {"command-line": line}) for line in (
+    "help device_add", "help device_del", "help drive_add", "help drive_del", "help block_resize",
+    "help block_set_io_throttle", "info blockstats", "info block -x", "block_resize drive_image2",
+    "block_resize nope 1M", "block_set_io_throttle nope 0 0 0 0 0 0", "block_set_io_throttle drive_image2 1 2 3 4 5 6",
+    "device_add", "device_add foo", "device_add scsi-hd", "device_add scsi-hd,id=drive2,drive=x", "device_del",
+    "device_del nope", "drive_add", "drive_add 0", "drive_del", "drive_del nope",
+    "drive_add dummy file={dir}/new.img,if=none,id=new,format=raw", "drive_add dummy file=x,if=none,id=new,format=raw",
+    "drive_add dummy file=/nonexist,if=none,id=new2,format=raw",
+    "drive_add -n 0 node-name=nn,driver=raw,file.driver=file,file.filename={dir}/new.img", "drive_del nope",
+    "drive_del new", "drive_del new", "drive_add 0 file={dir}/new.img,if=none,id=again,format=raw",
+    "device_add scsi-hd,drive=again,id=hd,bus=lsi0.0,scsi-id=5", "device_add scsi-hd,drive=again,id=hd2,bus=lsi0.0",
+    "block_set_io_throttle again 1000000 0 0 0 10 0", "info blockstats", "device_del hd")]
 SHAPES = ["query-version", "query-chardev", "query-block", "query-blockstats",
           "query-named-block-nodes", "query-pci", "query-kvm", "query-commands"]
 ERRORS = [
@@ -74,6 +85,10 @@ class Both:
     def __exit__(self, *exc):
         for r in self.remotes:
             r.__exit__()
+
+
+def in_folder(arguments, remote):
+    return {k: v.replace("{dir}", remote.dir) if isinstance(v, str) else v for k, v in arguments.items()}
 
 
 def ask(qmp, command, arguments):
@@ -127,8 +142,22 @@ def test_commands_that_both_know_are_described_alike(tools):
 def test_answers_of_some_questions_are_qemus(tools):
     with Both(tools) as b:
         for command, arguments in SAME:
-            ours, theirs = ask(b.ours, command, arguments), ask(b.qemus, command, arguments)
+            ours, theirs = [ask(q, command, in_folder(arguments, r))
+                            for q, r in zip((b.ours, b.qemus), b.remotes)]
             assert ours == theirs, "%s %s: %r, QEMU: %r" % (command, arguments, ours, theirs)
+
+
+def test_lines_about_disks_are_qemus_but_for_node_names(tools):
+    with Both(tools) as b:
+        seen = []
+        for q, r in zip((b.ours, b.qemus), b.remotes):
+            people(q, "block_set_io_throttle drive_image2 1000000 0 0 0 10 0")
+            text = people(q, "info block -v")
+            for block in q.run("query-block"):
+                text = text.replace("(%s)" % block["inserted"]["node-name"], "(NODE)")
+            seen.append(text.replace(r.dir, ""))
+            seen.append(q.run("query-block")[0]["inserted"]["group"])
+        assert seen[:2] == seen[2:], "%r, QEMU: %r" % (seen[:2], seen[2:])
 
 
 def test_errors_have_qemus_words(tools):

@@ -164,7 +164,8 @@ static void hmp_fail(struct mp_mon_call *call, const json_t *args, struct mp_mon
 
 static const struct mp_mon_hmp_command info[] = {
 	{"name", "", "", "show the name", hmp_show, NULL},
-	{"block", "nodes:-n?,device:B?", "[-n] [device]", "show block devices", hmp_show, NULL},
+	{"block", "nodes:-n?,verbose:-v?,device:B?", "[-n] [-v] [device]", "show block devices",
+	 hmp_show, NULL},
 	{.name = NULL},
 };
 
@@ -174,6 +175,7 @@ static const struct mp_mon_hmp_command hmp[] = {
 	 NULL},
 	{"block_resize", "device:B,size:o", "device size", "resize it", hmp_show, NULL},
 	{"limit", "n:i", "n", "set a limit", hmp_show, NULL},
+	{"options", "o:O", "[options]", "take options", hmp_show, NULL},
 	{"stop|s", "", "", "stop", hmp_show, NULL},
 	{"fail", "", "", "fails", hmp_fail, NULL},
 	{"info", "", "[subcommand]", "show things", NULL, info},
@@ -255,9 +257,13 @@ static bool fill(struct rig_client *c, const char **why)
 {
 	struct pollfd pfd = {.fd = c->fd, .events = POLLIN};
 	ssize_t n;
+	int r;
 
 	*why = "(nothing)";
-	if (poll(&pfd, 1, RIG_DEADLINE_MS) <= 0)
+	do
+		r = poll(&pfd, 1, RIG_DEADLINE_MS);
+	while (r < 0 && errno == EINTR); /* a fuzzer's clock */
+	if (r <= 0)
 		return false;
 	*why = "(eof)";
 	n = recv(c->fd, c->buf + c->n, sizeof(c->buf) - c->n, 0);

@@ -55,6 +55,14 @@ static void test_unknown_commands_are_named(void)
 	rig_done(&r, &c);
 }
 
+static void test_options_are_the_rest_of_the_line(void)
+{
+	open_hmp();
+	T_STR_EQ(ask("options  a=\"b c\",d -e \n"), "{\"o\": \"a=\\\"b c\\\",d -e\"}\r\n" PROMPT);
+	T_STR_EQ(ask("options\n"), "{\"o\": \"\"}\r\n" PROMPT);
+	rig_done(&r, &c);
+}
+
 static void test_arguments_are_words_and_quoted_words(void)
 {
 	open_hmp();
@@ -67,6 +75,7 @@ static void test_arguments_are_words_and_quoted_words(void)
 	T_STR_EQ(ask("s\n"), "{}\r\n" PROMPT);
 	T_STR_EQ(ask("info block\n"), "{}\r\n" PROMPT);
 	T_STR_EQ(ask("info block -n x\n"), "{\"device\": \"x\", \"nodes\": true}\r\n" PROMPT);
+	T_STR_EQ(ask("info block -v\n"), "{\"verbose\": true}\r\n" PROMPT);
 	T_STR_EQ(ask("limit 0x10\n"), "{\"n\": 16}\r\n" PROMPT);
 	rig_done(&r, &c);
 }
@@ -99,6 +108,7 @@ static void test_faulty_arguments_have_qemus_words(void)
 	T_STR_EQ(ask("block_resize d 1kk\n"), "invalid size\r\n" TRY("block_resize"));
 	T_STR_EQ(ask("block_resize d -1\n"), "invalid size\r\n" TRY("block_resize"));
 	T_STR_EQ(ask("block_resize d\n"), "invalid size\r\n" TRY("block_resize"));
+	T_STR_EQ(ask("info block -x\n"), "block: unsupported option -x\r\n" TRY("info block"));
 	T_STR_EQ(ask("limit 1x\n"), "limit: integer expected: 1x\r\n" TRY("limit"));
 	rig_done(&r, &c);
 }
@@ -110,9 +120,9 @@ static void test_help_comes_from_the_tables(void)
 	T_STR_EQ(ask("? eject\n"), "eject [-f] device -- eject a medium\r\n" PROMPT);
 	T_STR_EQ(ask("help bogus\n"), "unknown command: 'bogus'\r\n" PROMPT);
 	T_STR_EQ(ask("info\n"), "info name  -- show the name\r\n"
-				"info block [-n] [device] -- show block devices\r\n" PROMPT);
+				"info block [-n] [-v] [device] -- show block devices\r\n" PROMPT);
 	T_STR_EQ(ask("help info block\n"),
-		 "info block [-n] [device] -- show block devices\r\n" PROMPT);
+		 "info block [-n] [-v] [device] -- show block devices\r\n" PROMPT);
 	T_OK(strstr(ask("help\n"), "stop|s  -- stop\r\n"));
 	rig_done(&r, &c);
 }
@@ -148,7 +158,8 @@ static void test_lines_are_answered_though_the_client_said_it_is_done(void)
 	rig_done(&r, &c);
 }
 
-T_MAIN(T_TEST(test_the_banner_and_the_prompt_are_qemus),
+T_MAIN(T_TEST(test_options_are_the_rest_of_the_line),
+       T_TEST(test_the_banner_and_the_prompt_are_qemus),
        T_TEST(test_a_line_ends_in_cr_or_lf_or_both), T_TEST(test_unknown_commands_are_named),
        T_TEST(test_arguments_are_words_and_quoted_words),
        T_TEST(test_sizes_are_mebibytes_unless_they_say_more),
