@@ -2,9 +2,12 @@
 #include "bench/medium.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -39,6 +42,35 @@ static int make_file(char *path, size_t len)
 	return r;
 }
 
+/* In the child: stdin and stdout are the connection, the benchmark's core isn't for us. */
+static void exec_server(int sock, const char *path)
+{
+	cpu_set_t all;
+
+	memset(&all, 0xff, sizeof(all));
+	sched_setaffinity(0, sizeof(all), &all);
+	dup2(sock, STDIN_FILENO);
+	dup2(sock, STDOUT_FILENO);
+	execlp("nbdkit", "nbdkit", "-s", "file", path, (char *)NULL);
+	_exit(127);
+}
+
+static int open_nbd(struct medium *m, const char *path, char ret_error[512])
+{
+	struct mp_blk_nbd nbd = {.n_socks = 1, .unstable_bytes = 32u << 20};
+	struct mp_blk_open how = {.driver = "nbd", .filename = "nbdkit", .nbd = &nbd};
+	int sv[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
+		return mp_err_origin(-errno);
+	m->server = fork();
+	if (m->server == 0)
+		exec_server(sv[1], path);
+	close(sv[1]);
+	nbd.socks = &sv[0];
+	return mp_err_trace(mp_blk_open(m->engine, &how, &m->blk, ret_error, 512));
+}
+
 static int open_blk(struct medium *m, char ret_error[512])
 {
 	struct mp_blk_open how = {.driver = "null"};
@@ -55,7 +87,8 @@ static int open_blk(struct medium *m, char ret_error[512])
 	}
 	how.driver = "raw";
 	how.filename = path;
-	r = mp_blk_open(m->engine, &how, &m->blk, ret_error, 512);
+	r = m->kind == MEDIUM_NBD ? open_nbd(m, path, ret_error)
+				  : mp_blk_open(m->engine, &how, &m->blk, ret_error, 512);
 	unlink(path);
 	return r;
 }
@@ -68,7 +101,7 @@ int medium_init(struct medium *m, enum medium_kind kind, void *pool, size_t pool
 
 	*m = (struct medium){.kind = kind};
 	cfg.aio = kind == MEDIUM_THREADS ? MP_BLK_AIO_THREADS : MP_BLK_AIO_URING;
-	if (kind == MEDIUM_NULL)
+	if (kind == MEDIUM_NULL || kind == MEDIUM_NBD)
 		cfg.aio = MP_BLK_AIO_AUTO;
 	r = mp_blk_engine_create(&cfg, &m->engine);
 	if (r < 0) {
@@ -84,12 +117,14 @@ int medium_init(struct medium *m, enum medium_kind kind, void *pool, size_t pool
 void medium_fini(struct medium *m)
 {
 	m->blk = mp_blk_close(m->blk);
+	if (m->server > 0)
+		waitpid(m->server, NULL, 0);
 	m->engine = mp_blk_engine_destroy(m->engine);
 }
 
 const char *medium_name(enum medium_kind kind)
 {
-	static const char *const names[] = {"null", "uring", "threads"};
+	static const char *const names[] = {"null", "uring", "threads", "nbd"};
 
 	return names[kind];
 }

@@ -5,18 +5,21 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "block/blk.h"
 
 #define MEDIUM_BLOCK_BYTES 4096u
 #define MEDIUM_BLOCKS      4096u
 
-enum medium_kind { MEDIUM_NULL, MEDIUM_URING, MEDIUM_THREADS };
+/* NBD: nbdkit, in a process and on cores of its own choice, over the same file. */
+enum medium_kind { MEDIUM_NULL, MEDIUM_URING, MEDIUM_THREADS, MEDIUM_NBD };
 
 struct medium {
 	enum medium_kind kind;
 	struct mp_blk_engine *engine;
 	struct mp_blk *blk;
+	pid_t server; /* NBD; 0: none */
 };
 
 /**
@@ -30,7 +33,7 @@ int medium_init(struct medium *m, enum medium_kind kind, void *pool, size_t pool
 		char ret_error[512]);
 void medium_fini(struct medium *m);
 
-/** medium_name() - "null", "uring", "threads" */
+/** medium_name() - "null", "uring", "threads", "nbd" */
 const char *medium_name(enum medium_kind kind);
 
 /** medium_block_ok() - is @data what block @number of this medium has? */
