@@ -1,4 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One connection: bytes to requests, answers to bytes.
+ *
+ * Input that has come is kept until the queue has room for the next request;
+ * meanwhile the socket isn't read. File descriptors belong to the request during
+ * whose bytes they came; what no handler takes is closed with it.
+ *
+ * Three ways to end. The client has sent all it wants (eof): its requests are
+ * still done and answered. Nobody reads its answers (out_dead): its requests are
+ * done, the answers dropped. It is lost, for want of memory or because it lets
+ * events pile up: its requests are dropped.
+ */
 #include "monitor/internal.h"
 
 #include <errno.h>

@@ -1,4 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * QMP on one request: what its members say, which command it is, its answer.
+ *
+ * Faults are found in QEMU's order, with QEMU's words: members first, when the
+ * request is read (mp_qmp_check()), then negotiation, name, arguments, when its
+ * turn comes. So a wrong request is answered in its place among the others.
+ *
+ * An id is kept as the text that it was, and comes back as that: parsed and printed
+ * again a number could be another one.
+ */
 #include "monitor/internal.h"
 
 #include <errno.h>

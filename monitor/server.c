@@ -1,4 +1,28 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Threads, and how a request passes through them.
+ *
+ * The I/O thread polls and never waits for anything else: it takes clients, turns
+ * their bytes into requests (client.c), and writes what stands in their outputs.
+ * A request goes into its client's queue, one for commands in order and one for
+ * those out of band. Each has a dispatcher, which takes from the client that was
+ * served longest ago, runs the command without the lock, and puts the answer into
+ * the client's output.
+ *
+ *	bytes -> input -> request -> queue[lane] -> handler -> output -> bytes
+ *	I/O thread                    lock          dispatcher  lock     I/O thread
+ *
+ * Nothing that a client sends or doesn't read can grow without end: with a full
+ * queue, or too much output, it isn't read, so it waits in its own socket. Only
+ * events come unasked; they have a bound of their own, see mp_mon_client_put().
+ *
+ * Whether a client has negotiated changes with its answer, under one lock, so no
+ * event comes between. A client goes when nothing of it runs (sweep()); only the
+ * I/O thread changes the list.
+ *
+ * The end: running commands are waited for, those in queues dropped, outputs
+ * written until the caller's deadline.
+ */
 #include "monitor/mon.h"
 
 #include <errno.h>
