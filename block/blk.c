@@ -301,10 +301,18 @@ static void free_blk(struct mp_blk **pb)
 	free(*pb);
 }
 
+static void join_polled(struct mp_blk *b)
+{
+	b->next_polled = b->engine->polled;
+	b->engine->polled = b;
+	b->is_polled = true;
+}
+
 int mp_blk_open(struct mp_blk_engine *e, const struct mp_blk_open *how, struct mp_blk **ret_blk,
 		char *ret_error, size_t error_len)
 {
 	MP_CLEANUP(free_blk) struct mp_blk *b = calloc(1, sizeof(*b));
+	bool is_opening;
 	int r;
 
 	if (!b) {
@@ -324,6 +332,7 @@ int mp_blk_open(struct mp_blk_engine *e, const struct mp_blk_open *how, struct m
 	r = open_driver(b, how, ret_error, error_len);
 	if (r < 0)
 		return mp_err_trace(r);
+	is_opening = r == 1;
 	r = b->fd >= 0 ? e->ops->attach(e, b) : 0;
 	if (r < 0) {
 		if (how->medium)
@@ -332,13 +341,20 @@ int mp_blk_open(struct mp_blk_engine *e, const struct mp_blk_open *how, struct m
 			 how->filename, strerror(-r));
 		return mp_err_trace(r);
 	}
-	if (b->driver->poll) {
-		b->next_polled = e->polled;
-		e->polled = b;
-	}
+	if (b->driver->poll && !is_opening)
+		join_polled(b);
 	*ret_blk = b;
 	b = NULL;
-	return 0;
+	return is_opening;
+}
+
+int mp_blk_open_go_on(struct mp_blk *b, char *ret_error, size_t error_len)
+{
+	int r = mp_nbd_go_on(b, ret_error, error_len);
+
+	if (r == 0)
+		join_polled(b);
+	return r < 0 ? mp_err_trace(r) : r;
 }
 
 static void leave_polled(struct mp_blk *b)
@@ -357,7 +373,7 @@ struct mp_blk *mp_blk_close(struct mp_blk *b)
 	mp_limit_leave(b);
 	if (b->fd >= 0)
 		b->engine->ops->detach(b->engine, b);
-	if (b->driver->poll)
+	if (b->is_polled)
 		leave_polled(b);
 	if (b->driver->close)
 		b->driver->close(b);

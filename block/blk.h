@@ -172,6 +172,7 @@ struct mp_blk_nbd {
 	/* A server that came back doesn't take again what one had acknowledged. Flushes fail while it is so. */
 	void (*replay_failed)(void *opaque, uint64_t offset, uint64_t len, int error);
 	void *opaque;
+	bool no_wait; /* for the handshake: mp_blk_open_go_on() */
 };
 
 struct mp_blk_open {
@@ -213,10 +214,21 @@ int mp_blk_prepare(const struct mp_blk_open *how, struct mp_blk_medium *ret_medi
  * serve only if the server says that they may; the others are closed. The
  * handshake blocks, for connect_timeout_ns at most.
  *
- * Return: 0; -EAGAIN locked by another; -ENOTSUP built without it; others.
+ * Return: 0; 1 with nbd.no_wait: it opens, mp_blk_open_go_on() tells when it is open, and
+ * until then nothing else may be done with it but to close it; -EAGAIN locked by
+ * another; -ENOTSUP built without it; others.
  */
 int mp_blk_open(struct mp_blk_engine *e, const struct mp_blk_open *how, struct mp_blk **ret_blk,
 		char *ret_error, size_t error_len);
+
+/**
+ * mp_blk_open_go_on() - what a server has answered meanwhile
+ * @ret_error:  as for mp_blk_open()
+ *
+ * Return: 0 it is open; 1 not yet; negative errno: it won't be, close it. Context:
+ * polling core; never blocks.
+ */
+int mp_blk_open_go_on(struct mp_blk *b, char *ret_error, size_t error_len);
 
 /** mp_blk_close() - nothing may be in flight, what should last is flushed; NULL is fine; returns NULL */
 struct mp_blk *mp_blk_close(struct mp_blk *b);

@@ -98,6 +98,7 @@ struct mp_blk {
 	bool is_holding; /* is in the engine's list */
 	struct mp_blk *next_holding;
 	struct mp_nbd *nbd;
+	bool is_polled; /* is in the engine's list */
 	struct mp_blk *next_polled;
 };
 
@@ -164,6 +165,8 @@ int mp_raw_open(struct mp_blk *b, const struct mp_blk_open *how, char *ret_error
 int mp_null_open(struct mp_blk *b, const struct mp_blk_open *how, char *ret_error,
 		 size_t error_len);
 int mp_nbd_open(struct mp_blk *b, const struct mp_blk_open *how, char *ret_error, size_t error_len);
+/** mp_nbd_go_on() - of a disk for which that returned 1. Return: 0 open; 1 not yet; negative errno */
+int mp_nbd_go_on(struct mp_blk *b, char *ret_error, size_t error_len);
 
 /**
  * mp_lock_image() - take the image locks that QEMU takes for a disk

@@ -171,6 +171,12 @@ static uint64_t before_wait(struct mp_blk *b)
 	return at_ns;
 }
 
+static void close_unused(struct mp_nbd *n)
+{
+	for (unsigned int i = n->n_begun; i < n->n_socks; i++)
+		mp_fd_close(&n->socks[i]);
+}
+
 static void destroy(struct mp_nbd **pn)
 {
 	struct mp_nbd *n = *pn;
@@ -184,8 +190,10 @@ static void destroy(struct mp_nbd **pn)
 			(void)n->lib.aio_disconnect(c->h, 0);
 		mp_nbd_conn_give_up(c);
 	}
+	close_unused(n);
 	mp_nbd_log_fini(&n->log);
 	free(n->export_name);
+	free(n->name);
 	free(n);
 }
 
@@ -202,18 +210,6 @@ static const struct mp_blk_driver nbd_driver = {
 	.poll = poll_disk,
 	.before_wait = before_wait,
 };
-
-/* The sockets that no connection has taken yet. */
-struct socks {
-	int fd[MP_BLK_NBD_MAX_CONNS];
-	unsigned int n;
-};
-
-static void socks_fini(struct socks *s)
-{
-	for (unsigned int i = 0; i < s->n; i++)
-		mp_fd_close(&s->fd[i]);
-}
 
 /* Where opening a disk goes wrong, the user reads why and what to do. */
 struct complaint {
@@ -242,31 +238,15 @@ static int complain(const struct complaint *c, int r, const char *why)
 	return mp_err_trace(r);
 }
 
-static int connect_one(struct mp_nbd *n, struct socks *s, unsigned int i, const struct complaint *c)
+static int begin_next(struct mp_nbd *n)
 {
-	int r = mp_nbd_conn_start(&n->conns[i], mp_fd_steal(&s->fd[i]));
+	unsigned int i = n->n_begun++;
 
-	if (r >= 0)
-		r = mp_nbd_conn_shake(&n->conns[i]);
-	return r < 0 ? complain(c, r, mp_nbd_conn_why(&n->conns[i])) : 0;
+	return mp_err_trace(mp_nbd_conn_start(&n->conns[i], mp_fd_steal(&n->socks[i])));
 }
 
-/* The first connection tells whether there may be others. */
-static int connect_all(struct mp_nbd *n, struct socks *s, const struct complaint *c)
-{
-	int r;
-
-	n->n_conns = 1;
-	r = connect_one(n, s, 0, c);
-	if (r < 0 || !n->can_multi_conn)
-		return mp_err_trace(r);
-	n->n_conns = s->n;
-	for (unsigned int i = 1; i < s->n && r >= 0; i++)
-		r = connect_one(n, s, i, c);
-	return mp_err_trace(r);
-}
-
-static int create(struct mp_blk *b, const struct mp_blk_nbd *cfg, struct mp_nbd **ret_n)
+static int create(struct mp_blk *b, const struct mp_blk_nbd *cfg, const char *name,
+		  struct mp_nbd **ret_n)
 {
 	MP_CLEANUP(destroy) struct mp_nbd *n = calloc(1, sizeof(*n));
 
@@ -275,7 +255,8 @@ static int create(struct mp_blk *b, const struct mp_blk_nbd *cfg, struct mp_nbd 
 	n->blk = b;
 	n->cfg = *cfg;
 	n->export_name = strdup(cfg->export_name ? cfg->export_name : "");
-	if (!n->export_name)
+	n->name = strdup(name);
+	if (!n->export_name || !n->name)
 		return mp_err_origin(-ENOMEM);
 	for (unsigned int i = 0; i < MP_BLK_NBD_MAX_CONNS; i++)
 		n->conns[i].nbd = n;
@@ -301,41 +282,109 @@ static int start_log(struct mp_nbd *n)
 	return 0;
 }
 
-int mp_nbd_open(struct mp_blk *b, const struct mp_blk_open *how, char *ret_error, size_t error_len)
+static int finish(struct mp_blk *b, const struct complaint *c)
+{
+	struct mp_nbd *n = b->nbd;
+	int r = start_log(n);
+
+	if (r < 0)
+		return complain(c, r, strerror(-r));
+	close_unused(n);
+	b->size_bytes = n->export_bytes - n->export_bytes % b->block_bytes;
+	return 0;
+}
+
+int mp_nbd_go_on(struct mp_blk *b, char *ret_error, size_t error_len)
+{
+	struct mp_nbd *n = b->nbd;
+	struct complaint c = {n->name, ret_error, error_len};
+	struct mp_nbd_conn *conn;
+	int r;
+
+	for (;;) {
+		conn = &n->conns[n->n_begun - 1];
+		r = mp_nbd_conn_try(conn);
+		if (r == 0)
+			return 1;
+		/* The first connection tells whether there may be others. */
+		if (r > 0 && n->n_begun == 1)
+			n->n_conns = n->can_multi_conn ? n->n_socks : 1;
+		if (r > 0 && n->n_begun == n->n_conns)
+			return mp_err_trace(finish(b, &c));
+		if (r > 0)
+			r = begin_next(n);
+		if (r < 0)
+			return complain(&c, r, mp_nbd_conn_why(&n->conns[n->n_begun - 1]));
+	}
+}
+
+static int open_now(struct mp_blk *b, char *ret_error, size_t error_len)
+{
+	struct mp_nbd *n = b->nbd;
+	int r = 1;
+
+	while (r == 1) {
+		r = mp_nbd_go_on(b, ret_error, error_len);
+		if (r == 1 && mp_nbd_conn_await(&n->conns[n->n_begun - 1]) < 0)
+			r = mp_err_origin(-EIO);
+	}
+	return mp_err_trace(r);
+}
+
+static int check_how(const struct mp_blk_open *how, const struct complaint *c)
 {
 	const struct mp_blk_nbd *cfg = how->nbd;
+
+	if (!cfg || cfg->n_socks == 0 || cfg->n_socks > MP_BLK_NBD_MAX_CONNS)
+		return complain(c, mp_err_origin(-EINVAL), "it needs 1 to 16 connections");
+	if (how->detect_zeroes == MP_BLK_DETECT_UNMAP && !how->discard)
+		return complain(c, mp_err_origin(-EINVAL),
+				"detect-zeroes=unmap needs discard=unmap; give both, or "
+				"detect-zeroes=on");
+	return 0;
+}
+
+static void close_socks(const struct mp_blk_nbd *cfg)
+{
+	for (unsigned int i = 0; cfg && i < cfg->n_socks; i++)
+		close(cfg->socks[i]);
+}
+
+int mp_nbd_open(struct mp_blk *b, const struct mp_blk_open *how, char *ret_error, size_t error_len)
+{
 	struct complaint c = {how->filename ? how->filename : "the NBD export", ret_error,
 			      error_len};
 	MP_CLEANUP(destroy) struct mp_nbd *n = NULL;
 	const char *why;
-	MP_CLEANUP(socks_fini) struct socks s = {.n = 0};
-	int r;
+	int r = check_how(how, &c);
 
-	if (!cfg || cfg->n_socks == 0 || cfg->n_socks > MP_BLK_NBD_MAX_CONNS)
-		return complain(&c, mp_err_origin(-EINVAL), "it needs 1 to 16 connections");
-	s.n = cfg->n_socks;
-	memcpy(s.fd, cfg->socks, s.n * sizeof(s.fd[0]));
-	if (how->detect_zeroes == MP_BLK_DETECT_UNMAP && !how->discard)
-		return complain(&c, mp_err_origin(-EINVAL),
-				"detect-zeroes=unmap needs discard=unmap; give both, or "
-				"detect-zeroes=on");
-	r = create(b, cfg, &n);
-	if (r < 0)
-		return complain(&c, r, strerror(-r));
+	if (r == 0) {
+		r = create(b, how->nbd, c.name, &n);
+		if (r < 0)
+			complain(&c, r, strerror(-r));
+	}
+	if (r < 0) {
+		close_socks(how->nbd);
+		return mp_err_trace(r);
+	}
+	n->n_socks = how->nbd->n_socks;
+	memcpy(n->socks, how->nbd->socks, n->n_socks * sizeof(n->socks[0]));
 	why = mp_nbd_lib_load(&n->lib);
 	if (why)
 		return complain(&c, mp_err_origin(-ENOTSUP), why);
-	r = connect_all(n, &s, &c);
+	n->n_conns = 1;
+	r = begin_next(n);
 	if (r < 0)
-		return mp_err_trace(r);
-	r = start_log(n);
-	if (r < 0)
-		return complain(&c, r, strerror(-r));
-	b->size_bytes = n->export_bytes - n->export_bytes % b->block_bytes;
-	b->driver = &nbd_driver;
+		return complain(&c, r, mp_nbd_conn_why(&n->conns[0]));
 	b->nbd = n;
+	r = how->nbd->no_wait ? 1 : open_now(b, ret_error, error_len);
+	if (r < 0) {
+		b->nbd = NULL;
+		return mp_err_trace(r);
+	}
+	b->driver = &nbd_driver;
 	n = NULL;
-	return 0;
+	return r;
 }
 
 int mp_blk_nbd_reconnect_take(struct mp_blk *b, unsigned int conn, int sock)

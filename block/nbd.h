@@ -86,6 +86,10 @@ struct mp_nbd {
 	struct mp_nbd_lib lib;
 	struct mp_blk_nbd cfg; /* socks and export_name aren't ours to look at */
 	char *export_name;
+	/* While it opens. */
+	char *name; /* for the user */
+	int socks[MP_BLK_NBD_MAX_CONNS];
+	unsigned int n_socks, n_begun; /* connections that have taken theirs */
 	unsigned int n_conns, n_ready, n_inflight;
 	struct mp_nbd_conn conns[MP_BLK_NBD_MAX_CONNS];
 	uint64_t export_bytes; /* as the last handshake had it */
@@ -118,8 +122,10 @@ struct mp_nbd {
 
 /** mp_nbd_conn_start() - begin the handshake on @sock, which is taken */
 int mp_nbd_conn_start(struct mp_nbd_conn *c, int sock);
-/** mp_nbd_conn_shake() - block until the handshake has ended; Return: 0; negative errno, nbd_get_error() says more */
-int mp_nbd_conn_shake(struct mp_nbd_conn *c);
+/** mp_nbd_conn_try() - go on with the handshake. Return: 1 it has ended; 0 not yet; negative errno */
+int mp_nbd_conn_try(struct mp_nbd_conn *c);
+/** mp_nbd_conn_await() - block until trying again is worth while. Return: 0; negative errno */
+int mp_nbd_conn_await(const struct mp_nbd_conn *c);
 /** mp_nbd_conn_why() - what the last failure of a handshake was, for the user */
 const char *mp_nbd_conn_why(const struct mp_nbd_conn *c);
 /** mp_nbd_conn_drive() - let libnbd move what the socket takes and gives; Return: did anything happen? */

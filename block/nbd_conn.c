@@ -216,28 +216,26 @@ static short poll_events(const struct mp_nbd_conn *c)
 		       (dir & LIBNBD_AIO_DIRECTION_WRITE ? POLLOUT : 0));
 }
 
-int mp_nbd_conn_shake(struct mp_nbd_conn *c)
+int mp_nbd_conn_try(struct mp_nbd_conn *c)
 {
 	int r;
 
-	for (;;) {
-		struct pollfd fd = {.fd = c->watch->fd};
-		uint64_t now_ns;
+	step(c);
+	if (mp_nbd_conn_is_over(c))
+		return mp_err_origin(-ECONNREFUSED);
+	r = shake(c);
+	if (r == 0 && mp_clock_ns() >= c->deadline_ns)
+		return refuse(c, -ETIMEDOUT, "the server doesn't answer");
+	return r < 0 ? mp_err_trace(r) : r;
+}
 
-		step(c);
-		if (mp_nbd_conn_is_over(c))
-			return mp_err_origin(-ECONNREFUSED);
-		r = shake(c);
-		if (r != 0)
-			return r < 0 ? mp_err_trace(r) : 0;
-		now_ns = mp_clock_ns();
-		if (now_ns >= c->deadline_ns)
-			return refuse(c, -ETIMEDOUT, "the server doesn't answer");
-		fd.events = poll_events(c);
-		if (poll(&fd, 1, (int)((c->deadline_ns - now_ns) / 1000000) + 1) < 0 &&
-		    errno != EINTR)
-			return mp_err_origin(-errno);
-	}
+int mp_nbd_conn_await(const struct mp_nbd_conn *c)
+{
+	struct pollfd fd = {.fd = c->watch->fd, .events = poll_events(c)};
+	uint64_t now_ns = mp_clock_ns();
+	int ms = c->deadline_ns > now_ns ? (int)((c->deadline_ns - now_ns) / 1000000) + 1 : 0;
+
+	return poll(&fd, 1, ms) < 0 && errno != EINTR ? mp_err_origin(-errno) : 0;
 }
 
 void mp_nbd_conn_give_up(struct mp_nbd_conn *c)

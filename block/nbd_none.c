@@ -18,6 +18,14 @@ int mp_nbd_open(struct mp_blk *b, const struct mp_blk_open *how, char *ret_error
 	return mp_err_origin(-ENOTSUP);
 }
 
+int mp_nbd_go_on(struct mp_blk *b, char *ret_error, size_t error_len)
+{
+	(void)b;
+	(void)ret_error;
+	(void)error_len;
+	return mp_err_origin(-ENOTSUP);
+}
+
 int mp_blk_nbd_load(char *ret_error, size_t error_len)
 {
 	snprintf(ret_error, error_len, "no NBD disks: this build has none, libnbd-dev was missing");

@@ -25,6 +25,7 @@ struct mp_medium {
 	const struct mp_opt_drive *drive; /* NULL: the place is free */
 	struct mp_core *core;
 	struct mp_blk *blk;
+	struct mp_blk *opening; /* while its server is asked what it has; no blk yet */
 	unsigned int hba;
 	bool closing; /* in no unit any more */
 	void *owned; /* the control thread's: holds the drive, if it isn't the command line's */

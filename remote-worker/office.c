@@ -7,6 +7,7 @@
  *	stop		until no block request is in flight; then it is answered
  *	a medium	that was taken out, until its last request is back; then it
  *			is closed
+ *	a new one	until its server has said what it has; then the call goes on
  *
  * Units and media are filled in and freed here, and used by the core in between;
  * what their options point into, the JSON of the call that brought them, is kept
@@ -30,6 +31,16 @@
 
 #define LOOK_AGAIN_NS 5000000ull
 #define MAX_STOPS     64u
+#define MAX_OPENINGS  16u
+
+/* A call that waits for a server. */
+struct opening {
+	json_int_t id;
+	struct mp_unit_job job;
+	struct owned *disk; /* disk-add; NULL: medium-change, and: */
+	const struct mp_opt_disk *unit; /* that must still be in its place */
+	uint64_t give_up_ns; /* before who called does */
+};
 
 struct mp_office {
 	struct mp_worker *w;
@@ -38,6 +49,8 @@ struct mp_office {
 	unsigned int n_closing; /* media that wait */
 	json_int_t stop[MAX_STOPS]; /* ids of calls that wait */
 	unsigned int n_stops;
+	struct opening opening[MAX_OPENINGS];
+	unsigned int n_openings;
 	struct owned *owned; /* all of them: the core is gone before we are */
 	bool over;
 };
@@ -86,7 +99,7 @@ static int refuse(struct call *c, const char *klass, const char *why)
 
 static void free_medium(struct mp_office *o, struct mp_medium *m)
 {
-	mp_assert(!m->blk);
+	mp_assert(!m->blk && !m->opening);
 	owned_free(o, m->owned);
 	memset(m, 0, sizeof(*m));
 }
@@ -215,13 +228,16 @@ static int find_unit(struct call *c, struct mp_unit_job *job)
 	return 0;
 }
 
+static int refuse_job(struct call *c, const struct mp_unit_job *job)
+{
+	return refuse(c, "GenericError", job->error[0] ? job->error : strerror(-job->result));
+}
+
 static int run(struct call *c, void (*what)(struct mp_core *core, void *job),
 	       struct mp_unit_job *job)
 {
 	mp_worker_run(c->o->w, what, job);
-	if (job->result >= 0)
-		return 0;
-	return refuse(c, "GenericError", job->error[0] ? job->error : strerror(-job->result));
+	return job->result >= 0 ? 0 : refuse_job(c, job);
 }
 
 static void tell_tray(struct mp_office *o, unsigned int i, bool open)
@@ -323,35 +339,148 @@ static int new_disk(struct call *c, struct owned **ret_own)
 	return 0;
 }
 
+/* -- what takes a new medium, which may take its time -- */
+
+/* The job is done: what it brought is the unit's, or nobody's. */
+static void end_add(struct mp_office *o, const struct mp_unit_job *job, struct owned *disk)
+{
+	if (job->result >= 0) {
+		o->core->unit[job->unit].owned = disk;
+		return;
+	}
+	if (job->medium)
+		free_medium(o, job->medium);
+	owned_free(o, disk);
+}
+
+static void end_change(struct mp_office *o, const struct mp_unit_job *job)
+{
+	if (job->result >= 0) {
+		sweep(o);
+		tell_tray(o, job->unit, job->medium == NULL);
+	} else if (job->medium) {
+		free_medium(o, job->medium);
+	}
+}
+
+static json_t *added(const struct mp_unit_job *job)
+{
+	return json_pack("{s:i}", "unit", (int)job->unit);
+}
+
+static int check_openings(struct call *c)
+{
+	return c->o->n_openings < MAX_OPENINGS
+		       ? 0
+		       : refuse(c, "GenericError", "too many wait for their servers");
+}
+
+static int wait_for_server(struct call *c, const struct mp_unit_job *job, struct owned *disk)
+{
+	struct mp_office *o = c->o;
+	uint64_t limit_ns = o->core->cmd->rpc_timeout_ns;
+
+	o->opening[o->n_openings++] = (struct opening){
+		.id = c->id,
+		.job = *job,
+		.disk = disk,
+		.unit = disk ? NULL : o->core->unit[job->unit].disk,
+		.give_up_ns = limit_ns ? mp_clock_ns() + limit_ns / 2 : UINT64_MAX,
+	};
+	c->later = true;
+	return 0;
+}
+
+static void start(struct call *c, void (*what)(struct mp_core *core, void *job),
+		  struct mp_unit_job *job)
+{
+	mp_worker_run(c->o->w, what, job);
+	if (job->took_socks || job->result >= 0)
+		forget_fds(c->fds);
+}
+
+/* Is there a place for it? */
+static bool find_place(struct mp_office *o, struct opening *p)
+{
+	const struct mp_unit *u = p->disk ? spare_unit(o) : &o->core->unit[p->job.unit];
+
+	if (!u || (!p->disk && (u->disk != p->unit || u->leaving)))
+		return false;
+	p->job.unit = (unsigned int)(u - o->core->unit);
+	return true;
+}
+
+static void answer_opening(struct mp_office *o, const struct opening *p)
+{
+	const struct mp_unit_job *job = &p->job;
+	struct mp_rpc_error error;
+
+	if (job->result >= 0) {
+		mp_rpc_answer(o->sock, p->id, p->disk ? added(job) : NULL);
+		return;
+	}
+	mp_rpc_error_set(&error, "GenericError", "%s",
+			 job->error[0] ? job->error : strerror(-job->result));
+	mp_rpc_answer_error(o->sock, p->id, &error);
+}
+
+/* Return: is it over? */
+static bool go_on(struct mp_office *o, struct opening *p)
+{
+	void (*what)(struct mp_core * core, void *job) = p->disk ? mp_unit_add : mp_unit_change;
+
+	p->job.gives_up = mp_clock_ns() >= p->give_up_ns;
+	mp_worker_run(o->w, find_place(o, p) ? what : mp_unit_abandon, &p->job);
+	if (p->job.result == 1)
+		return false;
+	if (p->disk)
+		end_add(o, &p->job, p->disk);
+	else
+		end_change(o, &p->job);
+	answer_opening(o, p);
+	return true;
+}
+
+static void look_at_openings(struct mp_office *o)
+{
+	for (unsigned int i = 0; i < o->n_openings;) {
+		if (go_on(o, &o->opening[i]))
+			o->opening[i] = o->opening[--o->n_openings];
+		else
+			i++;
+	}
+}
+
 static int do_disk_add(struct call *c)
 {
-	struct mp_unit *u = spare_unit(c->o);
-	struct mp_unit_job job = {.unit = (unsigned int)(u - c->o->core->unit)};
+	const struct mp_unit *u = spare_unit(c->o);
+	struct mp_unit_job job = {.unit = 0};
 	struct mp_blk_medium room;
 	struct owned *d;
-	int r;
+	int r = check_openings(c);
 
+	if (r < 0)
+		return r;
 	if (!u)
 		return refuse(c, "GenericError", "there are as many disks as a worker can have");
 	r = new_disk(c, &d);
 	if (r < 0)
 		return r;
 	r = new_medium(c, d->disk.hba, &job.medium);
-	job.disk = &d->disk;
-	job.opened = opened(c, &room);
-	if (r == 0)
-		r = run(c, mp_unit_add, &job);
-	if (job.took_socks)
-		forget_fds(c->fds);
 	if (r < 0) {
-		if (job.medium)
-			free_medium(c->o, job.medium);
 		owned_free(c->o, d);
 		return r;
 	}
-	u->owned = d;
-	forget_fds(c->fds);
-	c->value = json_pack("{s:i}", "unit", (int)job.unit);
+	job.unit = (unsigned int)(u - c->o->core->unit);
+	job.disk = &d->disk;
+	job.opened = opened(c, &room);
+	start(c, mp_unit_add, &job);
+	if (job.result == 1)
+		return wait_for_server(c, &job, d);
+	end_add(c->o, &job, d);
+	if (job.result < 0)
+		return refuse_job(c, &job);
+	c->value = added(&job);
 	return 0;
 }
 
@@ -374,23 +503,18 @@ static int do_medium_change(struct call *c)
 	struct mp_blk_medium room;
 	int r = find_unit(c, &job);
 
+	if (r == 0)
+		r = check_openings(c);
+	if (r == 0)
+		r = new_medium(c, c->o->core->unit[job.unit].disk->hba, &job.medium);
 	if (r < 0)
 		return r;
-	r = new_medium(c, c->o->core->unit[job.unit].disk->hba, &job.medium);
 	job.opened = opened(c, &room);
-	if (r == 0)
-		r = run(c, mp_unit_change, &job);
-	if (job.took_socks)
-		forget_fds(c->fds);
-	if (r < 0) {
-		if (job.medium)
-			free_medium(c->o, job.medium);
-		return r;
-	}
-	forget_fds(c->fds);
-	sweep(c->o);
-	tell_tray(c->o, job.unit, job.medium == NULL);
-	return 0;
+	start(c, mp_unit_change, &job);
+	if (job.result == 1)
+		return wait_for_server(c, &job, NULL);
+	end_change(c->o, &job);
+	return job.result < 0 ? refuse_job(c, &job) : 0;
 }
 
 static int do_eject(struct call *c)
@@ -544,7 +668,8 @@ int mp_office_fd(const struct mp_office *o)
 
 uint64_t mp_office_deadline_ns(const struct mp_office *o)
 {
-	return o && (o->n_stops || o->n_closing) ? mp_clock_ns() + LOOK_AGAIN_NS : UINT64_MAX;
+	return o && (o->n_stops || o->n_closing || o->n_openings) ? mp_clock_ns() + LOOK_AGAIN_NS
+								  : UINT64_MAX;
 }
 
 void mp_office_orphan(struct mp_office *o)
@@ -562,6 +687,7 @@ int mp_office_poll(struct mp_office *o, bool readable)
 	if (!o)
 		return 0;
 	look_at_stops(o);
+	look_at_openings(o);
 	if (o->n_closing)
 		sweep(o);
 	if (!readable)

@@ -134,7 +134,7 @@ static bool is_served(const struct mp_opt_drive *drive)
 	return drive->kind == MP_DRIVE_NBD || drive->kind == MP_DRIVE_DAEMON;
 }
 
-static struct mp_blk_nbd nbd_of(struct mp_medium *m)
+static struct mp_blk_nbd nbd_of(struct mp_medium *m, bool no_wait)
 {
 	const struct mp_opt_drive *drive = m->drive;
 	const struct mp_cmdline *cmd = m->core->cmd;
@@ -151,30 +151,38 @@ static struct mp_blk_nbd nbd_of(struct mp_medium *m)
 		.unstable_bytes = cmd->unstable_bytes,
 		.lost = nbd_lost,
 		.replay_failed = nbd_replay_failed,
+		.no_wait = no_wait,
 		.opaque = m,
 	};
 }
 
-static int open_medium(const struct place *place, struct mp_medium *m, bool is_cd,
-		       const struct mp_blk_medium *opened)
+/* @ret_blk: open, or with @no_wait and 1 not yet. */
+static int open_blk(const struct place *place, struct mp_blk_open *how, struct mp_medium *m,
+		    bool no_wait, struct mp_blk **ret_blk)
 {
-	struct mp_blk_open how = mp_cmdline_blk_open(m->drive);
-	const struct mp_blk_nbd nbd = nbd_of(m);
-	int r = opened || is_served(m->drive) ? 0 : check_format(place, m->drive);
+	const struct mp_blk_nbd nbd = nbd_of(m, no_wait);
 
-	if (r < 0)
-		return mp_err_trace(r);
 	if (is_served(m->drive)) {
 		if (nbd.n_socks == 0)
 			return fail(place, -ENOTCONN, m->drive->node_name,
 				    "nobody has connected to its server");
-		how.driver = "nbd";
-		how.filename = m->drive->file ? m->drive->file : m->drive->node_name;
-		how.nbd = &nbd;
+		how->driver = "nbd";
+		how->filename = m->drive->file ? m->drive->file : m->drive->node_name;
+		how->nbd = &nbd;
 	}
+	return mp_err_trace(
+		mp_blk_open(place->core->engine, how, ret_blk, place->error, place->error_len));
+}
+
+static int open_medium(const struct place *place, struct mp_medium *m, bool is_cd)
+{
+	struct mp_blk_open how = mp_cmdline_blk_open(m->drive);
+	int r = is_served(m->drive) ? 0 : check_format(place, m->drive);
+
+	if (r < 0)
+		return mp_err_trace(r);
 	how.read_only |= is_cd;
-	how.medium = opened;
-	r = mp_blk_open(place->core->engine, &how, &m->blk, place->error, place->error_len);
+	r = open_blk(place, &how, m, false, &m->blk);
 	return r < 0 ? mp_err_trace(r) : limit(place, m);
 }
 
@@ -243,7 +251,7 @@ static int create(const struct place *place, unsigned int i)
 	if (drive) {
 		u->medium = &core->medium[i];
 		*u->medium = (struct mp_medium){.drive = drive, .core = core, .hba = disk->hba};
-		r = open_medium(place, u->medium, disk->is_cd, NULL);
+		r = open_medium(place, u->medium, disk->is_cd);
 	}
 	return r < 0 ? mp_err_trace(r) : add_unit(place, disk, u->medium);
 }
@@ -300,8 +308,10 @@ void mp_units_flush(struct mp_core *core)
 
 void mp_units_close(struct mp_core *core)
 {
-	for (unsigned int i = 0; i < MP_CORE_MEDIA; i++)
+	for (unsigned int i = 0; i < MP_CORE_MEDIA; i++) {
 		core->medium[i].blk = mp_blk_close(core->medium[i].blk);
+		core->medium[i].opening = mp_blk_close(core->medium[i].opening);
+	}
 }
 
 uint64_t mp_units_hold(struct mp_core *core)
@@ -325,19 +335,52 @@ void mp_units_release(struct mp_core *core)
 
 static void abandon(struct mp_medium *m)
 {
-	if (m)
-		m->blk = mp_blk_close(m->blk);
+	if (!m)
+		return;
+	m->blk = mp_blk_close(m->blk);
+	m->opening = mp_blk_close(m->opening);
 }
 
-/* What was given in with a job is open, as the disk needs it; the caller closes it on failure. */
+static int go_on(const struct place *place, struct mp_unit_job *job)
+{
+	if (job->gives_up)
+		return fail(place, -ETIMEDOUT, job->medium->drive->node_name,
+			    "its server doesn't answer");
+	return mp_err_trace(
+		mp_blk_open_go_on(job->medium->opening, place->error, place->error_len));
+}
+
+static int begin(const struct place *place, struct mp_unit_job *job, bool is_cd)
+{
+	struct mp_medium *m = job->medium;
+	struct mp_blk_open how = mp_cmdline_blk_open(m->drive);
+	int r = job->opened || is_served(m->drive) ? 0 : check_format(place, m->drive);
+
+	m->core = place->core;
+	m->blk = NULL;
+	job->took_socks = is_served(m->drive);
+	how.read_only |= is_cd;
+	how.medium = job->opened;
+	return r < 0 ? mp_err_trace(r) : mp_err_trace(open_blk(place, &how, m, true, &m->opening));
+}
+
+/*
+ * What was given in with a job is open, as the disk needs it; the caller closes it on failure.
+ * The other disks don't wait for a server, which may be slow, or not one at all.
+ */
 static int open_new(const struct place *place, struct mp_unit_job *job, bool is_cd)
 {
-	if (!job->medium)
+	struct mp_medium *m = job->medium;
+	int r;
+
+	if (!m)
 		return 0;
-	job->medium->core = place->core;
-	job->medium->blk = NULL;
-	job->took_socks = is_served(job->medium->drive);
-	return mp_err_trace(open_medium(place, job->medium, is_cd, job->opened));
+	r = m->opening ? go_on(place, job) : begin(place, job, is_cd);
+	if (r != 0)
+		return mp_err_trace(r);
+	m->blk = m->opening;
+	m->opening = NULL;
+	return mp_err_trace(limit(place, m));
 }
 
 void mp_unit_add(struct mp_core *core, void *opaque)
@@ -349,10 +392,10 @@ void mp_unit_add(struct mp_core *core, void *opaque)
 	job->result = open_new(&place, job, job->disk->is_cd);
 	if (job->result == 0)
 		job->result = add_unit(&place, job->disk, job->medium);
-	if (job->result < 0) {
+	if (job->result < 0)
 		abandon(job->medium);
+	if (job->result != 0)
 		return;
-	}
 	u->disk = job->disk;
 	u->medium = job->medium;
 }
@@ -374,6 +417,14 @@ void mp_unit_remove(struct mp_core *core, void *opaque)
 static bool is_locked(const struct mp_core *core, const struct mp_opt_disk *disk)
 {
 	return mp_scsi_cd_is_locked(core->device[disk->hba].bus, disk->scsi_id, disk->lun);
+}
+
+void mp_unit_abandon(struct mp_core *core, void *opaque)
+{
+	struct mp_unit_job *job = opaque;
+
+	abandon(job->medium);
+	job->result = mp_err_origin(-ENODEV);
 }
 
 static struct mp_scsi_bus *cd_of(struct mp_core *core, struct mp_unit_job *job)
@@ -410,8 +461,10 @@ void mp_unit_change(struct mp_core *core, void *opaque)
 	struct mp_scsi_bus *bus = cd_of(core, job);
 	struct place place = place_of(core, u->disk, job->error, sizeof(job->error));
 
-	if (!bus || refuses(core, job))
+	if (!bus || refuses(core, job)) {
+		abandon(job->medium);
 		return;
+	}
 	job->result = open_new(&place, job, true);
 	if (job->result == 0)
 		job->result = mp_scsi_cd_change(bus, u->disk->scsi_id, u->disk->lun,
@@ -423,6 +476,8 @@ void mp_unit_change(struct mp_core *core, void *opaque)
 		abandon(job->medium);
 		return;
 	}
+	if (job->result == 1)
+		return;
 	if (u->medium)
 		u->medium->closing = true;
 	u->medium = job->medium;

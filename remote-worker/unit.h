@@ -41,17 +41,23 @@ struct mp_unit_job {
 	const struct mp_opt_throttle *throttle;
 	unsigned int connection; /* connect, of the medium */
 	int sock; /* connect: taken */
+	bool gives_up; /* add, change: don't ask the server again */
 	bool took_socks; /* add, change: those of an NBD drive aren't the caller's any more */
 	int result; /* 0, negative errno, or as the function has it */
 	char error[512]; /* on failure a sentence for the user */
 };
 
-/* For mp_worker_run(), with a struct mp_unit_job. */
+/*
+ * For mp_worker_run(), with a struct mp_unit_job. Add and change: result 1: the
+ * server hasn't answered yet; nothing has changed; once more, later, with the same job.
+ */
 void mp_unit_add(struct mp_core *core, void *job);
 /* The unit is leaving, and its medium closing. */
 void mp_unit_remove(struct mp_core *core, void *job);
 /* result: -ENOENT no CD-ROM drive; -EPERM locked, and the guest was told of the wish. */
 void mp_unit_change(struct mp_core *core, void *job);
+/* Add or change, for which there is no place any more. */
+void mp_unit_abandon(struct mp_core *core, void *job);
 void mp_unit_open_tray(struct mp_core *core, void *job);
 void mp_unit_close_tray(struct mp_core *core, void *job);
 /* Looks at the size. result: 1 it has changed */

@@ -5,6 +5,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -158,6 +159,32 @@ def test_nothing_is_left_of_a_supervisor_that_was_killed(tools):
             for pid in pids:
                 wait_until("process %d is still there: %s" % (pid, r.said()), lambda: is_gone(pid))
             assert os.listdir(folder) == []
+
+
+def test_a_server_that_says_nothing_holds_up_nobody(tools):
+    """Or not enough: its disk isn't added. The polling core used to wait for it, and with it all disks."""
+    with remote(tools, "-rpc-timeout", "4") as r, Qmp(r, oob=True) as q, socket.socket(
+            socket.AF_UNIX) as server:
+        server.bind(r.path("mute"))
+        server.listen()
+        q.run("blockdev-add", driver="nbd", node_name="n0",
+              server={"type": "unix", "path": r.path("mute")})
+        q.send({"execute": "device_add", "id": "slow",
+                "arguments": {"driver": "scsi-hd", "drive": "n0", "id": "h9", "scsi-id": 5}})
+        server.settimeout(DEADLINE_S)
+        first, _ = server.accept()
+        with first:
+            first.settimeout(DEADLINE_S)
+            first.sendall(b"NBDMAGICIHAVEOPT\0\3")
+            assert len(first.recv(4)) == 4, "the worker speaks with it"
+            q.send({"exec-oob": "x-mpring-query-stats", "id": "quick"})
+            answer = q.message()
+            assert answer["id"] == "quick" and "return" in answer, answer
+            answer = q.message()
+            assert answer["id"] == "slow", answer
+            assert "its server doesn't answer" in answer["error"]["desc"], answer
+        assert len(q.run("query-block")) == 1
+        q.run("blockdev-del", node_name="n0")
 
 
 def main():
