@@ -146,6 +146,10 @@ static const struct mp_option options[] = {
 	 "buffer memory of each device, a multiple of 4096 bytes, at least 256k;\n"
 	 "      default 2M",
 	 0, 0, 0},
+	{"proxy-timeout", "SECONDS", mp_parse_seconds, NULL,
+	 "longest wait for the rest of a message from a proxy, or until it takes one;\n"
+	 "      default 5",
+	 AT(proxy_timeout_ns), 1, 86400},
 	{"rpc-timeout", "SECONDS", mp_parse_seconds, NULL,
 	 "longest wait of a monitor's command for the polling thread; 0 is none;\n"
 	 "      default 10",
@@ -161,6 +165,10 @@ static const struct mp_option options[] = {
 	 "a monitor's client that leaves so many KiB unread gets no further\n"
 	 "      answers until it reads, and at 8 times as many is disconnected; default 1024",
 	 AT(monitor_unread_kib), 64, 1048576},
+	{"monitor-farewell", "SECONDS", mp_parse_seconds, NULL,
+	 "a monitor's clients have so long to read their last answers when the worker\n"
+	 "      has ended; default 2",
+	 AT(monitor_farewell_ns), 0, 3600},
 	{"storage-daemon", "FILE", mp_parse_text, NULL,
 	 "program that serves what isn't raw; default qemu-storage-daemon", AT(storage_daemon), 0,
 	 0},
@@ -300,6 +308,8 @@ static void set_defaults(struct mp_cmdline *c)
 	c->monitor_request_mib = MP_CMDLINE_DEFAULT_REQUEST_MIB;
 	c->monitor_nesting = MP_CMDLINE_DEFAULT_NESTING;
 	c->monitor_unread_kib = MP_CMDLINE_DEFAULT_UNREAD_KIB;
+	c->monitor_farewell_ns = MP_CMDLINE_DEFAULT_FAREWELL_S * MP_NS_PER_SEC;
+	c->proxy_timeout_ns = MP_CMDLINE_DEFAULT_PROXY_S * MP_NS_PER_SEC;
 	c->rpc_timeout_ns = MP_CMDLINE_DEFAULT_RPC_S * MP_NS_PER_SEC;
 	c->storage_daemon_start_ns = MP_CMDLINE_DEFAULT_DAEMON_START_S * MP_NS_PER_SEC;
 	c->reconnect_ns = MP_CMDLINE_DEFAULT_RECONNECT_S * MP_NS_PER_SEC;

@@ -34,6 +34,9 @@
 #define MP_CMDLINE_DEFAULT_REQUEST_MIB 64u
 #define MP_CMDLINE_DEFAULT_NESTING     1024u
 #define MP_CMDLINE_DEFAULT_UNREAD_KIB  1024u
+#define MP_CMDLINE_DEFAULT_FAREWELL_S  2u
+/* Of proxies. */
+#define MP_CMDLINE_DEFAULT_PROXY_S 5u
 /* Of supervision. */
 #define MP_CMDLINE_DEFAULT_RPC_S          10u
 #define MP_CMDLINE_DEFAULT_DAEMON_START_S 30u
@@ -151,6 +154,8 @@ struct mp_cmdline {
 
 	/* Of monitors. */
 	uint32_t monitor_clients, monitor_request_mib, monitor_nesting, monitor_unread_kib;
+	uint64_t monitor_farewell_ns; /* to read the last answers */
+	uint64_t proxy_timeout_ns; /* until a proxy's message is whole, or its socket takes one */
 	/* Supervision; 0 is no limit. */
 	uint64_t rpc_timeout_ns; /* a worker's answer to its supervisor */
 	uint64_t storage_daemon_start_ns; /* until a new storage daemon listens */

@@ -89,7 +89,9 @@ int mp_meet_go_on(struct mp_meet *m, int sock, struct mp_mpqemu_msg *ret_first,
 
 uint64_t mp_meet_deadline_ns(const struct mp_meet *m)
 {
-	return m->begun_ns ? m->begun_ns + MP_SESSION_DEFAULT_TIMEOUT_NS : UINT64_MAX;
+	uint64_t timeout_ns = m->timeout_ns ? m->timeout_ns : MP_SESSION_DEFAULT_TIMEOUT_NS;
+
+	return m->begun_ns ? m->begun_ns + timeout_ns : UINT64_MAX;
 }
 
 void mp_meet_fini(struct mp_meet *m)

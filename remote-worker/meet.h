@@ -20,6 +20,7 @@
 /* All zeros: nothing has come yet. */
 struct mp_meet {
 	struct mp_mpqemu_rx rx;
+	uint64_t timeout_ns; /* for the rest of a message; 0: MP_SESSION_DEFAULT_TIMEOUT_NS */
 	uint64_t begun_ns; /* when the message began that isn't whole; 0 none has */
 };
 

@@ -19,9 +19,6 @@
 #define QEMU_MAJOR 7
 #define QEMU_MINOR 2
 
-/* Clients have so long to read their last answers when the worker has ended. */
-#define GOODBYE_NS (2 * MP_NS_PER_SEC)
-
 /* -- the worker --------------------------------------------------------------- */
 
 json_t *mp_qmp_worker_fds(struct mp_mon_call *call, const char *name, json_t *args,
@@ -377,6 +374,6 @@ void mp_monitor_ended(struct mp_monitor *m)
 		return;
 	/* Without a word: it has died. */
 	mp_qmp_say_end(m, false, "host-error");
-	m->mon = mp_mon_destroy(m->mon, mp_clock_ns() + GOODBYE_NS);
+	m->mon = mp_mon_destroy(m->mon, mp_clock_ns() + m->cmd->monitor_farewell_ns);
 	remove_sockets(m);
 }

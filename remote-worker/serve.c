@@ -101,7 +101,7 @@ static void accept_rings(struct serve *s, unsigned int i, struct mp_mpqemu_msg *
 	struct mp_session_cfg cfg = {.features = MP_FEAT_DMA_REPORT | MP_FEAT_PAUSE |
 						 MP_FEAT_IO_STOP,
 				     .n_slots = MP_SESSION_DEFAULT_REP_SLOTS,
-				     .timeout_ns = MP_SESSION_DEFAULT_TIMEOUT_NS,
+				     .timeout_ns = s->cfg->cmd->proxy_timeout_ns,
 				     .bell_fd = mp_worker_bell_fd(s->cfg->worker),
 				     .hello = hello};
 	MP_CLEANUP(mp_session_fini) struct mp_session session = MP_SESSION_NULL;
@@ -172,7 +172,7 @@ static int replace_table(struct serve *s, unsigned int i)
 	int r, status;
 
 	r = mp_session_recv_ram(p->sock, s->region, &n_regions, &fds,
-				MP_SESSION_DEFAULT_TIMEOUT_NS);
+				s->cfg->cmd->proxy_timeout_ns);
 	if (r <= 0)
 		return mp_err_trace(r);
 	status = mp_guest_table_create(s->region, n_regions, fds.fd, &table);
@@ -184,7 +184,7 @@ static int replace_table(struct serve *s, unsigned int i)
 	} else {
 		mp_error("%s: cannot map guest memory: %s", id_of(s, i), strerror(-status));
 	}
-	r = mp_session_send_ack(p->sock, status, MP_SESSION_DEFAULT_TIMEOUT_NS);
+	r = mp_session_send_ack(p->sock, status, s->cfg->cmd->proxy_timeout_ns);
 	return r < 0 ? mp_err_trace(r) : 1;
 }
 
@@ -323,7 +323,7 @@ static void admit(struct serve *s, unsigned int i)
 		return;
 	p->sock = fd;
 	p->state = PEER_WAITING;
-	memset(&p->meet, 0, sizeof(p->meet));
+	p->meet = (struct mp_meet){.timeout_ns = s->cfg->cmd->proxy_timeout_ns};
 	if (s->cfg->cmd->auto_shutdown)
 		mp_fd_close(&p->listener);
 }
@@ -382,6 +382,7 @@ static void begin(struct serve *s)
 			.state = hba[i].listens ? PEER_LISTENING : PEER_WAITING,
 			.listener = hba[i].listens ? hba[i].fd : -1,
 			.sock = hba[i].listens ? -1 : hba[i].fd,
+			.meet.timeout_ns = s->cfg->cmd->proxy_timeout_ns,
 		};
 }
 

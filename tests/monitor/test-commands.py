@@ -98,6 +98,26 @@ def test_quit_ends_with_status_0_and_the_socket_is_gone(tools):
         assert not os.path.exists(r.path("qmp"))
 
 
+def answers_before_the_end(tools, farewell_s):
+    """How many of a client's that reads nothing before the worker has ended."""
+    with remote(tools, "-monitor-farewell", farewell_s) as r, Qmp(r) as q:
+        for _ in range(30):
+            q.send({"execute": "query-qmp-schema"})
+        q.send({"execute": "quit"})
+        if farewell_s == "0":
+            assert r.wait() == 0
+        data = b""
+        while more := q.sock.recv(1 << 20):
+            data += more
+        assert r.wait() == 0
+        return data.count(b'"return"')
+
+
+def test_the_farewell_is_as_long_as_it_was_said(tools):
+    assert answers_before_the_end(tools, "60") == 31
+    assert answers_before_the_end(tools, "0") < 31
+
+
 def test_a_signal_is_told_and_ends_with_status_0(tools):
     with remote(tools) as r, Qmp(r) as q:
         r.process.send_signal(signal.SIGTERM)

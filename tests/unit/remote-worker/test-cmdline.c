@@ -228,6 +228,8 @@ static void test_supervision_options_and_their_defaults(void)
 {
 	T_EQ(parse(HBA), 0);
 	T_EQ(cmd.rpc_timeout_ns, 10000000000ull);
+	T_EQ(cmd.proxy_timeout_ns, 5000000000ull);
+	T_EQ(cmd.monitor_farewell_ns, 2000000000);
 	T_EQ(cmd.storage_daemon_start_ns, 30000000000ull);
 	T_EQ(cmd.reconnect_ns, 30000000000ull);
 	T_EQ(cmd.request_timeout_ns, 0);
@@ -236,9 +238,11 @@ static void test_supervision_options_and_their_defaults(void)
 	T_STR_EQ(cmd.storage_daemon, "qemu-storage-daemon");
 	T_EQ(parse(HBA "--rpc-timeout 1 --storage-daemon /bin/x --storage-daemon-start 2 "
 		       "--nbd-connections 3 --reconnect-delay 0 --request-timeout 5 "
-		       "--unstable-bytes 6M"),
+		       "--unstable-bytes 6M --proxy-timeout 7 --monitor-farewell 0"),
 	     0);
 	T_EQ(cmd.rpc_timeout_ns, 1000000000);
+	T_EQ(cmd.proxy_timeout_ns, 7000000000ull);
+	T_EQ(cmd.monitor_farewell_ns, 0);
 	T_EQ(cmd.storage_daemon_start_ns, 2000000000);
 	T_EQ(cmd.reconnect_ns, 0);
 	T_EQ(cmd.request_timeout_ns, 5000000000ull);
@@ -250,6 +254,7 @@ static void test_supervision_options_and_their_defaults(void)
 static void test_wrong_supervision_values_name_the_right_ones(void)
 {
 	T_REFUSED("--rpc-timeout x", "from 0 to 86400");
+	T_REFUSED("--proxy-timeout 0", "from 1 to 86400");
 	T_REFUSED("--nbd-connections 0", "from 1 to 16");
 	T_REFUSED("--unstable-bytes 4k", "from 1M to 1G");
 }
