@@ -259,6 +259,8 @@ static int try_ourselves(struct mp_parser *p, json_t *top, struct mp_opt_drive *
 	r = read_node(p, child, &below);
 	if (r != 0)
 		return r;
+	d->below = driver_of(child);
+	d->below_name = mp_node_text(child, "node-name");
 	/* What the node below was told by itself holds; what it wasn't, an inline one inherits. */
 	take_opts(d, &below);
 	take_opts(d, &o);

@@ -106,6 +106,9 @@ struct mp_opt_drive {
 	const char *cache, *writeback, *discard, *detect_zeroes, *aio, *rerror, *werror;
 	const char *file_locking, *snapshot, *copy_on_read;
 	const char *node_name; /* its own or made up: never NULL, no two are alike */
+	const char *
+		below; /* driver of the node below a raw one; NULL: there is none, or a -drive's file */
+	const char *below_name; /* its node-name, or NULL */
 	uint64_t size;
 	bool read_only, locking, direct, no_flush;
 	bool write_through; /* writes are on the medium when they are done */

@@ -207,23 +207,31 @@ static void put_served(struct mp_monitor *m, const char *node, json_t *j)
 	json_object_set_new(j, "image", im);
 }
 
-/* A unit's medium as "inserted" of query-block, and as a node. */
-static json_t *inserted(struct mp_monitor *m, const json_t *unit)
+/* Without limits, which aren't the node's. */
+static json_t *node(struct mp_monitor *m, const json_t *unit)
 {
 	const json_t *medium = json_object_get(unit, "medium");
-	char room[64];
-	const char *node = mp_qmp_text(medium, "node");
-	const struct mp_opt_drive *d = mp_qmp_drive(m, node);
+	const char *name = mp_qmp_text(medium, "node");
+	const struct mp_opt_drive *d = mp_qmp_drive(m, name);
 	json_t *j;
 
 	j = json_pack("{s:s, s:s, s:s, s:b, s:s, s:i, s:b, s:i, s:o, s:o}", "file",
-		      mp_qmp_text(medium, "file"), "node-name", node, "drv", format_of(d, medium),
+		      mp_qmp_text(medium, "file"), "node-name", name, "drv", format_of(d, medium),
 		      "ro", mp_qmp_bool(medium, "read-only"), "detect_zeroes",
 		      mp_qmp_text(medium, "detect-zeroes"), "backing_file_depth", 0, "encrypted", 0,
 		      "write_threshold", 0, "cache", cache(medium), "image", image(d, medium));
 	if (d && d->kind == MP_DRIVE_DAEMON)
-		put_served(m, node, j);
-	put_throttle(j, json_object_get(medium, "throttle"));
+		put_served(m, name, j);
+	return j;
+}
+
+/* A unit's medium as "inserted" of query-block; its top node. */
+static json_t *inserted(struct mp_monitor *m, const json_t *unit)
+{
+	json_t *j = node(m, unit);
+	char room[64];
+
+	put_throttle(j, json_object_get(json_object_get(unit, "medium"), "throttle"));
 	if (mp_qmp_group(m, unit, room))
 		json_object_set_new(j, "group", json_string(mp_qmp_group(m, unit, room)));
 	return j;
@@ -243,7 +251,7 @@ static const char *io_status(struct mp_monitor *m, const json_t *unit)
 	return names[status];
 }
 
-static json_t *block_info(struct mp_monitor *m, const json_t *unit)
+static void add_block(struct mp_monitor *m, const json_t *unit, json_t *list)
 {
 	const json_t *medium = json_object_get(unit, "medium");
 	char room[64];
@@ -257,14 +265,14 @@ static json_t *block_info(struct mp_monitor *m, const json_t *unit)
 		json_object_set_new(j, "tray_open", json_boolean(mp_qmp_bool(unit, "tray-open")));
 	if (json_is_object(medium))
 		json_object_set_new(j, "inserted", inserted(m, unit));
-	return j;
+	json_array_append_new(list, j);
 }
 
-/* One element for each unit; NULL leaves it out. */
+/* A list of what each unit adds. */
 static json_t *for_each(struct mp_mon_call *call,
-			json_t *(*make)(struct mp_monitor *m, const json_t *unit))
+			void (*add)(struct mp_monitor *m, const json_t *unit, json_t *list))
 {
-	json_t *snapshot = mp_qmp_snapshot(call), *list, *unit, *element;
+	json_t *snapshot = mp_qmp_snapshot(call), *list, *unit;
 	size_t i;
 
 	if (!snapshot)
@@ -272,9 +280,8 @@ static json_t *for_each(struct mp_mon_call *call,
 	list = json_array();
 	json_array_foreach(mp_qmp_list(snapshot, "units"), i, unit)
 	{
-		element = is_there(unit) ? make(call->opaque, unit) : NULL;
-		if (element)
-			json_array_append_new(list, element);
+		if (is_there(unit))
+			add(call->opaque, unit, list);
 	}
 	json_decref(snapshot);
 	return list;
@@ -282,19 +289,88 @@ static json_t *for_each(struct mp_mon_call *call,
 
 json_t *mp_qmp_query_block(struct mp_mon_call *call, const json_t *args)
 {
-	return for_each(call, block_info);
+	return for_each(call, add_block);
 }
 
-static json_t *node_info(struct mp_monitor *m, const json_t *unit)
+/* -- nodes ----------------------------------------------------------------------------- */
+
+/* What a raw node has below it: its driver; NULL: nothing, or a storage daemon knows it. */
+static const char *driver_below(struct mp_monitor *m, const json_t *unit)
+{
+	const json_t *medium = json_object_get(unit, "medium");
+	const struct mp_opt_drive *d = mp_qmp_drive(m, mp_qmp_text(medium, "node"));
+	struct stat st;
+
+	if (!d || (d->kind != MP_DRIVE_RAW && d->kind != MP_DRIVE_NBD))
+		return NULL;
+	if (d->below)
+		return d->below;
+	if (d->kind != MP_DRIVE_RAW || !d->id[0] || !d->file)
+		return NULL;
+	return stat(d->file, &st) == 0 && S_ISBLK(st.st_mode) ? "host_device" : "file";
+}
+
+/* The name that nobody gave begins as QEMU's do. */
+static const char *name_below(struct mp_monitor *m, const json_t *unit, char room[64])
+{
+	const char *name = mp_qmp_text(json_object_get(unit, "medium"), "node");
+	const struct mp_opt_drive *d = mp_qmp_drive(m, name);
+
+	if (d && d->below_name)
+		return d->below_name;
+	snprintf(room, 64, "#%.31s.file", name);
+	return room;
+}
+
+static json_t *node_below(struct mp_monitor *m, const json_t *unit)
+{
+	const char *driver = driver_below(m, unit);
+	char room[64];
+	json_t *j = node(m, unit);
+
+	json_object_set_new(j, "node-name", json_string(name_below(m, unit, room)));
+	json_object_set_new(j, "drv", json_string(driver));
+	json_object_set_new(json_object_get(j, "image"), "format", json_string(driver));
+	put_throttle(j, NULL);
+	return j;
+}
+
+/* Those below the one on top; an older daemon than we know is no reason to fail. */
+static void add_served(struct mp_monitor *m, const char *top, json_t *list)
+{
+	struct mp_daemon *daemon = mp_supervisor_daemon(m->sup, top);
+	json_t *nodes = NULL, *n;
+	char error[512];
+	size_t i;
+
+	if (!daemon ||
+	    mp_daemon_command(daemon, "query-named-block-nodes", NULL, &nodes, error) < 0)
+		return;
+	json_array_foreach(nodes, i, n) if (strcmp(mp_qmp_text(n, "node-name"), top) != 0)
+		json_array_append(list, n);
+	json_decref(nodes);
+}
+
+static void add_nodes(struct mp_monitor *m, const json_t *unit, json_t *list)
 {
 	const json_t *medium = json_object_get(unit, "medium");
 
-	return json_is_object(medium) ? inserted(m, unit) : NULL;
+	if (!json_is_object(medium))
+		return;
+	json_array_append_new(list, inserted(m, unit));
+	if (driver_below(m, unit))
+		json_array_append_new(list, node_below(m, unit));
+	add_served(m, mp_qmp_text(medium, "node"), list);
 }
 
 json_t *mp_qmp_query_nodes(struct mp_mon_call *call, const json_t *args)
 {
-	return for_each(call, node_info);
+	json_t *list = for_each(call, add_nodes), *n;
+	size_t i;
+
+	json_array_foreach(list, i, n) if (mp_qmp_bool(args, "flat"))
+		json_object_del(json_object_get(n, "image"), "backing-image");
+	return list;
 }
 
 /* -- query-blockstats ------------------------------------------------------------------ */
@@ -340,7 +416,69 @@ static json_t *device_stats(const json_t *medium)
 	return j;
 }
 
-static json_t *block_stats(struct mp_monitor *m, const json_t *unit)
+/* As QEMU's: a node counts nothing but how far it was written. */
+static json_t *node_stats(const json_t *medium)
+{
+	json_int_t end = mp_qmp_int(json_object_get(medium, "stats"), "write-end");
+	json_t *j = device_stats(NULL);
+
+	json_object_update_new(j, json_pack("{s:b, s:b, s:I}", "account_invalid", 0,
+					    "account_failed", 0, "wr_highest_offset", end));
+	return j;
+}
+
+/* What a driver counts of its own. */
+static void put_specific(json_t *j, const json_t *unit, const char *driver)
+{
+	const json_t *stats = json_object_get(json_object_get(unit, "medium"), "stats");
+	const json_t *unmap = json_object_get(stats, "unmap");
+
+	if (strcmp(driver, "file") != 0 && strcmp(driver, "host_device") != 0)
+		return;
+	json_object_set_new(j, "driver-specific",
+			    json_pack("{s:s, s:I, s:I, s:I}", "driver", driver, "discard-nb-ok",
+				      mp_qmp_int(unmap, "ops"), "discard-nb-failed",
+				      mp_qmp_int(unmap, "failed"), "discard-bytes-ok",
+				      mp_qmp_int(unmap, "bytes")));
+}
+
+static json_t *stats_below(struct mp_monitor *m, const json_t *unit)
+{
+	char room[64];
+	json_t *j = json_pack("{s:s, s:o}", "node-name", name_below(m, unit, room), "stats",
+			      node_stats(json_object_get(unit, "medium")));
+
+	put_specific(j, unit, driver_below(m, unit));
+	return j;
+}
+
+/* What belongs to the node on top, wherever it is shown. */
+static void put_top(struct mp_monitor *m, const json_t *unit, json_t *j)
+{
+	const json_t *medium = json_object_get(unit, "medium");
+	const char *name = mp_qmp_text(medium, "node");
+
+	json_object_set_new(j, "node-name", json_string(name));
+	put_specific(j, unit, format_of(mp_qmp_drive(m, name), medium));
+	if (driver_below(m, unit))
+		json_object_set_new(j, "parent", stats_below(m, unit));
+}
+
+static void add_node_stats(struct mp_monitor *m, const json_t *unit, json_t *list)
+{
+	const json_t *medium = json_object_get(unit, "medium");
+	json_t *j;
+
+	if (!json_is_object(medium))
+		return;
+	if (driver_below(m, unit))
+		json_array_append_new(list, stats_below(m, unit));
+	j = json_pack("{s:o}", "stats", node_stats(medium));
+	put_top(m, unit, j);
+	json_array_append_new(list, j);
+}
+
+static void add_stats(struct mp_monitor *m, const json_t *unit, json_t *list)
 {
 	const json_t *medium = json_object_get(unit, "medium");
 	char room[64];
@@ -349,11 +487,11 @@ static json_t *block_stats(struct mp_monitor *m, const json_t *unit)
 	j = json_pack("{s:s, s:s, s:o}", "device", mp_qmp_drive_name(m, unit), "qdev",
 		      mp_qmp_qdev(unit, room), "stats", device_stats(medium));
 	if (json_is_object(medium))
-		json_object_set_new(j, "node-name", json_string(mp_qmp_text(medium, "node")));
-	return j;
+		put_top(m, unit, j);
+	json_array_append_new(list, j);
 }
 
 json_t *mp_qmp_query_blockstats(struct mp_mon_call *call, const json_t *args)
 {
-	return for_each(call, block_stats);
+	return for_each(call, mp_qmp_bool(args, "query-nodes") ? add_node_stats : add_stats);
 }

@@ -160,7 +160,9 @@ def test_query_block_shows_media_and_trays(tools):
         assert not disk["inserted"]["ro"] and cd["inserted"]["ro"]
         assert (cd["device"], cd["removable"], cd["tray_open"]) == ("cd0", True, False)
         nodes = q.run("query-named-block-nodes")
-        assert nodes == [disk["inserted"], cd["inserted"]]
+        assert nodes[::2] == [disk["inserted"], cd["inserted"]]
+        assert [(n["node-name"], n["drv"]) for n in nodes[1::2]] == \
+            [("#drive_image2.file", "file"), ("#cd0.file", "file")]
 
 
 def test_eject_takes_the_medium_and_opens_the_tray(tools):
@@ -421,6 +423,9 @@ def test_images_of_storage_daemons_come_and_go_too(tools):
         cd, disk = [b["inserted"] for b in q.run("query-block")[1:]]
         assert (cd["drv"], cd["image"]["virtual-size"]) == ("qcow2", 2 * MIB)
         assert (disk["drv"], disk["image"]["virtual-size"]) == ("qcow2", 4 * MIB)
+        named = [(n["node-name"] == "q1", n["drv"]) for n in q.run("query-named-block-nodes")
+                 if n["file"] == r.path("disk.qcow2")]
+        assert sorted(named) == [(False, "file"), (True, "qcow2")], named
         q.run("block_resize", node_name="q1", size=8 * MIB)
         assert q.run("query-block")[2]["inserted"]["image"]["virtual-size"] == 8 * MIB
         q.run("device_del", id="dq")
