@@ -139,7 +139,25 @@ static void test_a_failure_takes_time_and_moves_no_bytes(void)
 	teardown();
 }
 
+static void test_what_is_cancelled_counts_nowhere(void)
+{
+	bool is_done = false;
+	struct mp_blk_req req = {
+		.op = MP_BLK_READ, .len = 4096, .buf = x.buf, .done = on_done, .opaque = &is_done};
+
+	setup(false);
+	mp_blk_submit(x.disk, &req);
+	mp_blk_cancel(&req); /* no poll has begun it */
+	T_EQ(mp_blk_engine_poll(x.engine), 1);
+	T_OK(is_done);
+	T_EQ(req.result, -ECANCELED);
+	T_EQ(mp_count_get(&of(MP_BLK_KIND_READ)->n_failed), 0);
+	T_EQ(n_in(&of(MP_BLK_KIND_READ)->latency), 0);
+	teardown();
+}
+
 T_MAIN(T_TEST(test_each_kind_counts_its_operations_and_bytes),
        T_TEST(test_hints_and_questions_count_nowhere),
        T_TEST(test_what_is_refused_is_invalid_and_not_failed),
-       T_TEST(test_a_failure_takes_time_and_moves_no_bytes))
+       T_TEST(test_a_failure_takes_time_and_moves_no_bytes),
+       T_TEST(test_what_is_cancelled_counts_nowhere))
