@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -91,6 +92,25 @@ static void test_a_flood_behind_a_running_command_is_left_unread(void)
 	T_STR_EQ(rig_ask(&good, "{'exec-oob':'now'}"), "{\"return\": {}}");
 	rig_let_go(&r);
 	good_is_served();
+	rig_close(&bad);
+	rig_done(&r, &good);
+}
+
+static void test_a_queue_holds_up_another_client_for_one_command(void)
+{
+	open_two(0);
+	rig_send(&good, "{'execute':'wait'}");
+	rig_wait_until_running(&r, 1);
+	/* What came before an answer out of band has been queued. */
+	rig_send(&bad, "{'execute':'announce','arguments':{'n':1}}");
+	T_STR_EQ(rig_ask(&bad, "{'exec-oob':'now'}"), "{\"return\": {}}");
+	rig_send(&good, "{'execute':'now'}{'execute':'now'}");
+	T_STR_EQ(rig_ask(&good, "{'exec-oob':'now'}"), "{\"return\": {}}");
+	rig_let_go(&r);
+	T_STR_EQ(rig_line(&good), "{\"return\": {}}");
+	T_OK(strstr(rig_line(&good), "\"event\"") != NULL);
+	T_STR_EQ(rig_line(&good), "{\"return\": {}}");
+	T_STR_EQ(rig_line(&good), "{\"return\": {}}");
 	rig_close(&bad);
 	rig_done(&r, &good);
 }
@@ -203,6 +223,7 @@ static void test_many_come_and_go_while_events_fly(void)
 T_MAIN(T_TEST(test_half_a_message_and_the_end), T_TEST(test_the_end_while_a_command_runs),
        T_TEST(test_who_reads_no_answers_is_not_read_and_stops_nobody),
        T_TEST(test_a_flood_behind_a_running_command_is_left_unread),
+       T_TEST(test_a_queue_holds_up_another_client_for_one_command),
        T_TEST(test_answers_come_when_reading_goes_on),
        T_TEST(test_who_reads_no_events_is_disconnected),
        T_TEST(test_deep_and_long_input_is_answered_and_gone),

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -178,6 +179,24 @@ static void test_eight_fds_are_handed_up(void)
 	T_EQ(mp_mpqemu_check(&rig.msg), 0);
 	mp_mpqemu_close_fds(&rig.msg);
 	T_EQ(rig.msg.fd[7], -1);
+	close_rig();
+}
+
+static void test_fds_that_find_no_room_damage_the_stream_and_none_is_left(void)
+{
+	struct rlimit before, tight;
+	int lowest;
+
+	open_rig();
+	say_header(MP_MPQEMU_SET_IRQFD, 0, 2);
+	T_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+	lowest = dup(rig.sock);
+	close(lowest);
+	tight = (struct rlimit){.rlim_cur = (rlim_t)lowest + 1, .rlim_max = before.rlim_max};
+	T_EQ(setrlimit(RLIMIT_NOFILE, &tight), 0);
+	/* One of the two: which one is not known. */
+	T_EQ(hear(), -EPROTO);
+	T_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
 	close_rig();
 }
 
@@ -399,6 +418,7 @@ T_MAIN(T_TEST(test_message_of_stock_qemu_is_taken_apart),
        T_TEST(test_two_messages_in_one_write_are_two),
        T_TEST(test_fds_of_the_next_message_stay_with_it),
        T_TEST(test_fds_behind_the_first_byte_are_dropped), T_TEST(test_eight_fds_are_handed_up),
+       T_TEST(test_fds_that_find_no_room_damage_the_stream_and_none_is_left),
        T_TEST(test_nine_fds_damage_the_stream_and_are_closed),
        T_TEST(test_more_fds_than_stock_qemu_has_room_for_are_closed),
        T_TEST(test_size_of_193_damages_the_stream),
