@@ -144,7 +144,7 @@ static void print_block(struct mp_mon_buf *out, const json_t *b, bool verbose)
 		mp_mon_printf(out, "    Removable device: %slocked, tray %s\n",
 			      mp_qmp_bool(b, "locked") ? "" : "not ",
 			      mp_qmp_bool(b, "tray_open") ? "open" : "closed");
-	if (strcmp(mp_qmp_text(b, "io-status"), "ok") != 0)
+	if (json_object_get(b, "io-status") && strcmp(mp_qmp_text(b, "io-status"), "ok") != 0)
 		mp_mon_printf(out, "    I/O status:       %s\n", mp_qmp_text(b, "io-status"));
 	if (in)
 		print_details(out, in, verbose);

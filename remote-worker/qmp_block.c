@@ -251,16 +251,26 @@ static const char *io_status(struct mp_monitor *m, const json_t *unit)
 	return names[status];
 }
 
+/* QEMU's rule, too: the status is of those that an error can stop. */
+static bool has_io_status(const json_t *unit)
+{
+	const char *werror = mp_qmp_text(unit, "werror");
+
+	return strcmp(werror, "enospc") == 0 || strcmp(werror, "stop") == 0 ||
+	       strcmp(mp_qmp_text(unit, "rerror"), "stop") == 0;
+}
+
 static void add_block(struct mp_monitor *m, const json_t *unit, json_t *list)
 {
 	const json_t *medium = json_object_get(unit, "medium");
 	char room[64];
 	json_t *j;
 
-	j = json_pack("{s:s, s:s, s:s, s:b, s:b, s:s}", "device", mp_qmp_drive_name(m, unit),
-		      "qdev", mp_qmp_qdev(unit, room), "type", "unknown", "locked",
-		      mp_qmp_bool(unit, "locked"), "removable", mp_qmp_bool(unit, "removable"),
-		      "io-status", io_status(m, unit));
+	j = json_pack("{s:s, s:s, s:s, s:b, s:b}", "device", mp_qmp_drive_name(m, unit), "qdev",
+		      mp_qmp_qdev(unit, room), "type", "unknown", "locked",
+		      mp_qmp_bool(unit, "locked"), "removable", mp_qmp_bool(unit, "removable"));
+	if (has_io_status(unit))
+		json_object_set_new(j, "io-status", json_string(io_status(m, unit)));
 	if (mp_qmp_bool(unit, "cd"))
 		json_object_set_new(j, "tray_open", json_boolean(mp_qmp_bool(unit, "tray-open")));
 	if (json_is_object(medium))

@@ -39,16 +39,15 @@ static void forget_io_errors(struct mp_monitor *m)
 json_t *mp_qmp_cont(struct mp_mon_call *call, const json_t *args)
 {
 	int was_running = is_running(call);
-	json_t *value;
 
 	if (was_running < 0)
 		return NULL;
 	/* Before the worker tries again, which may fail again. */
 	forget_io_errors(call->opaque);
-	value = mp_qmp_worker(call, "cont", NULL);
-	if (value && !was_running)
+	/* And told before the STOP that may come of it. */
+	if (!was_running)
 		mp_mon_event(call->mon, "RESUME", NULL);
-	return mp_qmp_done(value);
+	return mp_qmp_done(mp_qmp_worker(call, "cont", NULL));
 }
 
 json_t *mp_qmp_system_reset(struct mp_mon_call *call, const json_t *args)

@@ -196,7 +196,8 @@ static json_t *unit(const struct mp_core *core, unsigned int i, const struct uni
 		      u->medium ? medium(u->medium, c) : json_null());
 	if (!j)
 		return NULL;
-	json_object_update_new(j, json_pack("{s:s, s:s, s:s, s:s, s:o}", "serial", d->serial,
+	json_object_update_new(j, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "rerror",
+					    d->rerror, "werror", d->werror, "serial", d->serial,
 					    "vendor", d->vendor, "product", d->product, "version",
 					    d->version, "wwn", number(d->wwn)));
 	return j;

@@ -10,7 +10,7 @@
  *		"config": "HEX" (the header), "counters": {NAME: N},
  *		"stages": {"queue": HIST, "block": HIST, "command": HIST}}],
  *	 "units": [{"unit": N, "hba": INDEX, "device": ID, "id", "drive", "scsi-id", "lun", "cd",
- *		"removable", "serial", "vendor", "product", "version", "wwn", "leaving",
+ *		"removable", "rerror", "werror", "serial", "vendor", "product", "version", "wwn", "leaving",
  *		"tray-open", "locked", "medium": null |
  *		{"drive": ID, "node": NAME, "file", "kind": "raw" | "null" | "nbd" | "daemon",
  *		 "size", "block-size", "read-only", "cache", "direct", "no-flush", "discard",

@@ -272,6 +272,25 @@ def test_an_io_error_that_does_not_stop_is_told_as_by_qemu(tools):
     assert ours[0]["action"] == "report"
 
 
+POLICIES = ["-drive", "id=d0,if=none,format=raw,werror=report,rerror=report,file={dir}/disk.img",
+            "-device", "scsi-hd,id=hd0,drive=d0,bus=lsi0.0",
+            "-drive", "id=d1,if=none,format=raw,werror=report,rerror=stop,file={dir}/new.img",
+            "-device", "scsi-hd,id=hd1,drive=d1,bus=lsi0.0", "-device", "scsi-cd,id=empty,bus=lsi0.0"]
+
+
+def blocks_in_short(remote):
+    with remote, Qmp(remote) as qmp:
+        return [[b.get(m) for m in ("device", "qdev", "io-status", "tray_open", "removable")]
+                for b in qmp.run("query-block")]
+
+
+def test_the_io_status_is_of_disks_that_an_error_can_stop(tools):
+    ours, theirs = [blocks_in_short(Remote(program, args + POLICIES, FILES))
+                    for program, args in ((tools.worker, []), (tools.qemu, QEMU))]
+    assert ours == theirs, "%r, QEMU: %r" % (ours, theirs)
+    assert [b[2] for b in ours] == [None, "ok", "ok"]
+
+
 def states_from_the_start(remote):
     with remote, Qmp(remote) as qmp:
         seen = []
