@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "base/log.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -15,15 +16,17 @@ void mp_log_init(const char *program, bool verbose)
 	verbose_on = verbose;
 }
 
-/* One write() a line: lines of several processes on one stderr stay whole. */
+/* One write() a line: lines of several processes on one stderr stay whole. Callers
+ * name an error and then return it, so errno stays as it was. */
 static void say(const char *level, const char *fmt, va_list ap)
 {
 	char text[1024], line[1200];
-	int n;
+	int error = errno, n;
 
 	vsnprintf(text, sizeof(text), fmt, ap);
 	n = snprintf(line, sizeof(line), "%s: %s%s\n", program_name, level, text);
 	fwrite(line, 1, (size_t)n, stderr);
+	errno = error;
 }
 
 #define MP_LOG_FUNC(name, level)                                                                   \
