@@ -104,11 +104,25 @@ int mp_disk_temp(struct mp_plan *p, int *ret_fd)
 	return mp_err_trace(warm(*ret_fd, p->disk_bytes));
 }
 
+/* pwrite() of less than all is no error yet: the next call says what it was. */
+static int put_all(int fd, const char *buf, size_t len, off_t at)
+{
+	ssize_t n;
+
+	for (size_t done = 0; done < len; done += (size_t)n) {
+		n = pwrite(fd, buf + done, len - done, at + (off_t)done);
+		if (n < 0)
+			return mp_err_origin(-errno);
+	}
+	return 0;
+}
+
 /* One stretch of data; @to_fd has no data there yet. */
 static int copy_range(int from_fd, int to_fd, off_t at, off_t end)
 {
 	MP_CLEANUP_FREE char *buf = malloc(COPY_BYTES);
 	ssize_t n;
+	int r;
 
 	mp_assert(buf);
 	for (; at < end; at += n) {
@@ -118,8 +132,9 @@ static int copy_range(int from_fd, int to_fd, off_t at, off_t end)
 			return mp_err_origin(-errno);
 		if (n == 0 || interrupted())
 			return mp_err_origin(n == 0 ? -EIO : -EINTR);
-		if (pwrite(to_fd, buf, (size_t)n, at) != n)
-			return mp_err_origin(errno ? -errno : -ENOSPC);
+		r = put_all(to_fd, buf, (size_t)n, at);
+		if (r < 0)
+			return mp_err_trace(r);
 	}
 	return 0;
 }
