@@ -210,7 +210,7 @@ class Guest:
                 '-object', 'memory-backend-memfd,id=mem,size=512M,share=on',
                 '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot',
                 '-kernel', self.image + '/vmlinux', '-initrd', self.image + '/initrd.img',
-                '-append', 'console=ttyS0 quiet loglevel=5 panic=-1 mitigations=off ' + self.kernel,
+                '-append', 'console=ttyS0 quiet loglevel=5 panic=-1 no_timer_check mitigations=off ' + self.kernel,
                 '-serial', 'file:' + self.path('console.log'),
                 '-device', 'virtio-serial-pci,addr=2',
                 '-chardev', 'socket,id=report,fd=%d' % theirs.fileno(),
