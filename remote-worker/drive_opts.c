@@ -282,6 +282,18 @@ static int guess_format(struct mp_parser *p, struct mp_opt_drive *d, const char 
 			      d->id, d->file ? d->file : driver);
 }
 
+/* -blockdev wants to know how an image is encrypted; -drive sees it in the image, where LUKS is all that is made. */
+static int settle_encryption(json_t *top)
+{
+	const char *driver = mp_node_text(top, "driver");
+	json_t *encrypt = json_object_get(top, "encrypt");
+
+	if (!encrypt || !driver || strcmp(driver, "qcow2") != 0 ||
+	    json_object_get(encrypt, "format"))
+		return 0;
+	return mp_err_trace(mp_node_put_text(encrypt, "format", "luks"));
+}
+
 /* @file is the node below, or the node itself, if that is all. */
 static int make_node(struct mp_parser *p, struct making *m, json_t *file, json_t **ret_top)
 {
@@ -308,6 +320,8 @@ static int make_node(struct mp_parser *p, struct making *m, json_t *file, json_t
 	if (r == 0 &&
 	    (json_object_update(*ret_top, m->extra) < 0 || mp_node_fold_lists(*ret_top) < 0))
 		r = mp_err_origin(-ENOMEM);
+	if (r == 0)
+		r = settle_encryption(*ret_top);
 	return mp_err_trace(r);
 }
 

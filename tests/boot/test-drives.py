@@ -327,7 +327,7 @@ def luks_image_with_its_secret():
 
 
 def luks_in_qcow2_with_its_secret():
-    with DriveVm("file={dir}/image,format=qcow2,encrypt.format=luks,encrypt.key-secret=key", [LUKS_KEY], fmt="qcow2",
+    with DriveVm("file={dir}/image,format=qcow2,encrypt.key-secret=key", [LUKS_KEY], fmt="qcow2",
                  fmt_options=["-o", f"encrypt.key-secret=key,encrypt.format=luks,encrypt.{LUKS_TIME}"]) as vm:
         vm.boots()
 

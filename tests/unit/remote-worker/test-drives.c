@@ -401,6 +401,20 @@ static void test_secrets_go_to_every_storage_daemon(void)
 	       "{\"driver\":\"file\",\"filename\":\"/a\"}}]");
 }
 
+static void test_an_encrypted_qcow2_is_luks_unless_something_is_said(void)
+{
+	T_PARSES("-object secret,id=s,file=/key "
+		 "-drive id=d0,file=/a,format=qcow2,encrypt.key-secret=s" HD);
+	T_JSON(cmd.drive[0].blockdev,
+	       "[{\"driver\":\"qcow2\",\"node-name\":\"d0\",\"encrypt\":{\"key-secret\":\"s\","
+	       "\"format\":\"luks\"},\"file\":{\"driver\":\"file\",\"filename\":\"/a\"}}]");
+	T_PARSES("-object secret,id=s,file=/key -drive "
+		 "id=d0,file=/a,format=qcow2,encrypt.format=aes,encrypt.key-secret=s" HD);
+	T_JSON(cmd.drive[0].blockdev,
+	       "[{\"driver\":\"qcow2\",\"node-name\":\"d0\",\"encrypt\":{\"key-secret\":\"s\","
+	       "\"format\":\"aes\"},\"file\":{\"driver\":\"file\",\"filename\":\"/a\"}}]");
+}
+
 static void test_json_file_names(void)
 {
 	T_PARSES("-drive id=d0,file=json:{\"driver\":\"qcow2\",,\"file\":{\"driver\":\"file\",,"
@@ -578,8 +592,9 @@ T_MAIN(T_TEST(test_drive_of_a_file_is_raw_and_probed_until_a_format_is_said),
        T_TEST(test_named_child_keeps_its_own_options),
        T_TEST(test_part_of_a_raw_file_is_the_storage_daemons),
        T_TEST(test_throttle_on_top_of_a_node_is_kept_by_the_worker),
-       T_TEST(test_secrets_go_to_every_storage_daemon), T_TEST(test_json_file_names),
-       T_TEST(test_wrong_nodes_say_what_is_wrong),
+       T_TEST(test_secrets_go_to_every_storage_daemon),
+       T_TEST(test_an_encrypted_qcow2_is_luks_unless_something_is_said),
+       T_TEST(test_json_file_names), T_TEST(test_wrong_nodes_say_what_is_wrong),
        T_TEST(test_probed_image_of_a_format_goes_to_a_storage_daemon),
        T_TEST(test_probed_image_of_no_format_stays_raw_and_probed),
        T_TEST(test_format_that_is_said_is_not_probed),
