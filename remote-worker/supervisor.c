@@ -83,14 +83,18 @@ bool mp_supervisor_needed(const struct mp_cmdline *cmd)
 	return cmd->n_monitors > 0;
 }
 
+static void ignore_signals(void)
+{
+	signal(SIGPIPE, SIG_IGN);
+	/* A file that would grow beyond ulimit -f: an error, as one that the disk has no room for. */
+	signal(SIGXFSZ, SIG_IGN);
+}
+
 /* Also in force in the worker, until it has a signalfd of its own. */
 static int take_signals(struct mp_supervisor *s)
 {
 	sigset_t set;
 
-	signal(SIGPIPE, SIG_IGN);
-	/* A file that would grow beyond ulimit -f: an error, as one that the disk has no room for. */
-	signal(SIGXFSZ, SIG_IGN);
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
@@ -213,11 +217,13 @@ int mp_supervisor_create(struct mp_cmdline *cmd, struct mp_supervisor **ret_s, c
 	s->signal_fd = s->worker_fd = -1;
 	s->errand_fds[0] = s->errand_fds[1] = -1;
 	pthread_mutex_init(&s->lock, NULL);
-	r = take_signals(s);
-	if (r == 0 && pipe2(s->errand_fds, O_CLOEXEC) < 0)
-		r = mp_err_origin(-errno);
+	ignore_signals();
+	r = pipe2(s->errand_fds, O_CLOEXEC) < 0 ? mp_err_origin(-errno) : 0;
 	if (r == 0)
 		r = serve_drives(s, error, error_len);
+	/* Until here a signal just ends us, and helpers with us: they may let us wait for long. */
+	if (r == 0)
+		r = take_signals(s);
 	if (r < 0) {
 		mp_supervisor_destroy(s);
 		return mp_err_trace(r);

@@ -139,6 +139,23 @@ def test_a_daemon_of_a_hot_plugged_disk_may_speak_at_the_very_end(tools):
             assert "drive n0: good night" in r.said(), r.said()
 
 
+def test_a_daemon_that_never_serves_keeps_nobody_from_ending(tools):
+    with tools.folder() as folder:
+        mute = os.path.join(folder, "mute")
+        with open(mute, "w") as f:
+            f.write("#!/bin/sh\nexec sleep 1000\n")
+        os.chmod(mute, 0o755)
+        with remote(tools, "-storage-daemon", mute, "-storage-daemon-start", "0",
+                    "-drive", "id=q0,if=none,format=qcow2,file={dir}/disk.qcow2",
+                    "-device", "scsi-hd,drive=q0,scsi-id=2") as r:
+            wait_until("no daemon: " + r.said(), lambda: "sleep" in [
+                name_of(c) for c in children(r.process.pid)])
+            daemon = children(r.process.pid)[0]
+            r.process.terminate()
+            assert r.wait() == -signal.SIGTERM, r.said()
+            wait_until("the daemon is still there", lambda: is_gone(daemon))
+
+
 def test_nothing_is_left_of_a_supervisor_that_was_killed(tools):
     """Its worker has something to flush, and nobody is left who would connect it again."""
     with tools.folder() as folder:
@@ -182,7 +199,7 @@ def test_a_server_that_says_nothing_holds_up_nobody(tools):
             assert answer["id"] == "quick" and "return" in answer, answer
             answer = q.message()
             assert answer["id"] == "slow", answer
-            assert "its server doesn't answer" in answer["error"]["desc"], answer
+            assert "server doesn't answer" in answer["error"]["desc"], answer
         assert len(q.run("query-block")) == 1
         q.run("blockdev-del", node_name="n0")
 

@@ -214,6 +214,23 @@ static void test_mute_worker_costs_a_call_its_time_and_no_more(void)
 	end();
 }
 
+/* 0 is no limit: also for a message that the worker takes its time to read. */
+static void test_without_a_time_limit_a_call_waits(void)
+{
+	const size_t len = 4u << 20;
+	char *text = malloc(len + 1);
+	pthread_t t;
+
+	memset(text, 'x', len);
+	text[len] = '\0';
+	begin(0);
+	t = serve_one(NULL);
+	T_EQ(call("stop", json_pack("{s:s}", "text", text), NULL, NULL), 0);
+	pthread_join(t, NULL);
+	free(text);
+	end();
+}
+
 static void test_events_come_in_order_between_answers(void)
 {
 	pthread_t t;
@@ -341,6 +358,7 @@ T_MAIN(T_TEST(test_call_carries_arguments_and_fds_and_brings_the_value),
        T_TEST(test_message_above_the_limit_is_refused_before_it_is_sent),
        T_TEST(test_refusal_brings_class_and_reason),
        T_TEST(test_mute_worker_costs_a_call_its_time_and_no_more),
+       T_TEST(test_without_a_time_limit_a_call_waits),
        T_TEST(test_events_come_in_order_between_answers),
        T_TEST(test_answers_that_nobody_asked_for_are_ignored),
        T_TEST(test_framing_damage_ends_the_connection),
