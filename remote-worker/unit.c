@@ -17,8 +17,6 @@
 
 #define FLUSH_LOOK_NS 1000000ull
 
-#define LATE_SHAKE_NS (2 * MP_NS_PER_SEC) /* of a disk that comes while others work */
-
 /* Where one unit is made. */
 struct place {
 	struct mp_core *core;
@@ -144,8 +142,7 @@ static struct mp_blk_nbd nbd_of(struct mp_medium *m, bool no_wait)
 							      : drive->nbd.export_name,
 		.socks = drive->sock,
 		.n_socks = drive->n_socks,
-		/* The core waits for the first handshake, which other disks would notice. */
-		.connect_timeout_ns = m->owned ? LATE_SHAKE_NS : cmd->storage_daemon_start_ns,
+		.connect_timeout_ns = cmd->storage_daemon_start_ns,
 		.reconnect_ns = cmd->reconnect_ns,
 		.request_timeout_ns = cmd->request_timeout_ns,
 		.unstable_bytes = cmd->unstable_bytes,
