@@ -96,6 +96,9 @@ struct mp_blk_engine *mp_blk_engine_destroy(struct mp_blk_engine *e);
 
 /** mp_blk_engine_is_threads() - it isn't io_uring */
 bool mp_blk_engine_is_threads(const struct mp_blk_engine *e);
+/** mp_blk_uring_works() - does the kernel give this process a ring? For programs that we start */
+bool mp_blk_uring_works(void);
+
 /** mp_blk_engine_uring_errno() - why AUTO took threads: negative errno; 0: it didn't */
 int mp_blk_engine_uring_errno(const struct mp_blk_engine *e);
 

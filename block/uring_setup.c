@@ -134,3 +134,13 @@ int mp_uring_setup(struct mp_uring *u, const struct mp_blk_engine_cfg *cfg)
 	}
 	return 0;
 }
+
+bool mp_blk_uring_works(void)
+{
+	struct io_uring ring;
+
+	if (io_uring_queue_init(1, &ring, 0) < 0)
+		return false;
+	io_uring_queue_exit(&ring);
+	return true;
+}

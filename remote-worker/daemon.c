@@ -185,18 +185,39 @@ static void addf(struct args *a, const char *fmt, int n)
 	add(a, text);
 }
 
+static bool is_file_node(const json_t *node)
+{
+	const char *driver = json_string_value(json_object_get(node, "driver"));
+
+	return driver && (strcmp(driver, "file") == 0 || strcmp(driver, "host_device") == 0);
+}
+
+/* Files that don't say how they are read, however deep they are in a node. */
+static void use_uring(json_t *node)
+{
+	const char *key;
+	json_t *child;
+
+	if (is_file_node(node) && !json_object_get(node, "aio"))
+		json_object_set_new(node, "aio", json_string("io_uring"));
+	json_object_foreach(node, key, child) if (json_is_object(child)) use_uring(child);
+}
+
 /* Each member of a JSON array, as an argument of @option. */
-static void add_members(struct args *a, const char *option, const char *array)
+static void add_members(struct args *a, const char *option, const char *array, bool uring)
 {
 	json_t *json = array ? json_loads(array, 0, NULL) : NULL;
 
 	for (size_t i = 0; i < json_array_size(json); i++) {
+		if (uring)
+			use_uring(json_array_get(json, i));
 		add(a, option);
 		add_take(a, json_dumps(json_array_get(json, i), JSON_COMPACT));
 	}
 	json_decref(json);
 }
 
+/* No iothread: QEMU 7.2 ends with a failed assertion when a client leaves one (PERF.md). */
 static json_t *export_of(const struct mp_opt_drive *drive)
 {
 	return json_pack("{s:s, s:s, s:s, s:s, s:b}", "type", "nbd", "id", EXPORT_ID, "node-name",
@@ -207,6 +228,7 @@ static json_t *export_of(const struct mp_opt_drive *drive)
 static void make_args(const struct mp_daemon *d, int qmp_fd, struct args *a)
 {
 	const struct mp_opt_drive *drive = d->drive;
+	bool uring = d->cmd->aio != MP_BLK_AIO_THREADS && mp_blk_uring_works();
 	json_t *export = export_of(drive);
 
 	add(a, d->cmd->storage_daemon);
@@ -214,8 +236,8 @@ static void make_args(const struct mp_daemon *d, int qmp_fd, struct args *a)
 	addf(a, "socket,id=monitor,fd=%d", qmp_fd);
 	add(a, "--monitor");
 	add(a, "chardev=monitor,mode=control");
-	add_members(a, "--object", drive->objects);
-	add_members(a, "--blockdev", drive->blockdev);
+	add_members(a, "--object", drive->objects, false);
+	add_members(a, "--blockdev", drive->blockdev, uring);
 	add(a, "--nbd-server");
 	addf(a, "addr.type=fd,addr.str=%d,max-connections=0", d->listen_fd);
 	add(a, "--export");
