@@ -219,14 +219,17 @@ static void test_without_a_time_limit_a_call_waits(void)
 {
 	const size_t len = 4u << 20;
 	char *text = malloc(len + 1);
+	json_t *args;
 	pthread_t t;
 
 	memset(text, 'x', len);
 	text[len] = '\0';
+	args = json_pack("{s:s}", "text", text);
 	begin(0);
 	t = serve_one(NULL);
-	T_EQ(call("stop", json_pack("{s:s}", "text", text), NULL, NULL), 0);
+	T_EQ(call("stop", args, NULL, NULL), 0);
 	pthread_join(t, NULL);
+	json_decref(args);
 	free(text);
 	end();
 }
