@@ -243,6 +243,15 @@ static int parse_bare_word(struct mp_parser *p, const char *word)
 	return 0;
 }
 
+/* "-device help", "-device scsi-hd,help": what QEMU's users type. It is in our help, all of it. */
+static bool asks_for_help(const struct mp_option *o, const char *arg)
+{
+	const char *last = strrchr(arg, ',');
+
+	last = last ? last + 1 : arg;
+	return o->props && (strcmp(last, "help") == 0 || strcmp(last, "?") == 0);
+}
+
 /* @next: the word behind it, or NULL. Returns how many words that was, or as parse() does. */
 static int parse_word(struct mp_parser *p, const char *word, const char *next)
 {
@@ -256,6 +265,8 @@ static int parse_word(struct mp_parser *p, const char *word, const char *next)
 	if (o && o->arg && !next)
 		return mp_parser_fail(p, "%s needs an argument: %s", word, o->arg);
 	if (o) {
+		if (o->arg && asks_for_help(o, next))
+			return parse_help(p, o, next) + 2;
 		r = o->parse(p, o, next);
 		return r < 0 ? mp_err_trace(r) : 1 + (o->arg != NULL);
 	}

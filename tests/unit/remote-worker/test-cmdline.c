@@ -262,6 +262,9 @@ static void test_wrong_supervision_values_name_the_right_ones(void)
 static void test_help_and_version_win(void)
 {
 	T_EQ(parse("--help"), MP_CMDLINE_HELP);
+	T_EQ(parse("-device help"), MP_CMDLINE_HELP);
+	T_EQ(parse("4 -device scsi-hd,help"), MP_CMDLINE_HELP);
+	T_EQ(parse("-drive file=help,?"), MP_CMDLINE_HELP);
 	T_EQ(parse("-version"), MP_CMDLINE_VERSION);
 }
 
