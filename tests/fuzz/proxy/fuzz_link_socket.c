@@ -13,6 +13,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -78,11 +79,13 @@ static void send_message(struct rig *r)
 
 static void send_bytes(struct rig *r)
 {
-	uint8_t bytes[32];
-	size_t n = next8() % sizeof(bytes);
+	uint8_t bytes[32] = {0};
+	size_t n = next8() % sizeof(bytes), have = n < in.left ? n : in.left;
 
-	for (size_t i = 0; i < n; i++)
-		bytes[i] = next8();
+	if (have)
+		memcpy(bytes, in.at, have);
+	in.at += have;
+	in.left -= have;
 	(void)!send(r->f.sock, bytes, n, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
