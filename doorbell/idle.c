@@ -6,7 +6,7 @@
  *	pause	for some microseconds: leave the execution units to the
  *		hyperthread, and the memory bus to the peer
  *	yield	until the budget is spent: the core may be wanted by another
- *		worker or by QEMU's main loop, which would otherwise wait until
+ *		worker or by a thread of QEMU, which would otherwise wait until
  *		the scheduler takes it from us, a millisecond later
  *	block	the caller arms its bells, looks once more, sleeps
  *

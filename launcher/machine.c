@@ -113,8 +113,8 @@ static int start_qemu(struct mp_machine *m)
 	return r;
 }
 
-/* QEMU's main loop raises interrupts; on the guest's core it would take that
- * time from the guest, beside a worker it preempts a poll loop for an instant. */
+/* On the guest's core it would take its time from the guest; beside a worker it
+ * preempts a poll loop for an instant. */
 static void pin_main_loop(const struct mp_machine *m)
 {
 	const struct mp_placement *place = &m->plan->place;

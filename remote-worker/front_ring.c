@@ -11,13 +11,13 @@
  *	   and whether an I/O error asks to stop the machine
  *	4. "applied": the request ring's head	R1
  *	5. the reply of a waited request	R3
- *	6. doorbells: a vCPU that sleeps in its wait; QEMU's main loop
+ *	6. doorbells: a vCPU that sleeps in its wait; QEMU's irq thread
  *
  * When the reply ring has no room for 1 or 5 the front is stalled: nothing
  * later in the list happens, the device takes no request and runs no SCRIPTS,
  * until a later turn finds room. Nothing is dropped and nothing blocks.
  *
- * QEMU's main loop is rung at once when the level rises. When it falls, the
+ * QEMU's irq thread is rung at once when the level rises. When it falls, the
  * guest has usually just cleared the cause and will soon read or write again,
  * and the proxy looks at the level in each of its own calls: so the ring is put
  * off for FALL_GRACE turns, or until the core would sleep, and left out if a
@@ -46,7 +46,7 @@ struct front_ring {
 	uint32_t level;
 	uint32_t io_stopped; /* as last published */
 	unsigned int fall_turns; /* 0: no fall to tell; else turns left */
-	uint32_t n_unseen; /* reports since the main loop was last rung */
+	uint32_t n_unseen; /* reports since the irq thread was last rung */
 	bool have_reply; /* not sent yet */
 	uint32_t ticket;
 	uint64_t value;
@@ -76,7 +76,7 @@ static void ring_main_loop(struct front_ring *f)
 	uint64_t one = 1;
 	ssize_t n;
 
-	/* EAGAIN: the count is full, so the main loop has been rung already. */
+	/* EAGAIN: the count is full, so the irq thread has been rung already. */
 	n = write(f->s.irq_fd, &one, sizeof(one));
 	(void)n;
 	f->n_irq_kicks++;

@@ -2,7 +2,7 @@
 /*
  * intx.c - from the level in the worker's page to the guest's interrupt line.
  *
- * Unbound (TCG, and KVM until the firmware has routed the pin): the main loop,
+ * Unbound (TCG, and KVM until the firmware has routed the pin): the irq thread,
  * or the vCPU whose access just returned, reads the level and sets the pin.
  *
  * Bound (KVM with irqfd and resamplefd): the worker's eventfd asserts the line
@@ -99,7 +99,7 @@ static void bind_to(MpringPci *d, int gsi)
     }
     event_notifier_init_fd(&d->intx.raise, mp_link_irq_fd(&d->link));
     pci_set_irq(PCI_DEVICE(d), 0);
-    qemu_set_fd_handler(mp_link_irq_fd(&d->link), NULL, NULL, NULL);
+    mpring_irq_thread_listen(d, false);
     if (kvm_irqchip_add_irqfd_notifier_gsi(kvm_state, &d->intx.raise,
                                            &d->intx.resample, gsi) < 0) {
         resample_cleanup(d);
@@ -171,8 +171,8 @@ void mpring_intx_init(MpringPci *d)
     if (!d->intx.possible) {
         if (d->irqfd == ON_OFF_AUTO_ON) {
             warn_report("mpring-pci %s: irqfd=on needs KVM with an in-kernel "
-                        "interrupt controller; interrupts go through the main "
-                        "loop",
+                        "interrupt controller; a thread of QEMU raises the "
+                        "interrupts",
                         mpring_name(d));
         }
         return;

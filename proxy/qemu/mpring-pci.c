@@ -183,12 +183,10 @@ static const struct mp_link_ops link_ops = {
     .io_stopped = link_io_stopped,
 };
 
-/* --- what the main loop calls ------------------------------------------- */
+/* --- what the irq thread and the main loop call -------------------------- */
 
-static void irq_fd_ready(void *opaque)
+void mpring_irq_fd_ready(MpringPci *d)
 {
-    MpringPci *d = opaque;
-
     if (d->busy) {
         mp_link_irq_missed(&d->link);
         d->irq_missed = true;
@@ -225,8 +223,7 @@ void mpring_set_handlers(MpringPci *d, bool on)
     d->handlers = on;
     qemu_set_fd_handler(mp_link_sock_fd(&d->link), on ? sock_ready : NULL, NULL,
                         d);
-    qemu_set_fd_handler(mp_link_irq_fd(&d->link),
-                        on && !d->intx.bound ? irq_fd_ready : NULL, NULL, d);
+    mpring_irq_thread_listen(d, on && !d->intx.bound);
     if (stop_fd >= 0) {
         qemu_set_fd_handler(stop_fd, on ? stop_fd_ready : NULL, NULL, d);
     }
@@ -521,7 +518,8 @@ static void realize(PCIDevice *pci, Error **errp)
     if (!mpring_ram_check_machine(d, errp)) {
         return;
     }
-    if (!block_migration(d, errp) || !open_stats(d, errp) || !attach(d, errp)) {
+    if (!block_migration(d, errp) || !open_stats(d, errp) ||
+        !mpring_irq_thread_start(errp) || !attach(d, errp)) {
         release(d);
         return;
     }

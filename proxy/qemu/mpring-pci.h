@@ -5,6 +5,7 @@
  *   plugin.c       loading, and the checks that make it safe
  *   mpring-pci.c   the PCI device: properties, BARs, config space
  *   intx.c         its interrupt line, with and without KVM's irqfd
+ *   irq_thread.c   who listens to the worker's interrupts without irqfd
  *   ram.c          guest memory: offered to the worker, and what it wrote
  *   runstate.c     the machine stops and goes on; an I/O error stops it
  */
@@ -62,12 +63,12 @@ struct MpringPci {
     struct mp_link link;
     struct mp_shm stats;
     bool attached; /* link and handlers are there; exit ends it */
-    bool handlers; /* the main loop listens to the link's fds */
+    bool handlers; /* main loop and irq thread listen to the link's fds */
 
     /*
      * A blocked wait drops the big lock. Then "busy" keeps everybody else out
-     * of the link; "idle" wakes them. What the main loop could not do
-     * meanwhile, the busy thread does when it is through.
+     * of the link; "idle" wakes them. What the main loop or the irq thread
+     * could not do meanwhile, the busy thread does when it is through.
      */
     bool may_drop, busy, irq_missed, cfg_missed, sock_missed;
     QemuCond idle;
@@ -96,6 +97,10 @@ void mpring_intx_level(MpringPci *d, int level);
 /* Is the line as the guest should see it asserted? */
 bool mpring_intx_asserted(MpringPci *d);
 
+/* irq_thread.c; with the big lock */
+bool mpring_irq_thread_start(Error **errp);
+void mpring_irq_thread_listen(MpringPci *d, bool on);
+
 /* ram.c */
 bool mpring_ram_check_machine(MpringPci *d, Error **errp);
 void mpring_ram_listen(MpringPci *d);
@@ -110,6 +115,8 @@ void mpring_runstate_io_stopped(MpringPci *d, bool reading, bool no_space);
 /* mpring-pci.c */
 void mpring_pci_register(void);
 void mpring_set_handlers(MpringPci *d, bool on);
+/* The irq fd is readable. */
+void mpring_irq_fd_ready(MpringPci *d);
 
 /* How messages call the device. */
 static inline const char *mpring_name(const MpringPci *d)

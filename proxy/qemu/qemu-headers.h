@@ -21,7 +21,9 @@
 #include "qemu/event_notifier.h"
 #include "qemu/main-loop.h"
 #include "qemu/module.h"
+#include "qemu/rcu.h"
 #include "qemu/sockets.h"
+#include "qemu/thread.h"
 #include "qom/object.h"
 
 #if __has_include("plugins/qemu-plugin.h")

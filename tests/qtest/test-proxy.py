@@ -91,7 +91,7 @@ def test_interrupt_arrives_without_an_access(tools):
     with Machine(tools) as m:
         m.enable()
         m.command("irq_intercept_in ioapic")
-        # Posted: only the main loop's fd handler can raise it afterwards.
+        # Posted: only the irq thread can raise it afterwards.
         m.write(MEM + IRQ, 1)
         m.irq("raise 11")
         m.write(MEM + IRQ, 0)
@@ -304,7 +304,7 @@ def test_guest_takes_each_interrupt_once_under_tcg(tools):
 def test_guest_takes_each_interrupt_once_under_kvm_with_irqfd(tools):
     if no_kvm(tools):
         return no_kvm(tools)
-    # KVM takes the eventfd: the main loop never sees it, but for the time
+    # KVM takes the eventfd: the irq thread never sees it, but for the time
     # before the guest has routed the pin.
     n_wakes = check_interrupts(tools, ",irqfd=on", "kvm")
     assert n_wakes == 0, n_wakes

@@ -158,7 +158,7 @@ def test_guest_takes_each_interrupt_once_under_tcg(tools):
 def test_guest_takes_each_interrupt_once_under_kvm_with_irqfd(tools):
     if no_kvm(tools):
         return no_kvm(tools)
-    # KVM has both eventfds: neither the main loop nor an access sees anything.
+    # KVM has both eventfds: neither the irq thread nor an access sees anything.
     stats = check_interrupts(tools, ",irqfd=on", "kvm")
     assert stats["proxy_irq_wakes"] == 0, stats["proxy_irq_wakes"]
 

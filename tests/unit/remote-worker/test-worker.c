@@ -346,7 +346,7 @@ static void test_scripts_ram_takes_every_size(void)
 	T_EQ(rig_stop(&rig), 0);
 }
 
-/* Waits for the main loop's eventfd as QEMU would, then looks. */
+/* Waits for the interrupts' eventfd as QEMU would, then looks. */
 static bool wait_irq(int level)
 {
 	struct pollfd pfd = {.fd = mp_link_irq_fd(&rig.dev[0].link), .events = POLLIN};
