@@ -10,6 +10,8 @@
  *		the scheduler takes it from us, a millisecond later
  *	block	the caller arms its bells, looks once more, sleeps
  *
+ * Who waits for a process on its own core has nothing to spin for: it yields at once.
+ *
  * busy stays on pause, never yields, sleep goes straight to block. The budget counts from
  * the first idle turn, in TSC ticks, so that a ladder costs no clock_gettime().
  */
@@ -61,7 +63,7 @@ static enum mp_idle_step adaptive_step(struct mp_idle *i)
 
 	if (ticks >= i->spin_tsc)
 		return MP_IDLE_BLOCK;
-	return ticks >= i->yield_tsc ? MP_IDLE_YIELD : MP_IDLE_PAUSE;
+	return ticks >= i->yield_tsc || i->hands_over ? MP_IDLE_YIELD : MP_IDLE_PAUSE;
 }
 
 enum mp_idle_step mp_idle_turn(struct mp_idle *i, unsigned int work)

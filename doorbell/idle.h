@@ -21,6 +21,7 @@ struct mp_idle {
 	uint64_t spin_tsc; /* budget after the last work */
 	uint64_t yield_tsc; /* of it: before the first yield */
 	uint64_t idle_since_tsc; /* 0: the last turn had work */
+	bool hands_over; /* somebody on this very core is to do what we wait for */
 	unsigned int n_idle_turns;
 };
 
@@ -33,7 +34,8 @@ void mp_idle_init(struct mp_idle *i, enum mp_idle_mode mode, uint64_t spin_ns, u
  *
  * Return: SPIN look again at once; PAUSE the same after mp_pause(); YIELD the same
  * after sched_yield(), so that whoever else wants the core gets it; BLOCK arm the
- * bells, look once more, sleep. After a sleep call mp_idle_woke().
+ * bells, look once more, sleep. After a sleep call mp_idle_woke(). In adaptive
+ * mode, while i->hands_over, the first idle turn yields already.
  */
 enum mp_idle_step mp_idle_turn(struct mp_idle *i, unsigned int work);
 /** mp_idle_woke() - a sleep is over: the budget starts anew */

@@ -12,7 +12,9 @@
  * millisecond: a translated guest takes 50 to 300 us from one access to the
  * next, and a worker that fell asleep meanwhile makes the next read wait for
  * its wake-up. Those that share a core don't take it from each other, because
- * an idle adaptive worker yields. With a single core the guest is what it
+ * an idle adaptive worker yields. A storage daemon finds a free core by itself;
+ * where there is none it runs on its worker's, which waits for it anyway, and not
+ * on the guest's, which goes on meanwhile. With a single core the guest is what it
  * would yield to, all the time: then workers sleep.
  */
 #include "launcher/placement.h"
@@ -117,6 +119,7 @@ void mp_placement_assign(struct mp_placement *p, unsigned int n_workers, unsigne
 	p->n_workers = n_workers;
 	p->n_vcpus = clamp(for_vcpus, 1, n_devices < MAX_VCPUS ? n_devices : MAX_VCPUS);
 	p->pinned = p->n_cores >= 2;
+	p->daemons_beside = p->pinned && p->n_cores <= p->n_vcpus + n_workers;
 	n_free = p->pinned ? p->n_cores - p->n_vcpus : 1;
 	p->max_sharing = (n_workers + n_free - 1) / n_free;
 	for (unsigned int i = 0; i < n_workers; i++)

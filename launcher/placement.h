@@ -22,6 +22,7 @@ struct mp_placement {
 	unsigned int max_sharing; /* most workers on one core */
 	unsigned int spin_us; /* for adaptive polling */
 	bool pinned;
+	bool daemons_beside; /* no core is left: storage daemons have their worker's */
 };
 
 /** mp_placement_cores() - fill core[] from "auto" or "0,2-5"; -EINVAL: names a CPU that isn't ours */

@@ -113,6 +113,16 @@ static void worker_monitor(const struct mp_plan *p, unsigned int w, const char *
 		mp_args_add2(a, option, "unix:%s.%u,server=on,wait=off", escaped, w);
 }
 
+/* Or of an image whose format the worker finds out. */
+static bool may_have_daemons(const struct mp_plan *p, unsigned int w)
+{
+	for (unsigned int i = 0; i < p->n_remote; i++)
+		if (p->dev[i].worker == w && p->dev[i].disk &&
+		    strcmp(p->dev[i].disk->format, "raw") != 0)
+			return true;
+	return false;
+}
+
 /* What only mpring-worker knows. A stock QEMU is pinned as it is started, by machine.c. */
 static void worker_polling(const struct mp_plan *p, unsigned int w, struct mp_args *a)
 {
@@ -123,6 +133,10 @@ static void worker_polling(const struct mp_plan *p, unsigned int w, struct mp_ar
 		mp_args_add2(a, "--spin-us", "%u", p->place.spin_us);
 	if (cpu >= 0)
 		mp_args_add2(a, "--cpu", "%d", cpu);
+	/* A busy worker would never let them run. */
+	if (cpu >= 0 && p->place.daemons_beside && may_have_daemons(p, w) &&
+	    strcmp(p->opt->poll, "busy") != 0)
+		mp_args_add2(a, "--storage-daemon-cpu", "%d", cpu);
 }
 
 void mp_plan_worker_args(const struct mp_plan *p, unsigned int w, struct mp_args *ret_args)

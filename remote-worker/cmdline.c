@@ -175,6 +175,10 @@ static const struct mp_option options[] = {
 	{"storage-daemon-start", "SECONDS", mp_parse_seconds, NULL,
 	 "longest wait until a storage daemon is ready; 0 is none; default 30",
 	 AT(storage_daemon_start_ns), 0, 86400},
+	{"storage-daemon-cpu", "N", mp_parse_u32, NULL,
+	 "pin storage daemons to this CPU; that of --cpu: they run while the polling\n"
+	 "      thread waits for them; default not pinned",
+	 AT(storage_daemon_cpu), 0, 65535},
 	{"nbd-connections", "N", mp_parse_u32, NULL,
 	 "connections to one server, if it takes several; default 4", AT(nbd_connections), 1, 16},
 	{"reconnect-delay", "SECONDS", mp_parse_seconds, NULL,
@@ -310,7 +314,7 @@ static void set_defaults(struct mp_cmdline *c)
 	memset(c, 0, offsetof(struct mp_cmdline, hba));
 	c->poll = MP_IDLE_ADAPTIVE;
 	c->spin_us = MP_CMDLINE_DEFAULT_SPIN_US;
-	c->cpu = -1;
+	c->cpu = c->storage_daemon_cpu = -1;
 	c->auto_shutdown = true;
 	c->request_budget = MP_CMDLINE_DEFAULT_REQUESTS;
 	c->insn_budget = MP_CMDLINE_DEFAULT_INSNS;

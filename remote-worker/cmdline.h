@@ -145,7 +145,7 @@ struct mp_cmdline {
 	enum mp_idle_mode poll;
 	enum mp_blk_aio aio;
 	uint32_t spin_us;
-	int cpu; /* -1: not pinned */
+	int cpu, storage_daemon_cpu; /* -1: not pinned */
 	uint32_t request_budget, insn_budget;
 	uint64_t pool_bytes;
 	bool no_sandbox, verbose;
@@ -206,6 +206,12 @@ void mp_cmdline_help(FILE *to);
  * daemon's. Return: 0; -ENOMEM.
  */
 int mp_cmdline_probe(struct mp_cmdline *c);
+
+/** mp_cmdline_daemons_beside() - have storage daemons the polling thread's CPU? */
+static inline bool mp_cmdline_daemons_beside(const struct mp_cmdline *c)
+{
+	return c->cpu >= 0 && c->storage_daemon_cpu == c->cpu;
+}
 
 /** mp_cmdline_drive() - the drive of a disk, if it has something to open; NULL: no medium */
 const struct mp_opt_drive *mp_cmdline_drive(const struct mp_cmdline *c,

@@ -23,6 +23,7 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -259,17 +260,48 @@ static void keep_named_fds(const char *blockdev)
 	}
 }
 
+/* What a child couldn't do. */
+struct failure {
+	int error; /* errno; 0: all is well */
+	bool pinning; /* else: exec() */
+};
+
 struct child {
 	struct args args;
 	int qmp_fd, print_fd, report_fd;
 	pid_t parent;
+	struct failure failure; /* as the parent has read it */
 };
+
+/*
+ * Beside the polling thread a batch task: it doesn't take the core as soon as
+ * there is something to do, but when the poller yields. Else it would wake up
+ * for a write's header, find that the data isn't there yet, and sleep again.
+ */
+static bool take_place(const struct mp_cmdline *cmd)
+{
+	const struct sched_param param = {.sched_priority = 0};
+	cpu_set_t set;
+
+	if (cmd->storage_daemon_cpu < 0)
+		return true;
+	if (cmd->storage_daemon_cpu >= CPU_SETSIZE) {
+		errno = EINVAL;
+		return false;
+	}
+	CPU_ZERO(&set);
+	CPU_SET((unsigned int)cmd->storage_daemon_cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set) < 0)
+		return false;
+	return !mp_cmdline_daemons_beside(cmd) || sched_setscheduler(0, SCHED_BATCH, &param) == 0;
+}
 
 /* Between fork() and exec(): only what is safe there. */
 static void run_child(const struct mp_daemon *d, const struct child *c)
 {
+	struct failure failure = {.error = 0};
 	sigset_t none;
-	int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC), r;
+	int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -284,16 +316,18 @@ static void run_child(const struct mp_daemon *d, const struct child *c)
 	fcntl(c->qmp_fd, F_SETFD, 0);
 	fcntl(d->listen_fd, F_SETFD, 0);
 	keep_named_fds(d->drive->blockdev);
-	execvp(c->args.v[0], c->args.v);
-	r = errno;
-	(void)!write(c->report_fd, &r, sizeof(r));
+	failure.pinning = !take_place(d->cmd);
+	if (!failure.pinning)
+		execvp(c->args.v[0], c->args.v);
+	failure.error = errno;
+	(void)!write(c->report_fd, &failure, sizeof(failure));
 	_exit(127);
 }
 
 /* The pipe closes without a byte when exec() has worked. */
 static int fork_child(struct mp_daemon *d, struct child *c)
 {
-	int report[2], failure = 0;
+	int report[2];
 	pid_t pid;
 
 	if (pipe2(report, O_CLOEXEC) < 0)
@@ -304,17 +338,17 @@ static int fork_child(struct mp_daemon *d, struct child *c)
 	if (pid == 0)
 		run_child(d, c);
 	close(report[1]);
-	if (pid > 0 && read(report[0], &failure, sizeof(failure)) != sizeof(failure))
-		failure = 0;
+	if (pid > 0 && read(report[0], &c->failure, sizeof(c->failure)) != sizeof(c->failure))
+		c->failure.error = 0;
 	close(report[0]);
 	if (pid < 0)
 		return mp_err_origin(-EAGAIN);
-	if (!failure)
+	if (!c->failure.error)
 		d->pidfd = pidfd_open(pid, 0);
 	if (d->pidfd < 0) {
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
-		return mp_err_origin(failure ? -failure : -EMFILE);
+		return mp_err_origin(c->failure.error ? -c->failure.error : -EMFILE);
 	}
 	set_pid(d, pid);
 	d->spawned_ns = mp_clock_ns();
@@ -347,7 +381,13 @@ int mp_daemon_spawn(struct mp_daemon *d, char *error, size_t error_len)
 	make_args(d, c.qmp_fd, &c.args);
 	r = fork_child(d, &c);
 	args_fini(&c.args);
-	if (r < 0)
+	if (r < 0 && c.failure.error && c.failure.pinning)
+		snprintf(
+			error, error_len,
+			"drive %s: cannot run %s on CPU %d: %s; --storage-daemon-cpu names another",
+			name_of(d), d->cmd->storage_daemon, d->cmd->storage_daemon_cpu,
+			strerror(-r));
+	else if (r < 0)
 		snprintf(error, error_len,
 			 "drive %s: cannot start %s: %s; Debian has it in qemu-system-common; "
 			 "--storage-daemon names another",

@@ -405,5 +405,11 @@ int mp_parser_resolve(struct mp_parser *p)
 		resolve_policy(p, &p->c->disk[i]);
 	if (r == 0)
 		r = resolve_aio(p);
+	if (r == 0 && p->c->poll == MP_IDLE_BUSY && mp_cmdline_daemons_beside(p->c))
+		r = mp_parser_warn(p,
+				   "--poll busy: the polling thread never leaves CPU %d to the "
+				   "storage daemons; --storage-daemon-cpu names another, "
+				   "--poll adaptive gives way",
+				   p->c->cpu);
 	return r == 0 ? mp_parser_resolve_monitors(p) : mp_err_trace(r);
 }

@@ -380,6 +380,12 @@ static void worker_sleep(struct mp_worker *w)
 	mp_idle_woke(&w->idle);
 }
 
+/* Or for a file of another drive, which doesn't mind. */
+static bool waits_for_daemon(const struct mp_worker *w)
+{
+	return mp_cmdline_daemons_beside(w->cmd) && mp_blk_engine_n_inflight(w->core.engine) > 0;
+}
+
 static void worker_loop(struct mp_worker *w)
 {
 	unsigned int done;
@@ -389,6 +395,7 @@ static void worker_loop(struct mp_worker *w)
 		if (done == 0) {
 			w->core.n_idle_turns++;
 			idle_fronts(w, false);
+			w->idle.hands_over = waits_for_daemon(w);
 		}
 		if (mp_unlikely((w->core.n_turns & (STATS_TURNS - 1)) == 0))
 			publish_stats(w);

@@ -61,10 +61,21 @@ static void test_adaptive_mode_yields_after_some_microseconds(void)
 	T_EQ(mp_idle_turn(&idle, 0), MP_IDLE_SPIN);
 }
 
+static void test_adaptive_mode_hands_its_core_over_at_once(void)
+{
+	mp_idle_init(&idle, MP_IDLE_ADAPTIVE, 100ull * 365 * 86400 * HZ, HZ);
+	idle.hands_over = true;
+	T_EQ(mp_idle_turn(&idle, 1), MP_IDLE_SPIN);
+	T_EQ(mp_idle_turn(&idle, 0), MP_IDLE_YIELD);
+	idle.hands_over = false;
+	T_EQ(mp_idle_turn(&idle, 0), MP_IDLE_SPIN);
+}
+
 static void test_busy_mode_never_yields(void)
 {
 	mp_idle_init(&idle, MP_IDLE_BUSY, 0, HZ);
 	idle.yield_tsc = 0;
+	idle.hands_over = true;
 	T_EQ(turns_until(MP_IDLE_YIELD), 1000);
 }
 
@@ -131,7 +142,7 @@ static void test_unknown_mode_is_refused(void)
 T_MAIN(T_TEST(test_work_always_spins), T_TEST(test_sleep_mode_blocks_at_the_first_idle_turn),
        T_TEST(test_busy_mode_never_blocks), T_TEST(test_adaptive_mode_spins_then_pauses),
        T_TEST(test_adaptive_mode_yields_after_some_microseconds),
-       T_TEST(test_busy_mode_never_yields),
+       T_TEST(test_adaptive_mode_hands_its_core_over_at_once), T_TEST(test_busy_mode_never_yields),
        T_TEST(test_adaptive_mode_blocks_when_the_budget_is_spent),
        T_TEST(test_adaptive_mode_without_budget_blocks_at_once),
        T_TEST(test_work_starts_the_ladder_again), T_TEST(test_waking_starts_the_ladder_again),

@@ -22,6 +22,7 @@ static void test_two_cores_one_worker_has_its_own_and_spins(void)
 	T_EQ(p.n_vcpus, 1);
 	T_EQ(p.worker_cpu[0], 1);
 	T_EQ(p.spin_us, 1000);
+	T_OK(p.daemons_beside);
 }
 
 static void test_workers_that_share_a_core_spin_too(void)
@@ -40,6 +41,7 @@ static void test_one_core_pins_nothing(void)
 
 	mp_placement_assign(&p, 2, 2, -1);
 	T_EQ(p.worker_cpu[0], -1);
+	T_OK(!p.daemons_beside);
 	T_EQ(p.n_vcpus, 1);
 	T_EQ(p.spin_us, 0);
 }
@@ -53,6 +55,7 @@ static void test_many_cores_give_the_guest_cpus_and_keep_one_free(void)
 	T_EQ(p.worker_cpu[0], 4);
 	T_EQ(p.worker_cpu[3], 7);
 	T_EQ(p.max_sharing, 1);
+	T_OK(!p.daemons_beside);
 }
 
 static void test_spin_of_the_user_wins(void)

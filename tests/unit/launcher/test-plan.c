@@ -139,6 +139,28 @@ static void test_worker_gets_one_controller_and_disk_for_each_device(void)
 	check_has(text, "--poll adaptive --spin-us 1000 --cpu 1");
 }
 
+static void test_storage_daemon_runs_beside_a_worker_that_gives_way(void)
+{
+	struct mp_opt_disk disk = {.file = (char[]){"a.qcow2"}, .format = "qcow2"};
+	struct mp_options o = make_options(1);
+	struct mp_plan p;
+
+	make_plan(&p, &o);
+	p.dev[0].disk = &disk;
+	p.place.daemons_beside = true;
+	MP_CLEANUP_FREE char *text = joined(fill_worker0, &p);
+	check_has(text, "--cpu 1 --storage-daemon-cpu 1");
+
+	o.poll = "busy";
+	MP_CLEANUP_FREE char *busy = joined(fill_worker0, &p);
+	T_OK(!strstr(busy, "--storage-daemon-cpu"));
+
+	o.poll = "adaptive";
+	snprintf(disk.format, sizeof(disk.format), "raw");
+	MP_CLEANUP_FREE char *raw = joined(fill_worker0, &p);
+	T_OK(!strstr(raw, "--storage-daemon-cpu"));
+}
+
 static void test_description_says_how_workers_poll(void)
 {
 	struct mp_options o = make_options(2);
@@ -456,6 +478,7 @@ T_MAIN(T_TEST(test_28_devices_stand_on_the_root_bus),
        T_TEST(test_guest_is_told_slots_and_no_bus_numbers),
        T_TEST(test_rounds_of_both_kinds_take_turns), T_TEST(test_devices_fill_workers_in_order),
        T_TEST(test_worker_gets_one_controller_and_disk_for_each_device),
+       T_TEST(test_storage_daemon_runs_beside_a_worker_that_gives_way),
        T_TEST(test_description_says_how_workers_poll), T_TEST(test_null_backend_needs_no_file),
        T_TEST(test_comma_in_a_file_name_is_doubled),
        T_TEST(test_qemu_has_no_disk_of_a_remote_device),

@@ -208,14 +208,28 @@ static void test_disks_without_scsi_id_get_the_next_free_one(void)
 	T_EQ(cmd.disk[2].scsi_id, 2);
 }
 
+static void test_busy_poller_on_the_cpu_of_the_daemons_is_warned_of(void)
+{
+	T_EQ(parse(HBA "--poll busy --cpu 1 --storage-daemon-cpu 2"), 0);
+	T_EQ(cmd.warnings.n, 0);
+	T_EQ(parse(HBA "--poll busy --cpu 2 --storage-daemon-cpu 2"), 0);
+	T_EQ(cmd.warnings.n, 1);
+	T_OK(strstr(cmd.warnings.text[0], "never leaves CPU 2"));
+	T_EQ(parse(HBA "--poll busy"), 0);
+	T_OK(!mp_cmdline_daemons_beside(&cmd));
+}
+
 static void test_own_options(void)
 {
-	T_EQ(parse(HBA "--poll sleep --spin-us 7 --cpu 3 --aio threads --requests-budget 9 "
-		       "--insn-budget 11 --pool-bytes 512k --no-sandbox --stats-fd lsi0=9"),
+	T_EQ(parse(HBA
+		   "--poll sleep --spin-us 7 --cpu 3 --storage-daemon-cpu 3 --aio threads --requests-budget 9 "
+		   "--insn-budget 11 --pool-bytes 512k --no-sandbox --stats-fd lsi0=9"),
 	     0);
 	T_EQ(cmd.poll, MP_IDLE_SLEEP);
 	T_EQ(cmd.spin_us, 7);
 	T_EQ(cmd.cpu, 3);
+	T_OK(mp_cmdline_daemons_beside(&cmd));
+	T_EQ(cmd.warnings.n, 0);
 	T_EQ(cmd.aio, MP_BLK_AIO_THREADS);
 	T_EQ(cmd.request_budget, 9);
 	T_EQ(cmd.insn_budget, 11);
@@ -425,7 +439,8 @@ T_MAIN(T_TEST(test_documented_x_remote_form_is_taken_verbatim),
        T_TEST(test_cd_needs_neither_drive_nor_file), T_TEST(test_cdrom_drive_is_read_only),
        T_TEST(test_cd_beside_disks_takes_the_next_free_id),
        T_TEST(test_properties_of_management_tools_are_taken),
-       T_TEST(test_disks_without_scsi_id_get_the_next_free_one), T_TEST(test_own_options),
+       T_TEST(test_disks_without_scsi_id_get_the_next_free_one),
+       T_TEST(test_busy_poller_on_the_cpu_of_the_daemons_is_warned_of), T_TEST(test_own_options),
        T_TEST(test_supervision_options_and_their_defaults),
        T_TEST(test_wrong_supervision_values_name_the_right_ones), T_TEST(test_help_and_version_win),
        T_TEST(test_unknown_option_lists_the_valid_ones),

@@ -114,6 +114,7 @@ static void start_server(int *socks)
 	int r;
 
 	memset(&cmd, 0, sizeof(cmd));
+	cmd.cpu = cmd.storage_daemon_cpu = -1;
 	cmd.storage_daemon = "qemu-storage-daemon";
 	cmd.storage_daemon_start_ns = RIG_WAIT_NS;
 	cmd.nbd_connections = N_SOCKS;

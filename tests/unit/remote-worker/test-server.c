@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,6 +73,7 @@ static void run(const char *fmt, const char *what)
 static void begin(void)
 {
 	memset(&cmd, 0, sizeof(cmd));
+	cmd.cpu = cmd.storage_daemon_cpu = -1;
 	cmd.storage_daemon = "qemu-storage-daemon";
 	cmd.storage_daemon_start_ns = WAIT_NS;
 	cmd.nbd_connections = 2;
@@ -204,6 +206,74 @@ static void test_program_that_is_not_there_is_named_with_the_way_out(void)
 	check_says("cannot start no-such-daemon");
 	check_says("--storage-daemon");
 	end();
+}
+
+static int first_cpu(void)
+{
+	cpu_set_t ours;
+	int cpu = 0;
+
+	sched_getaffinity(0, sizeof(ours), &ours);
+	while (!CPU_ISSET(cpu, &ours))
+		cpu++;
+	return cpu;
+}
+
+static void check_daemon_is_on(int cpu, int policy)
+{
+	pid_t pid = mp_daemon_pid(mp_server_daemon(server));
+	cpu_set_t set;
+
+	T_EQ(sched_getaffinity(pid, sizeof(set), &set), 0);
+	T_EQ(CPU_COUNT(&set), 1);
+	T_OK(CPU_ISSET(cpu, &set));
+	T_EQ(sched_getscheduler(pid), policy);
+}
+
+static void test_daemon_runs_on_its_cpu(void)
+{
+	int sock[2];
+
+	begin_qcow2();
+	cmd.storage_daemon_cpu = first_cpu();
+	T_EQ(open_server(sock), 2);
+	check_daemon_is_on(first_cpu(), SCHED_OTHER);
+	T_OK(greets(sock[0]));
+	close(sock[1]);
+	end();
+}
+
+static void test_daemon_beside_the_poller_lets_it_run_and_so_does_the_next(void)
+{
+	int sock[2];
+
+	begin_qcow2();
+	cmd.cpu = cmd.storage_daemon_cpu = first_cpu();
+	T_EQ(open_server(sock), 2);
+	check_daemon_is_on(first_cpu(), SCHED_BATCH);
+	kill_daemon();
+	check_daemon_is_on(first_cpu(), SCHED_BATCH);
+	close(sock[0]);
+	close(sock[1]);
+	end();
+}
+
+static void check_no_such_cpu(int cpu, const char *named)
+{
+	int sock[2];
+
+	begin_qcow2();
+	cmd.storage_daemon_cpu = cpu;
+	T_EQ(open_server(sock), -EINVAL);
+	check_says(named);
+	check_says("--storage-daemon-cpu names another");
+	end();
+}
+
+static void test_cpu_that_is_not_there_is_named(void)
+{
+	check_no_such_cpu(CPU_SETSIZE - 1, "on CPU 1023: Invalid argument");
+	check_no_such_cpu(65535, "on CPU 65535: Invalid argument");
 }
 
 static void test_program_that_never_serves_costs_its_time(void)
@@ -452,6 +522,9 @@ static void test_server_that_comes_back_later_is_found(void)
 T_MAIN(T_TEST(test_daemon_opens_an_image_and_serves_it),
        T_TEST(test_image_that_is_not_there_is_named),
        T_TEST(test_program_that_is_not_there_is_named_with_the_way_out),
+       T_TEST(test_daemon_runs_on_its_cpu),
+       T_TEST(test_daemon_beside_the_poller_lets_it_run_and_so_does_the_next),
+       T_TEST(test_cpu_that_is_not_there_is_named),
        T_TEST(test_program_that_never_serves_costs_its_time),
        T_TEST(test_killed_daemon_comes_back_on_the_same_socket),
        T_TEST(test_daemon_that_was_asked_to_end_comes_back_too),
