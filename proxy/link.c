@@ -570,8 +570,12 @@ int mp_link_resample_fd(const struct mp_link *l)
 
 void mp_link_irq_again(struct mp_link *l)
 {
-	if (l->socket)
+	if (l->socket) {
 		mp_link_socket_irq_again(l);
+	} else if (!l->dead) {
+		l->irq_level = mp_link_irq_now(l);
+		l->cfg.ops->irq(l->cfg.opaque, l->irq_level);
+	}
 }
 
 void mp_link_set_irq_edge_only(struct mp_link *l, bool on)

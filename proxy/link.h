@@ -144,7 +144,11 @@ void mp_link_irq_missed(struct mp_link *l);
 int mp_link_irq_now(const struct mp_link *l);
 /** mp_link_resample_fd() - by socket: KVM writes to it when the guest is done; by rings: -1 */
 int mp_link_resample_fd(const struct mp_link *l);
-/** mp_link_irq_again() - by socket: the level is 0, and the worker will say if it isn't */
+/**
+ * mp_link_irq_again() - the owner hasn't listened to ops->irq for a while, and does again
+ *
+ * By rings it is told the level of this moment; by socket 0, and the worker will say if it isn't.
+ */
 void mp_link_irq_again(struct mp_link *l);
 /** mp_link_set_irq_edge_only() - KVM listens on the irq fd: only a rise may ring it */
 void mp_link_set_irq_edge_only(struct mp_link *l, bool on);

@@ -16,6 +16,9 @@
  * "resample" itself: bound, nothing of an interrupt comes here. Unbound, the
  * link makes a level of its rises, see proxy/link_socket.c. Nobody can ask for
  * the level, so each switch asks the worker to rise again.
+ *
+ * While bound the link goes on telling levels that go nowhere, and tells only
+ * changes: who unbinds has it tell again.
  */
 #include "proxy/qemu/mpring-pci.h"
 
@@ -105,6 +108,7 @@ static void bind_to(MpringPci *d, int gsi)
         resample_cleanup(d);
         mpring_set_handlers(d, d->handlers);
         pci_set_irq(PCI_DEVICE(d), mpring_intx_asserted(d));
+        mp_link_irq_again(&d->link);
         return;
     }
     d->intx.gsi = gsi;

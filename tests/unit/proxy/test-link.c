@@ -196,6 +196,24 @@ static void test_edge_only_keeps_a_fall_from_ringing(void)
 	rig_close(r);
 }
 
+/* Used to be kept from an owner that KVM had listened for: the link had told a 1 before. */
+static void test_level_is_told_again_to_who_has_not_listened(void)
+{
+	struct rig *r = open_default();
+
+	fake_peer_publish_irq(&r->p, 1);
+	mp_link_irq_ready(&r->l);
+	fake_peer_publish_irq(&r->p, 0);
+	mp_link_irq_again(&r->l);
+	T_STR_EQ(r->log, "I1 I0 ");
+	mp_link_irq_again(&r->l);
+	T_STR_EQ(r->log, "I1 I0 I0 ");
+	fake_peer_publish_irq(&r->p, 1);
+	mp_link_irq_ready(&r->l);
+	T_STR_EQ(r->log, "I1 I0 I0 I1 ");
+	rig_close(r);
+}
+
 static void test_reply_for_a_request_that_was_given_up_is_ignored(void)
 {
 	struct rig *r = open_default();
@@ -651,6 +669,7 @@ T_MAIN(T_TEST(test_posted_write_returns_before_it_is_applied),
        T_TEST(test_reports_come_before_a_shadow_value),
        T_TEST(test_reports_come_before_the_level_in_the_main_loop),
        T_TEST(test_edge_only_keeps_a_fall_from_ringing),
+       T_TEST(test_level_is_told_again_to_who_has_not_listened),
        T_TEST(test_reply_for_a_request_that_was_given_up_is_ignored),
        T_TEST(test_ticket_counts_on_past_28_bits),
        T_TEST(test_read_of_a_stuck_worker_gives_ones_within_the_limit),
