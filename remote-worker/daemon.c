@@ -293,7 +293,10 @@ static bool take_place(const struct mp_cmdline *cmd)
 	CPU_SET((unsigned int)cmd->storage_daemon_cpu, &set);
 	if (sched_setaffinity(0, sizeof(set), &set) < 0)
 		return false;
-	return !mp_cmdline_daemons_beside(cmd) || sched_setscheduler(0, SCHED_BATCH, &param) == 0;
+	/* Without the right to it, only slower. */
+	if (mp_cmdline_daemons_beside(cmd))
+		(void)sched_setscheduler(0, SCHED_BATCH, &param);
+	return true;
 }
 
 /* Between fork() and exec(): only what is safe there. */
@@ -362,6 +365,7 @@ int mp_daemon_spawn(struct mp_daemon *d, char *error, size_t error_len)
 	struct child c = {.args.n = 0};
 	int qmp[2], print[2], r;
 
+	snprintf(error, error_len, "drive %s: no descriptors for its storage daemon", name_of(d));
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, qmp) < 0)
 		return mp_err_origin(-errno);
 	qmp_theirs = qmp[1];
@@ -369,11 +373,13 @@ int mp_daemon_spawn(struct mp_daemon *d, char *error, size_t error_len)
 	mp_daemon_qmp_fini(&d->qmp);
 	mp_daemon_qmp_open_take(&d->qmp, qmp[0]);
 	pthread_mutex_unlock(&d->lock);
-	if (pipe2(print, O_CLOEXEC) < 0 || fcntl(print[0], F_SETFL, O_NONBLOCK) < 0)
+	if (pipe2(print, O_CLOEXEC) < 0)
 		return mp_err_origin(-errno);
 	mp_fd_close(&d->err_fd);
 	d->err_fd = print[0];
 	print_theirs = print[1];
+	if (fcntl(d->err_fd, F_SETFL, O_NONBLOCK) < 0)
+		return mp_err_origin(-errno);
 	d->n_line = 0;
 	d->first[0] = '\0';
 	c.qmp_fd = qmp_theirs;
