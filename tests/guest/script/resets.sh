@@ -49,7 +49,7 @@ resets_under_load() { # sg_reset's option, what the driver says of it, how often
 	while kill -0 $fio 2>/dev/null && [ $n -lt $3 ]; do
 		sg_reset ${escalate---no-esc} "$1" "$(generic 0:2:0)"
 		n=$((n + 1))
-		sleep 0.2
+		sleep 0.1
 	done
 	[ $n = $3 ] || { echo "the load ended after $n resets"; return 1; }
 	load_ends
@@ -60,9 +60,9 @@ resets_under_load() { # sg_reset's option, what the driver says of it, how often
 check_device_resets_under_load() {
 	lossy=0:2
 	allow_log 'FAILED Result: hostbyte=DID_ABORT|CDB: |I/O error, dev'
-	size=6M
+	size=18M # of 6M there may be nothing left to do when the third one comes
 	resets_under_load --device 'DEVICE RESET' 3
-	lossy=
+	lossy= size=6M
 	load_starts 0:2:0 0:2:1
 	load_ends
 }
