@@ -98,45 +98,38 @@ int mp_fdpass_send(int sock, const void *buf, size_t len, const struct mp_fds *f
 	return 0;
 }
 
-static void close_all(const int *fds, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		close(fds[i]);
-}
-
 void mp_fds_close(struct mp_fds *fds)
 {
-	close_all(fds->fd, fds->n);
-	/* Who finds a number there may close it a second time, and by then it is another's. */
-	for (size_t i = 0; i < fds->n; i++)
+	/* -1: who finds a number there may close it a second time, and by then it is another's. */
+	for (size_t i = 0; i < fds->n; i++) {
+		close(fds->fd[i]);
 		fds->fd[i] = -1;
+	}
 	fds->n = 0;
 }
 
-/* Takes the fds out of one received message; too many are all closed. */
-static int take_fds(struct msghdr *msg, struct mp_fds *fds)
+int mp_fds_collect(struct mp_fds *fds, struct msghdr *msg)
 {
-	int raw_fds[MP_FDPASS_MAX];
 	struct cmsghdr *cmsg;
+	int raw_fd;
 	size_t n;
-	int r = 0;
+	int r = msg->msg_flags & MSG_CTRUNC ? -EPROTO : 0;
 
 	for (cmsg = CMSG_FIRSTHDR(msg); cmsg; cmsg = CMSG_NXTHDR(msg, cmsg)) {
 		if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
 			continue;
 		n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		memcpy(raw_fds, CMSG_DATA(cmsg), n * sizeof(int));
-		if (n > fds->max - fds->n) {
-			close_all(raw_fds, n);
-			r = mp_err_origin(-EPROTO);
-			continue;
+		for (size_t i = 0; i < n; i++) {
+			memcpy(&raw_fd, CMSG_DATA(cmsg) + i * sizeof(int), sizeof(raw_fd));
+			if (fds->n < fds->max) {
+				fds->fd[fds->n++] = raw_fd;
+				continue;
+			}
+			close(raw_fd);
+			r = -EPROTO;
 		}
-		memcpy(fds->fd + fds->n, raw_fds, n * sizeof(int));
-		fds->n += n;
 	}
-	if (msg->msg_flags & MSG_CTRUNC)
-		r = mp_err_origin(-EPROTO);
-	return r;
+	return mp_err_origin(r);
 }
 
 static int recv_some(int sock, void *buf, size_t len, struct mp_fds *fds, size_t *ret_got)
@@ -154,7 +147,7 @@ static int recv_some(int sock, void *buf, size_t len, struct mp_fds *fds, size_t
 	if (n == 0)
 		return mp_err_origin(-ECONNRESET);
 	*ret_got = (size_t)n;
-	return take_fds(&msg, fds);
+	return mp_err_trace(mp_fds_collect(fds, &msg));
 }
 
 int mp_fdpass_recv(int sock, void *buf, size_t len, struct mp_fds *fds, uint64_t deadline_ns)

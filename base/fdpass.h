@@ -18,6 +18,8 @@
 /** No deadline */
 #define MP_FDPASS_FOREVER UINT64_MAX
 
+struct msghdr;
+
 /* Fds that travel with a message. */
 struct mp_fds {
 	int *fd;
@@ -40,6 +42,16 @@ int mp_fdpass_send(int sock, const void *buf, size_t len, const struct mp_fds *f
  * mp_fds_close() - all that have come; leaves none, and -1 in their places
  */
 void mp_fds_close(struct mp_fds *fds);
+
+/**
+ * mp_fds_collect() - those of a message that recvmsg() has filled in
+ *
+ * Adds as many as there is room for, and closes the others. For who reads a socket by
+ * himself; mp_fdpass_recv() does it by itself.
+ *
+ * Return: 0; -EPROTO some were closed, or the kernel had to drop some (MSG_CTRUNC).
+ */
+int mp_fds_collect(struct mp_fds *fds, struct msghdr *msg);
 
 /**
  * mp_fdpass_recv() - receive exactly @len bytes, and the fds that come with them

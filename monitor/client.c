@@ -24,6 +24,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/fdpass.h"
 
 #define READ_BYTES   16384u
 #define HARD_FACTOR  8u /* of max_unread_bytes */
@@ -145,22 +146,11 @@ void mp_mon_client_put(struct mp_mon_client *c, const struct mp_mon_buf *text)
 
 static void keep_fds(struct mp_mon_client *c, struct msghdr *msg)
 {
-	struct cmsghdr *cmsg;
-	size_t n;
-	int fd;
+	struct mp_fds fds = {.fd = c->fd, .n = c->n_fds, .max = MP_MON_MAX_FDS};
 
-	for (cmsg = CMSG_FIRSTHDR(msg); cmsg; cmsg = CMSG_NXTHDR(msg, cmsg)) {
-		if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
-			continue;
-		n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		for (size_t i = 0; i < n; i++) {
-			memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof(fd), sizeof(fd));
-			if (c->n_fds < MP_MON_MAX_FDS)
-				c->fd[c->n_fds++] = fd;
-			else
-				close(fd);
-		}
-	}
+	/* Those beyond are closed; the request goes on without them. */
+	(void)mp_fds_collect(&fds, msg);
+	c->n_fds = fds.n;
 }
 
 static ssize_t receive(struct mp_mon_client *c, char *bytes, size_t len)

@@ -50,36 +50,13 @@ bool mp_mpqemu_rx_begun(const struct mp_mpqemu_rx *rx)
 	return rx->n_header > 0;
 }
 
-static bool keep_fd(struct mp_mpqemu_msg *msg, int fd)
-{
-	if (msg->n_fds == MP_MPQEMU_MAX_FDS) {
-		close(fd);
-		return false;
-	}
-	msg->fd[msg->n_fds++] = fd;
-	return true;
-}
-
 static int take_fds(struct msghdr *msg, struct mp_mpqemu_msg *to)
 {
-	struct cmsghdr *cmsg;
-	int raw_fd;
-	size_t n;
-	int r = 0;
+	struct mp_fds fds = {.fd = to->fd, .n = to->n_fds, .max = MP_MPQEMU_MAX_FDS};
+	int r = mp_fds_collect(&fds, msg);
 
-	for (cmsg = CMSG_FIRSTHDR(msg); cmsg; cmsg = CMSG_NXTHDR(msg, cmsg)) {
-		if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
-			continue;
-		n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		for (size_t i = 0; i < n; i++) {
-			memcpy(&raw_fd, CMSG_DATA(cmsg) + i * sizeof(int), sizeof(raw_fd));
-			if (!keep_fd(to, raw_fd))
-				r = -EPROTO;
-		}
-	}
-	if (msg->msg_flags & MSG_CTRUNC)
-		r = -EPROTO;
-	return r;
+	to->n_fds = (unsigned int)fds.n;
+	return mp_err_trace(r);
 }
 
 /* 1 some bytes; 0 not yet; -ECONNRESET the end. @to: where fds go, NULL none are taken. */
