@@ -76,14 +76,6 @@ static const char no_links[] = "rbd";
 
 #define N(list) (sizeof(list) / sizeof((list)[0]))
 
-static bool is_in(const char *const *list, size_t n, const char *name)
-{
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(list[i], name) == 0)
-			return true;
-	return false;
-}
-
 static const char *driver_of(const json_t *node)
 {
 	const char *driver = mp_node_text(node, "driver");
@@ -176,7 +168,7 @@ static int read_node(struct mp_parser *p, json_t *node, struct node_opts *o)
 	if (r < 0)
 		return mp_err_trace(r);
 	for (unsigned int i = 0; i < kv.n; i++)
-		if (is_in(for_daemon, N(for_daemon), kv.item[i].key))
+		if (mp_word_is_in(for_daemon, N(for_daemon), kv.item[i].key))
 			return 1;
 	for (unsigned int i = 0; i < kv.n; i++)
 		if (mp_prop_set(mp_props_blockdev, o, &kv.item[i], why, sizeof(why)) < 0)
@@ -285,7 +277,7 @@ static int add_nodes(struct mp_parser *p, json_t *node, json_t *list, unsigned i
 static int follow(struct mp_parser *p, const char *key, json_t *value, json_t *list,
 		  unsigned int depth)
 {
-	bool is_link = is_in(links, N(links), key);
+	bool is_link = mp_word_is_in(links, N(links), key);
 	const char *name = is_link ? json_string_value(value) : NULL;
 	json_t *other = name && *name ? json_object_get(p->c->nodes, name) : NULL;
 	int r = 0;

@@ -270,3 +270,11 @@ void mp_prop_help(const struct mp_prop *props, FILE *to)
 		fputc('\n', to);
 	}
 }
+
+bool mp_word_is_in(const char *const *list, size_t n, const char *word)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(list[i], word) == 0)
+			return true;
+	return false;
+}

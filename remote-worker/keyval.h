@@ -86,4 +86,7 @@ int mp_parse_bool(const char *text, bool *ret_v);
 /** mp_parse_uint() - decimal or 0x, nothing behind it, min..max; -EINVAL */
 int mp_parse_uint(const char *text, uint64_t min, uint64_t max, uint64_t *ret_v);
 
+/** mp_word_is_in() - is @word one of the @n of @list? */
+bool mp_word_is_in(const char *const *list, size_t n, const char *word);
+
 #endif

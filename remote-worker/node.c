@@ -101,22 +101,15 @@ int mp_node_load(const char *text, json_t **ret_node, char why[256])
 	return 0;
 }
 
-static bool is_in(const char *const *list, size_t n, const char *name)
-{
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(list[i], name) == 0)
-			return true;
-	return false;
-}
-
 static json_t *typed(const char *name, const char *text)
 {
 	uint64_t v;
 	bool on;
 
-	if (is_in(bools, N(bools), name) && mp_parse_bool(text, &on) == 0)
+	if (mp_word_is_in(bools, N(bools), name) && mp_parse_bool(text, &on) == 0)
 		return json_boolean(on);
-	if (is_in(numbers, N(numbers), name) && mp_parse_size(text, &v) == 0 && v <= INT64_MAX)
+	if (mp_word_is_in(numbers, N(numbers), name) && mp_parse_size(text, &v) == 0 &&
+	    v <= INT64_MAX)
 		return json_integer((json_int_t)v);
 	return json_string(text);
 }

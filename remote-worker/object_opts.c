@@ -67,14 +67,6 @@ static const char *const idle[] = {
 
 #define N(list) (sizeof(list) / sizeof((list)[0]))
 
-static bool is_in(const char *const *list, size_t n, const char *name)
-{
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(list[i], name) == 0)
-			return true;
-	return false;
-}
-
 static int set_all(struct mp_parser *p, const struct mp_prop *props, const struct mp_keyval *kv,
 		   void *object)
 {
@@ -159,9 +151,9 @@ int mp_parse_object(struct mp_parser *p, const struct mp_option *o, const char *
 		return mp_err_trace(parse_remote(p, &kv));
 	if (type && strcmp(type, "throttle-group") == 0)
 		return mp_err_trace(parse_group(p, &kv));
-	if (type && is_in(for_daemons, N(for_daemons), type))
+	if (type && mp_word_is_in(for_daemons, N(for_daemons), type))
 		return mp_err_trace(parse_other(p, &kv));
-	if (type && is_in(idle, N(idle), type))
+	if (type && mp_word_is_in(idle, N(idle), type))
 		return mp_err_trace(mp_parser_warn(p, "-object %s has no meaning here", type));
 	return mp_parser_fail(p,
 			      "-object %s: unknown object; valid are x-remote-object, "

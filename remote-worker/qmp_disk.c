@@ -88,26 +88,6 @@ static struct mp_blk_throttle throttle_of(const json_t *args)
 	return t;
 }
 
-static struct mp_opt_limit opt_of(const struct mp_blk_limit *l)
-{
-	return (struct mp_opt_limit){.avg = l->avg, .max = l->max, .max_length = l->max_length};
-}
-
-static json_t *throttle_json(const struct mp_blk_throttle *t)
-{
-	struct mp_opt_throttle o = {
-		.bps_total = opt_of(&t->bps[MP_THROTTLE_TOTAL]),
-		.bps_read = opt_of(&t->bps[MP_THROTTLE_READ]),
-		.bps_write = opt_of(&t->bps[MP_THROTTLE_WRITE]),
-		.iops_total = opt_of(&t->iops[MP_THROTTLE_TOTAL]),
-		.iops_read = opt_of(&t->iops[MP_THROTTLE_READ]),
-		.iops_write = opt_of(&t->iops[MP_THROTTLE_WRITE]),
-		.iops_size = t->iops_size,
-	};
-
-	return mp_throttle_to_json(&o);
-}
-
 /* A name is one disk's alone: the disks of a group would share its limits. */
 const char *mp_qmp_group(struct mp_monitor *m, const json_t *unit, char room[64])
 {
@@ -182,13 +162,14 @@ static bool check_group(struct mp_mon_call *call, const json_t *snapshot, const 
 static json_t *set_limits(struct mp_mon_call *call, const json_t *unit, const json_t *args,
 			  const struct mp_blk_throttle *t)
 {
+	const struct mp_opt_throttle limits = mp_throttle_opt_of(t);
 	char room[64];
 	struct mp_monitor *m = call->opaque;
 	bool had_any = mp_qmp_group(m, unit, room) != NULL;
 	const char *group = mp_qmp_text(args, "group");
 	json_t *value = mp_qmp_worker(call, "throttle",
 				      json_pack("{s:I, s:o}", "unit", mp_qmp_int(unit, "unit"),
-						"throttle", throttle_json(t)));
+						"throttle", mp_throttle_to_json(&limits)));
 
 	if (!*group && !had_any)
 		group = mp_qmp_text(args, *mp_qmp_text(args, "id") ? "id" : "device");

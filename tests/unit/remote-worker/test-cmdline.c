@@ -1,38 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "remote-worker/cmdline.h"
-
-#include <errno.h>
 #include <stdlib.h>
 
-#include "tests/lib/t.h"
+#include "tests/unit/remote-worker/parse.h"
 
-static struct mp_cmdline cmd;
-static char error[4096];
-
-/* Parses "A B C" split at blanks; the words live until the next call. */
 static int parse(const char *line)
 {
-	static char words[4096];
-	char *argv[64], *save, *w;
-	int argc = 0;
-
-	mp_cmdline_fini(&cmd);
-	snprintf(words, sizeof(words), "mpring-worker %s", line);
-	error[0] = '\0';
-	for (w = strtok_r(words, " ", &save); w; w = strtok_r(NULL, " ", &save))
-		argv[argc++] = w;
-	return mp_cmdline_parse(&cmd, argc, argv, error, sizeof(error));
+	return parse_behind("", line);
 }
 
 #define HBA  "-device lsi53c895a,id=lsi0 -object x-remote-object,id=o,devid=lsi0,fd=4 "
 #define DISK "-drive id=d0,file=/tmp/a -device scsi-hd,drive=d0,bus=lsi0.0"
-
-#define T_REFUSED(line, text)                                                                      \
-	do {                                                                                       \
-		T_EQ(parse(line), -EINVAL);                                                        \
-		if (!strstr(error, text))                                                          \
-			t_fail(__FILE__, __LINE__, "\"%s\" doesn't say \"%s\"", error, text);      \
-	} while (0)
 
 static void test_documented_x_remote_form_is_taken_verbatim(void)
 {

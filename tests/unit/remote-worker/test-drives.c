@@ -8,34 +8,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "remote-worker/cmdline.h"
 #include "remote-worker/unit_json.h"
-#include "tests/lib/t.h"
+#include "tests/unit/remote-worker/parse.h"
 
-static struct mp_cmdline cmd;
-static char error[4096];
-
-/* Parses "A B C" split at blanks, behind an adapter with its socket. */
 static int parse(const char *line)
 {
-	static char words[4096];
-	char *argv[128], *save, *w;
-	int argc = 0;
-
-	mp_cmdline_fini(&cmd);
-	snprintf(words, sizeof(words), "mpring-worker 3 -device lsi53c895a,id=lsi0 %s", line);
-	error[0] = '\0';
-	for (w = strtok_r(words, " ", &save); w; w = strtok_r(NULL, " ", &save))
-		argv[argc++] = w;
-	return mp_cmdline_parse(&cmd, argc, argv, error, sizeof(error));
+	return parse_behind(ADAPTER, line);
 }
-
-#define T_REFUSED(line, what)                                                                      \
-	do {                                                                                       \
-		T_EQ(parse(line), -EINVAL);                                                        \
-		if (!strstr(error, what))                                                          \
-			t_fail(__FILE__, __LINE__, "\"%s\" doesn't say \"%s\"", error, what);      \
-	} while (0)
 
 #define T_PARSES(line)                                                                             \
 	do {                                                                                       \

@@ -1,42 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Monitors, options about the process, and QEMU's options that we don't have. */
-#include "remote-worker/cmdline.h"
-
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "tests/lib/t.h"
+#include "tests/unit/remote-worker/parse.h"
 
-static struct mp_cmdline cmd;
-static char error[4096];
-
-/* Parses "A B C" split at blanks, behind an adapter with its socket. */
 static int parse(const char *line)
 {
-	static char words[4096];
-	char *argv[128], *save, *w;
-	int argc = 0;
-
-	mp_cmdline_fini(&cmd);
-	snprintf(words, sizeof(words), "mpring-worker 3 -device lsi53c895a,id=lsi0 %s", line);
-	error[0] = '\0';
-	for (w = strtok_r(words, " ", &save); w; w = strtok_r(NULL, " ", &save))
-		argv[argc++] = w;
-	return mp_cmdline_parse(&cmd, argc, argv, error, sizeof(error));
+	return parse_behind(ADAPTER, line);
 }
-
-#define T_SAYS(text, what)                                                                         \
-	do {                                                                                       \
-		if (!strstr(text, what))                                                           \
-			t_fail(__FILE__, __LINE__, "\"%s\" doesn't say \"%s\"", text, what);       \
-	} while (0)
-
-#define T_REFUSED(line, what)                                                                      \
-	do {                                                                                       \
-		T_EQ(parse(line), -EINVAL);                                                        \
-		T_SAYS(error, what);                                                               \
-	} while (0)
 
 /* -- monitors ------------------------------------------------------------- */
 
