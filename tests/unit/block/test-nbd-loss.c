@@ -187,6 +187,20 @@ static void test_a_server_that_changed_is_not_taken(void)
 	rig_close(&x);
 }
 
+/* Used to go unnoticed for as long as somebody asked so often that the core never slept. */
+static void test_who_asks_for_the_size_has_a_loss_seen_without_a_sleep(void)
+{
+	setup((struct rig_cfg){0});
+	mp_blk_engine_poll(x.engine);
+	fake_nbd_drop(&x.server, 0);
+	mp_blk_engine_poll(x.engine);
+	T_EQ(x.n_lost, 0);
+	T_EQ(mp_blk_refresh_size(x.disk), 0);
+	mp_blk_engine_poll(x.engine);
+	T_EQ(x.n_lost, 1);
+	rig_close(&x);
+}
+
 static void test_a_new_size_comes_with_a_new_connection(void)
 {
 	setup((struct rig_cfg){.server.bytes = 1 << 20});
@@ -354,6 +368,7 @@ T_MAIN(T_TEST(test_a_request_waits_for_the_next_connection),
        T_TEST(test_waiting_ends_also_for_a_request_that_kills_each_server),
        T_TEST(test_a_server_that_hangs_is_given_up),
        T_TEST(test_an_idle_sleep_ends_with_its_connection),
+       T_TEST(test_who_asks_for_the_size_has_a_loss_seen_without_a_sleep),
        T_TEST(test_what_waits_can_be_cancelled), T_TEST(test_a_server_that_changed_is_not_taken),
        T_TEST(test_a_new_size_comes_with_a_new_connection),
        T_TEST(test_what_a_server_forgot_is_there_again),
