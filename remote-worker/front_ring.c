@@ -71,7 +71,7 @@ static bool edge_only(const struct front_ring *f)
 	return atomic_load_explicit(&page->irq_edge_only, memory_order_relaxed) != 0;
 }
 
-static void ring_main_loop(struct front_ring *f)
+static void ring_irq_thread(struct front_ring *f)
 {
 	uint64_t one = 1;
 	ssize_t n;
@@ -187,7 +187,7 @@ static void stall(struct front_ring *f)
 {
 	mp_bell_kick(&f->s.ring_peer);
 	if (!f->front.stalled && !edge_only(f))
-		ring_main_loop(f);
+		ring_irq_thread(f);
 	f->front.stalled = true;
 }
 
@@ -215,7 +215,7 @@ static void publish(struct mp_front *front)
 	if (f->n_replies != n_replies)
 		mp_bell_kick(&f->s.ring_peer);
 	if (rose || (f->n_unseen > f->s.prod.mask / 2 && !edge_only(f)))
-		ring_main_loop(f);
+		ring_irq_thread(f);
 }
 
 static bool is_waited(const struct mp_wire_req *req)
@@ -265,7 +265,7 @@ static void idle(struct mp_front *front, bool sleeping)
 		return;
 	f->fall_turns = sleeping ? 0 : f->fall_turns - 1;
 	if (f->fall_turns == 0 && !edge_only(f))
-		ring_main_loop(f);
+		ring_irq_thread(f);
 }
 
 static bool arm(struct mp_front *front)

@@ -191,7 +191,7 @@ static void test_busy_poller_on_the_cpu_of_the_daemons_is_warned_of(void)
 	T_EQ(cmd.warnings.n, 0);
 	T_EQ(parse(HBA "--poll busy --cpu 2 --storage-daemon-cpu 2"), 0);
 	T_EQ(cmd.warnings.n, 1);
-	T_OK(strstr(cmd.warnings.text[0], "never leaves CPU 2"));
+	T_SAYS(cmd.warnings.text[0], "never leaves CPU 2");
 	T_EQ(parse(HBA "--poll busy"), 0);
 	T_OK(!mp_cmdline_daemons_beside(&cmd));
 }
