@@ -20,6 +20,7 @@
 #define MP_CORE_MEDIA (2 * MP_CORE_UNITS)
 
 struct mp_core;
+struct mp_ending;
 
 struct mp_medium {
 	const struct mp_opt_drive *drive; /* NULL: the place is free */
@@ -52,6 +53,7 @@ struct mp_core {
 	struct mp_medium medium[MP_CORE_MEDIA];
 	bool stopped; /* by the user: every device is held */
 	bool prelaunch; /* since the start, by -S */
+	struct mp_ending *ending; /* NULL: not yet; see mp_units_end() */
 	uint64_t n_turns, n_idle_turns, n_sleeps;
 	uint64_t cpu_ns, cpu_read_ns; /* CPU time, and when it was read */
 };

@@ -229,6 +229,7 @@ static int run(const struct mp_cmdline *cmd, const struct inherited *in, struct 
 		cfg.all_met = cmd->no_sandbox ? NULL : narrow;
 		r = mp_serve(&cfg);
 	}
+	mp_office_end(cfg.office);
 	mp_worker_stop(cfg.worker);
 	mp_office_destroy(cfg.office);
 	return r;

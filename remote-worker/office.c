@@ -9,6 +9,9 @@
  *			is closed
  *	a new one	until its server has said what it has; then the call goes on
  *
+ * At the end there is nothing else to do, and mp_office_end() waits until all is
+ * flushed; but a server that is lost then still has to come back first.
+ *
  * Units and media are filled in and freed here, and used by the core in between;
  * what their options point into, the JSON of the call that brought them, is kept
  * with them.
@@ -16,6 +19,7 @@
 #include "remote-worker/office.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,9 +27,11 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "doorbell/bell.h"
 #include "remote-worker/core.h"
 #include "remote-worker/rpc.h"
 #include "remote-worker/snapshot.h"
+#include "remote-worker/tell.h"
 #include "remote-worker/unit.h"
 #include "remote-worker/unit_json.h"
 
@@ -52,7 +58,8 @@ struct mp_office {
 	struct opening opening[MAX_OPENINGS];
 	unsigned int n_openings;
 	struct owned *owned; /* all of them: the core is gone before we are */
-	bool over;
+	bool over, orphaned;
+	bool ending; /* in mp_office_end() */
 };
 
 /* One call. A handler answers by value, error, or later. */
@@ -240,15 +247,6 @@ static int run(struct call *c, void (*what)(struct mp_core *core, void *job),
 	return job->result >= 0 ? 0 : refuse_job(c, job);
 }
 
-static void tell_tray(struct mp_office *o, unsigned int i, bool open)
-{
-	const struct mp_opt_disk *disk = o->core->unit[i].disk;
-
-	mp_rpc_event(o->sock, "tray-moved",
-		     json_pack("{s:i, s:s, s:s, s:b}", "unit", (int)i, "id", disk->id, "drive",
-			       disk->drive ? disk->drive : "", "open", open));
-}
-
 /* -- calls ------------------------------------------------------------------------ */
 
 static int do_snapshot(struct call *c)
@@ -357,7 +355,7 @@ static void end_change(struct mp_office *o, const struct mp_unit_job *job)
 {
 	if (job->result >= 0) {
 		sweep(o);
-		tell_tray(o, job->unit, job->medium == NULL);
+		mp_tell_tray(o->core, o->sock, job->unit, job->medium == NULL);
 	} else if (job->medium) {
 		free_medium(o, job->medium);
 	}
@@ -531,7 +529,7 @@ static int move_tray(struct call *c, bool open)
 	if (r == 0)
 		r = run(c, open ? mp_unit_open_tray : mp_unit_close_tray, &job);
 	if (r == 0)
-		tell_tray(c->o, job.unit, open);
+		mp_tell_tray(c->o->core, c->o->sock, job.unit, open);
 	return r;
 }
 
@@ -615,6 +613,8 @@ static const struct {
 
 static int dispatch(struct call *c, const char *name)
 {
+	if (c->o->ending && strcmp(name, "nbd-socket") != 0)
+		return refuse(c, "GenericError", "The worker is ending");
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
 		if (strcmp(calls[i].name, name) == 0)
 			return calls[i].run(c);
@@ -686,13 +686,16 @@ int mp_office_poll(struct mp_office *o, bool readable)
 
 	if (!o)
 		return 0;
-	look_at_stops(o);
-	look_at_openings(o);
-	if (o->n_closing)
-		sweep(o);
+	if (!o->ending) {
+		look_at_stops(o);
+		look_at_openings(o);
+		if (o->n_closing)
+			sweep(o);
+	}
 	if (!readable)
 		return 0;
 	if (mp_rpc_recv(o->sock, &msg, &fds) < 0) {
+		o->orphaned = true;
 		mp_office_orphan(o);
 		return 1;
 	}
@@ -702,86 +705,29 @@ int mp_office_poll(struct mp_office *o, bool readable)
 	return r < 0 || o->over;
 }
 
-/* -- events ---------------------------------------------------------------------------- */
-
-static const char *action_name(enum mp_scsi_on_error action)
+void mp_office_end(struct mp_office *o)
 {
-	return action == MP_SCSI_ON_ERROR_STOP     ? "stop"
-	       : action == MP_SCSI_ON_ERROR_IGNORE ? "ignore"
-						   : "report";
-}
+	struct pollfd pfd[2] = {{.events = POLLIN}, {.events = POLLIN}};
+	bool over;
 
-static void tell_error(struct mp_office *o, unsigned int hba, const struct mp_scsi_io_error *e)
-{
-	const struct mp_unit *u = mp_core_unit_at(o->core, hba, e->target, e->lun);
-	const struct mp_opt_drive *drive;
-
-	if (!u)
+	if (!o)
 		return;
-	drive = u->medium ? u->medium->drive : NULL;
-	mp_rpc_event(o->sock, "io-error",
-		     json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:b, s:s}", "unit",
-			       (int)(u - o->core->unit), "id", u->disk->id, "drive",
-			       drive ? drive->id : "", "node", drive ? drive->node_name : "",
-			       "operation", e->op == MP_BLK_READ ? "read" : "write", "action",
-			       action_name(e->action), "nospace", e->error == -ENOSPC, "reason",
-			       strerror(-e->error)));
-}
-
-static void tell_lost(struct mp_office *o, struct mp_medium *m)
-{
-	/* relaxed: the eventfd orders it; a bit that comes later rings again. */
-	uint32_t lost = atomic_exchange_explicit(&m->lost, 0, memory_order_relaxed);
-
-	for (unsigned int i = 0; lost; i++, lost >>= 1)
-		if (lost & 1)
-			mp_rpc_event(o->sock, "nbd-lost",
-				     json_pack("{s:s, s:i}", "node", m->drive->node_name,
-					       "connection", (int)i));
-}
-
-/* Flushes fail for as long as it is so, and the guest learns of it; here the user does. */
-static void say_write_lost(struct mp_medium *m)
-{
-	/* relaxed: the eventfd orders it. */
-	int error = atomic_exchange_explicit(&m->write_lost, 0, memory_order_relaxed);
-
-	if (error)
-		mp_error("drive %s: its server has lost writes that it had acknowledged, and "
-			 "doesn't take them again: %s",
-			 m->drive->id[0] ? m->drive->id : m->drive->node_name, strerror(-error));
-}
-
-static void tell_event(struct mp_office *o, unsigned int hba, const struct mp_event *e)
-{
-	const struct mp_unit *u;
-
-	switch (e->kind) {
-	case MP_EVENT_IO_ERROR:
-		tell_error(o, hba, &e->error);
-		if (e->error.action == MP_SCSI_ON_ERROR_STOP)
-			mp_rpc_event(o->sock, "stopped", NULL);
-		break;
-	case MP_EVENT_TRAY:
-		u = mp_core_unit_at(o->core, hba, e->tray.target, e->tray.lun);
-		if (u)
-			tell_tray(o, (unsigned int)(u - o->core->unit), e->tray.open);
-		break;
+	o->ending = true;
+	for (;;) {
+		mp_worker_run(o->w, mp_units_end, &over);
+		if (over)
+			return;
+		pfd[0].fd = mp_worker_notify_fd(o->w);
+		pfd[1].fd = o->orphaned ? -1 : o->sock;
+		poll(pfd, 2, (int)(LOOK_AGAIN_NS / 1000000));
+		mp_bell_drain(pfd[0].fd);
+		mp_office_tell(o);
+		mp_office_poll(o, pfd[1].revents != 0);
 	}
 }
 
 void mp_office_tell(struct mp_office *o)
 {
-	struct mp_event e;
-
-	if (!o)
-		return;
-	for (unsigned int i = 0; i < o->core->cmd->n_hbas; i++)
-		while (mp_worker_take_event(o->w, i, &e))
-			tell_event(o, i, &e);
-	for (unsigned int i = 0; i < MP_CORE_MEDIA; i++)
-		if (o->core->medium[i].drive) {
-			tell_lost(o, &o->core->medium[i]);
-			say_write_lost(&o->core->medium[i]);
-		}
+	if (o)
+		mp_tell_news(o->w, o->sock);
 }

@@ -53,6 +53,14 @@ void mp_office_orphan(struct mp_office *o);
 /** mp_office_poll() - do what was asked for. Return: 0; 1 the worker shall end: quit, or no supervisor */
 int mp_office_poll(struct mp_office *o, bool readable);
 
+/**
+ * mp_office_end() - the worker is about to be stopped: wait until all is flushed; NULL is fine
+ *
+ * Servers that are lost meanwhile are still connected to again: what they haven't
+ * flushed has to be written again. All other calls are refused.
+ */
+void mp_office_end(struct mp_office *o);
+
 /** mp_office_tell() - the core had something to tell: pass it on; NULL is fine */
 void mp_office_tell(struct mp_office *o);
 

@@ -15,7 +15,7 @@
 #include "remote-worker/unit_json.h"
 #include "block/probe.h"
 
-#define FLUSH_LOOK_NS 1000000ull
+#define FINISH_LOOK_NS 1000000ull
 
 /* Where one unit is made. */
 struct place {
@@ -265,42 +265,95 @@ int mp_units_create(struct mp_core *core, char *error, size_t error_len)
 	return r;
 }
 
+/* -- the end ---------------------------------------------------------------- */
+
+/* Of the core, from when it shall end until it has. */
+struct mp_ending {
+	struct mp_core *core;
+	bool flushing;
+	unsigned int n_left; /* flushes */
+	struct mp_blk_req req[MP_CORE_MEDIA];
+};
+
+static bool is_busy(const struct mp_core *core)
+{
+	for (unsigned int i = 0; i < core->cmd->n_hbas; i++)
+		if (core->device[i].bus && mp_scsi_bus_n_busy(core->device[i].bus) > 0)
+			return true;
+	return core->engine && mp_blk_engine_n_inflight(core->engine) > 0;
+}
+
+static bool begin_end(struct mp_core *core)
+{
+	core->ending = calloc(1, sizeof(*core->ending));
+	if (!core->ending)
+		return false;
+	core->ending->core = core;
+	for (unsigned int i = 0; i < core->cmd->n_hbas; i++)
+		if (core->device[i].bus)
+			mp_scsi_stop_jobs(core->device[i].bus);
+	return true;
+}
+
 static void flushed(struct mp_blk_req *req)
 {
-	unsigned int *n_left = req->opaque;
+	struct mp_ending *e = req->opaque;
 
-	--*n_left;
+	if (--e->n_left == 0)
+		ring(e->core);
 }
 
-static void say_unflushed(const struct mp_medium *m, int result)
+static void begin_flush(struct mp_core *core)
 {
-	mp_error("drive %s: cannot flush it at the end: %s; what was written last may be lost",
-		 m->drive->id, strerror(-result));
-}
+	struct mp_ending *e = core->ending;
 
-void mp_units_flush(struct mp_core *core)
-{
-	MP_CLEANUP_FREE struct mp_blk_req *req = calloc(MP_CORE_MEDIA, sizeof(*req));
-	const struct mp_medium *m;
-	unsigned int n_left = 0;
+	e->flushing = true;
+	for (unsigned int i = 0; i < MP_CORE_MEDIA; i++) {
+		struct mp_blk *blk = core->medium[i].blk;
 
-	for (unsigned int i = 0; req && i < MP_CORE_MEDIA; i++) {
-		m = &core->medium[i];
-		if (!m->blk || mp_blk_read_only(m->blk))
+		if (!blk || mp_blk_read_only(blk))
 			continue;
-		req[i] =
-			(struct mp_blk_req){.op = MP_BLK_FLUSH, .done = flushed, .opaque = &n_left};
-		n_left++;
-		mp_blk_submit(m->blk, &req[i]);
+		e->req[i] = (struct mp_blk_req){.op = MP_BLK_FLUSH, .done = flushed, .opaque = e};
+		e->n_left++;
+		mp_blk_submit(blk, &e->req[i]);
 	}
-	while (n_left > 0) {
-		mp_blk_engine_poll(core->engine);
-		if (n_left > 0)
-			mp_blk_engine_wait(core->engine, FLUSH_LOOK_NS);
-	}
-	for (unsigned int i = 0; req && i < MP_CORE_MEDIA; i++)
+}
+
+void mp_units_end(struct mp_core *core, void *ret_over)
+{
+	bool *over = ret_over;
+
+	*over = false;
+	if (!core->ending && !begin_end(core))
+		return;
+	/* What was aborted may still be on its way to or from the disk. */
+	if (!core->ending->flushing && !is_busy(core))
+		begin_flush(core);
+	*over = core->ending->flushing && core->ending->n_left == 0;
+}
+
+static void say_unflushed(const struct mp_core *core)
+{
+	const struct mp_blk_req *req = core->ending->req;
+
+	for (unsigned int i = 0; i < MP_CORE_MEDIA; i++)
 		if (req[i].result < 0)
-			say_unflushed(&core->medium[i], req[i].result);
+			mp_error("drive %s: cannot flush it at the end: %s; what was written last "
+				 "may be lost",
+				 core->medium[i].drive->id, strerror(-req[i].result));
+}
+
+void mp_units_finish(struct mp_core *core)
+{
+	bool over;
+
+	for (mp_units_end(core, &over); !over; mp_units_end(core, &over)) {
+		mp_blk_engine_wait(core->engine, FINISH_LOOK_NS);
+		mp_blk_engine_poll(core->engine);
+	}
+	say_unflushed(core);
+	free(core->ending);
+	core->ending = NULL;
 }
 
 void mp_units_close(struct mp_core *core)

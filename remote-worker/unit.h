@@ -15,11 +15,15 @@
 /** mp_units_create() - all of the command line; mp_units_close() releases, also after a failure */
 int mp_units_create(struct mp_core *core, char *error, size_t error_len);
 /**
- * mp_units_flush() - all that was written is safe, or the user has been told; blocks
+ * mp_units_end() - the worker shall end: block I/O that is in flight ends, then all is flushed
+ * @ret_over:  bool; false: not yet; call it again
  *
- * For the worker's end, when no other block I/O is in flight.
+ * For mp_worker_run(), when no device has a proxy any more. Each time it goes on as
+ * far as it can without waiting, so that the core serves the control thread meanwhile.
  */
-void mp_units_flush(struct mp_core *core);
+void mp_units_end(struct mp_core *core, void *ret_over);
+/** mp_units_finish() - mp_units_end() until it is over, and the user is told what failed; blocks */
+void mp_units_finish(struct mp_core *core);
 /** mp_units_close() - the media of all units; no block I/O may be in flight, the buses are gone */
 void mp_units_close(struct mp_core *core);
 

@@ -496,31 +496,10 @@ static int setup(struct mp_worker *w)
 	return r;
 }
 
-static bool is_busy(const struct mp_worker *w)
-{
-	for (unsigned int i = 0; i < w->cmd->n_hbas; i++)
-		if (w->device[i].bus && mp_scsi_bus_n_busy(w->device[i].bus) > 0)
-			return true;
-	return w->core.engine && mp_blk_engine_n_inflight(w->core.engine) > 0;
-}
-
-/* What was aborted may still be on its way to or from the disk. */
-static void finish_block_io(struct mp_worker *w)
-{
-	for (unsigned int i = 0; i < w->cmd->n_hbas; i++)
-		if (w->device[i].bus)
-			mp_scsi_stop_jobs(w->device[i].bus);
-	while (is_busy(w)) {
-		mp_blk_engine_wait(w->core.engine, STALL_RETRY_NS);
-		mp_blk_engine_poll(w->core.engine);
-	}
-}
-
 static void teardown(struct mp_worker *w)
 {
-	finish_block_io(w);
 	if (w->setup_result == 0)
-		mp_units_flush(&w->core);
+		mp_units_finish(&w->core);
 	for (unsigned int i = 0; i < w->cmd->n_hbas; i++)
 		mp_device_fini(&w->device[i]);
 	mp_units_close(&w->core);

@@ -190,6 +190,20 @@ static void test_killed_daemon_is_replaced_and_loses_nothing(void)
 	clean();
 }
 
+/* As a service manager does it. Used to wait for half a minute, and then to give up what wasn't flushed. */
+static void test_daemon_and_worker_that_are_ended_together_lose_nothing(void)
+{
+	start();
+	write_something();
+	kill(daemon_pid, SIGKILL);
+	kill(worker, SIGTERM);
+	kill(rig.pid, SIGTERM);
+	T_OK(rig_worker_hung_up(&rig, 0));
+	T_EQ(stop(), 0);
+	check_written();
+	clean();
+}
+
 static int run_program(const char *options)
 {
 	char line[512];
@@ -227,6 +241,7 @@ int main(int argc, char **argv)
 		T_TEST(test_supervisor_holds_no_socket_of_a_proxy),
 		T_TEST(test_killed_supervisor_takes_nothing_that_was_written_with_it),
 		T_TEST(test_killed_daemon_is_replaced_and_loses_nothing),
+		T_TEST(test_daemon_and_worker_that_are_ended_together_lose_nothing),
 		T_TEST(test_image_that_cannot_be_opened_is_an_error_that_names_it),
 	};
 
