@@ -297,48 +297,59 @@ static int reap_writer(struct mp_machine *m, struct mp_child *c, uint64_t deadli
 	return 1;
 }
 
-/* A worker whose proxies have gone writes what it holds, and ends. */
-static void await_writers(struct mp_machine *m)
+/* A worker whose proxies have gone writes what it holds, and ends. Return: have all? */
+static bool await_writers(struct mp_machine *m)
 {
 	const struct mp_plan *p = m->plan;
-	uint64_t now = mp_clock_ns();
-	int r = 1;
+	uint64_t now = mp_clock_ns(), until = now + p->opt->end_timeout_s * MP_NS_PER_SEC;
+	bool hurry = false, all = true;
+	int r;
 
-	for (unsigned int w = 0; r >= 0 && w < p->n_workers; w++) {
-		if (mp_child_reap(&m->worker[w], now + PATIENCE_NS))
+	for (unsigned int w = 0; w < p->n_workers; w++) {
+		struct mp_child *c = &m->worker[w];
+
+		if (mp_child_reap(c, hurry ? 0 : now + PATIENCE_NS))
 			continue;
-		mp_info("%s still writes; --end-timeout bounds that, to %u s", m->worker[w].what,
-			p->opt->end_timeout_s);
-		r = reap_writer(m, &m->worker[w], now + p->opt->end_timeout_s * MP_NS_PER_SEC);
-		if (r <= 0)
-			mp_error("%s was ended before it had written all; what the guest hadn't "
-				 "flushed may be lost",
-				 m->worker[w].what);
+		if (!hurry)
+			mp_info("%s still writes; --end-timeout bounds that, to %u s", c->what,
+				p->opt->end_timeout_s);
+		r = hurry ? 0 : reap_writer(m, c, until);
+		if (r == 1)
+			continue;
+		hurry |= r < 0;
+		all = false;
+		mp_error("%s was ended before it had written all; what the guest hadn't flushed "
+			 "may be lost",
+			 c->what);
 	}
+	return all;
 }
 
-static void stop_workers(struct mp_machine *m)
+static bool stop_workers(struct mp_machine *m)
 {
 	const struct mp_plan *p = m->plan;
 	uint64_t deadline = mp_clock_ns() + WORKER_GRACE_NS;
-
 	/* What is in temporary disks goes away with them. */
-	if (p->opt->n_disks)
-		await_writers(m);
+	bool all = !p->opt->n_disks || await_writers(m);
+
 	for (unsigned int w = 0; w < p->n_workers; w++)
 		mp_child_reap(&m->worker[w], deadline);
 	for (unsigned int w = 0; w < p->n_workers; w++)
 		mp_child_stop(&m->worker[w], 0);
+	return all;
 }
 
-void mp_machine_stop(struct mp_machine *m)
+bool mp_machine_stop(struct mp_machine *m)
 {
+	bool all;
+
 	if (!m->plan)
-		return;
+		return true;
 	mp_child_stop(&m->qemu, QEMU_GRACE_NS);
-	stop_workers(m);
+	all = stop_workers(m);
 	mp_qmp_detach(&m->qmp);
 	mp_fd_close(&m->signal_fd);
+	return all;
 }
 
 static unsigned int devices_of(const struct mp_plan *p, unsigned int w)

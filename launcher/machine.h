@@ -43,8 +43,12 @@ bool mp_machine_check(struct mp_machine *m);
  */
 const char *mp_machine_stopped(struct mp_machine *m);
 
-/** mp_machine_stop() - end everything; takes a machine that never started */
-void mp_machine_stop(struct mp_machine *m);
+/**
+ * mp_machine_stop() - end everything; takes a machine that never started
+ *
+ * Return: false: a worker was ended before it had written all, as the user has been told.
+ */
+bool mp_machine_stop(struct mp_machine *m);
 
 /** mp_machine_transport() - counters of device @i since it started */
 void mp_machine_transport(const struct mp_machine *m, unsigned int i, struct mp_transport *ret);

@@ -607,7 +607,8 @@ int mp_perf(struct mp_plan *plan)
 			mp_info("interrupted; stopping the guest and its workers");
 			status = EXIT_INTERRUPTED;
 		}
-		mp_machine_stop(&p->m);
+		if (!mp_machine_stop(&p->m) && status == 0)
+			status = 1;
 	}
 	fini(p);
 	free(p);

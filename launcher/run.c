@@ -36,6 +36,7 @@ int mp_run(struct mp_plan *plan)
 	} else if (m.interrupted) {
 		status = EXIT_INTERRUPTED;
 	}
-	mp_machine_stop(&m);
+	if (!mp_machine_stop(&m) && status == 0)
+		status = 1;
 	return status;
 }

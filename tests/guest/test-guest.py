@@ -426,7 +426,7 @@ echo written >%s
 
 
 def end_with_a_slow_worker(*options):
-    """`mpring run` with a worker that takes three seconds to end; what was said, did it come to its end?"""
+    """`mpring run` with a worker that takes three seconds to end: its status, what was said, did the worker end?"""
     with tempfile.TemporaryDirectory() as folder:
         disk, path, worker, end = [os.path.join(folder, name) for name in ('disk', 'qmp', 'worker', 'end')]
         with open(disk, 'wb') as f:
@@ -439,19 +439,18 @@ def end_with_a_slow_worker(*options):
             qmp = Qmp(run, path)
             qmp.run('quit')
             qmp.close()
-            run.wait(30)
-            return run.text, os.path.exists(end)
+            return run.wait(30), run.text, os.path.exists(end)
 
 
 def case_worker_may_write_when_qemu_has_ended():
     """Used to be killed after half a second."""
-    text, written = end_with_a_slow_worker()
-    assert 'still writes' in text and written, text
+    status, text, written = end_with_a_slow_worker()
+    assert status == 0 and 'still writes' in text and written, text
 
 
 def case_worker_that_does_not_end_is_ended():
-    text, written = end_with_a_slow_worker('--end-timeout', '2')
-    assert 'was ended before it had written all' in text and not written, text
+    status, text, written = end_with_a_slow_worker('--end-timeout', '2')
+    assert status == 1 and 'was ended before it had written all' in text and not written, text
 
 
 def monitor_of_worker(*options):
