@@ -85,20 +85,27 @@ static void say_tmpdir(struct mp_plan *p, const char *dir)
 	p->said_tmpdir = true;
 }
 
+static const char *way_out(int err, const char *other)
+{
+	return err == EMFILE ? "raise ulimit -n" : other;
+}
+
 int mp_disk_temp(struct mp_plan *p, int *ret_fd)
 {
 	const char *dir = temp_dir();
 	MP_CLEANUP_FD int fd = -1;
+	int r;
 
 	fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (fd < 0) {
+	if (fd < 0 && errno != EMFILE) {
 		say_tmpdir(p, dir);
 		fd = memfd_create("mpring-disk", MFD_CLOEXEC);
 	}
 	if (fd < 0 || ftruncate(fd, (off_t)p->disk_bytes) < 0) {
-		mp_error("temporary disk in %s: %s; set TMPDIR or give --disk", dir,
-			 strerror(errno));
-		return mp_err_origin(-errno);
+		r = -errno;
+		mp_error("temporary disk in %s: %s; %s", dir, strerror(-r),
+			 way_out(-r, "set TMPDIR or give --disk"));
+		return mp_err_origin(r);
 	}
 	*ret_fd = mp_fd_steal(&fd);
 	return mp_err_trace(warm(*ret_fd, p->disk_bytes));
@@ -198,8 +205,8 @@ int mp_disk_copy(const char *file, int *ret_fd)
 	r = to_fd < 0 ? mp_err_origin(-errno) : copy_data(from_fd, to_fd, st.st_size);
 	if (r < 0) {
 		if (r != -EINTR)
-			mp_error("copy of %s in %s: %s; TMPDIR names another folder", file,
-				 temp_dir(), strerror(-r));
+			mp_error("copy of %s in %s: %s; %s", file, temp_dir(), strerror(-r),
+				 way_out(-r, "TMPDIR names another folder"));
 		return mp_err_trace(r);
 	}
 	*ret_fd = mp_fd_steal(&to_fd);

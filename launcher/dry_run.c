@@ -16,12 +16,14 @@
  */
 #include "launcher/plan.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "launcher/job.h"
 #include "stats/stats.h"
 
@@ -117,5 +119,9 @@ int mp_plan_show(const struct mp_plan *p)
 	mp_plan_qemu_args(p, &args);
 	mp_args_print(&args, stdout);
 	mp_args_fini(&args);
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		mp_error("standard output: %s", strerror(errno));
+		return mp_err_origin(-EIO);
+	}
 	return 0;
 }

@@ -9,8 +9,9 @@
  * How it ends. QEMU gets SIGTERM and a moment, then the workers see their
  * sockets close, write what they hold and exit by themselves, and who doesn't
  * in time is killed. If the
- * launcher itself is killed, the kernel kills its children (spawn.c). There
- * is nothing else to clean up: no path was ever made.
+ * launcher itself is killed, the kernel kills its children (spawn.c). A worker
+ * under a supervisor hears of that one's end, and ends by itself; its monitors'
+ * paths stay. No other path was ever made.
  */
 #include "launcher/machine.h"
 
@@ -197,6 +198,8 @@ int mp_machine_start(struct mp_machine *m, struct mp_plan *p)
 	for (unsigned int w = 0; w < MP_MAX_DEVICES; w++)
 		m->worker[w] = MP_CHILD_NULL;
 	r = take_signals(m);
+	if (r < 0)
+		mp_error("signals: %s", strerror(-r));
 	if (r == 0)
 		r = mp_plan_open(p);
 	for (unsigned int w = 0; r == 0 && w < p->n_workers; w++)

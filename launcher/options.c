@@ -93,7 +93,7 @@ static const struct argp_option perf_options[] = {
 	{"runtime", OPT_RUNTIME, "S", 0, "seconds of each round (10)", 1},
 	{"iodepth", OPT_IODEPTH, "D", 0, "requests in flight on each device (16)", 1},
 	{"rw", OPT_RW, "MODE", 0,
-	 "fio's mode: read, write, randread, randwrite, rw, randrw, trim (randread)", 1},
+	 "fio's mode: read, write, randread, randwrite, rw, randrw, trim, randtrim (randread)", 1},
 	{"bs", OPT_BS, "SIZE", 0, "block size (4k)", 1},
 	{"disk-size", OPT_DISK_SIZE, "SIZE", 0,
 	 "size of temporary and null disks (256M, less when memory is short)", 1},

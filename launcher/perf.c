@@ -151,23 +151,26 @@ static void begin_round(struct perf *p, unsigned int nth)
 		  round->kind == MP_DEV_REMOTE ? "remote" : "of QEMU's own");
 }
 
+/* A dead process' clock is gone. */
+static uint64_t since(uint64_t now, uint64_t then)
+{
+	return now > then ? now - then : 0;
+}
+
 static void end_round(struct perf *p, unsigned int nth, const char *text)
 {
 	struct round *round = &p->round[nth];
 	struct mp_transport now;
 
 	round->end_ns = mp_clock_ns();
-	round->qemu_cpu_ns = mp_child_cpu_ns(&p->m.qemu) - round->qemu_cpu_ns;
+	round->qemu_cpu_ns = since(mp_child_cpu_ns(&p->m.qemu), round->qemu_cpu_ns);
 	for (unsigned int i = 0; i < p->plan->n_devs; i++) {
 		struct mp_transport *d = &round->transport[i];
 
 		mp_machine_transport(&p->m, i, &now);
 		for (unsigned int c = 0; c < MP_STAT_COUNT; c++)
 			d->counter[c] = now.counter[c] - d->counter[c];
-		/* A dead worker's clock is gone. */
-		d->worker_cpu_ns = now.worker_cpu_ns > d->worker_cpu_ns
-					   ? now.worker_cpu_ns - d->worker_cpu_ns
-					   : 0;
+		d->worker_cpu_ns = since(now.worker_cpu_ns, d->worker_cpu_ns);
 	}
 	if (strtol(text, NULL, 10) != 0)
 		fail(p, "fio failed in the guest, exit status %ld (round %u)",

@@ -58,6 +58,14 @@ static int cores_auto(struct mp_placement *p)
 	return p->n_cores ? 0 : mp_err_origin(-EIO);
 }
 
+static bool has_core(const struct mp_placement *p, unsigned long cpu)
+{
+	for (unsigned int i = 0; i < p->n_cores; i++)
+		if (p->core[i] == cpu)
+			return true;
+	return false;
+}
+
 static int cores_range(struct mp_placement *p, const char *text, const char **ret_end)
 {
 	unsigned long lo, hi;
@@ -78,7 +86,7 @@ static int cores_range(struct mp_placement *p, const char *text, const char **re
 	if (hi < lo || hi >= CPU_SETSIZE)
 		return -EINVAL;
 	for (; lo <= hi; lo++) {
-		if (!CPU_ISSET(lo, &ours) || p->n_cores == MP_MAX_CORES)
+		if (!CPU_ISSET(lo, &ours) || p->n_cores == MP_MAX_CORES || has_core(p, lo))
 			return -EINVAL;
 		p->core[p->n_cores++] = (unsigned int)lo;
 	}

@@ -263,8 +263,9 @@ int mp_plan_make(struct mp_plan *p, const struct mp_options *o)
 	r = mp_placement_cores(&p->place, o->cores);
 	if (r < 0) {
 		mp_error("--cores %s: %s", o->cores,
-			 r == -EINVAL ? "not a list like 0,2-5 of CPUs this program may use"
-				      : strerror(-r));
+			 r == -EINVAL
+				 ? "not a list like 0,2-5 of CPUs this program may use, each once"
+				 : strerror(-r));
 		return r;
 	}
 	mp_plan_layout(p);
@@ -329,6 +330,25 @@ static int text_fd(const char *name, const char *text, int *ret_fd)
 	return 0;
 }
 
+/* Disks say by themselves what they lack. */
+static int say_fd(const char *what, int r)
+{
+	if (r < 0)
+		mp_error("%s: %s%s", what, strerror(-r), r == -EMFILE ? "; raise ulimit -n" : "");
+	return mp_err_trace(r);
+}
+
+static int open_remote(struct mp_plan_dev *d)
+{
+	int r = socket_pair(&d->sock_qemu, &d->sock_worker);
+
+	if (r == 0)
+		r = mp_stat_create(&d->stat_proxy);
+	if (r == 0)
+		r = mp_stat_create(&d->stat_worker);
+	return say_fd(d->id, r);
+}
+
 static int open_device(struct mp_plan *p, struct mp_plan_dev *d)
 {
 	int r = 0;
@@ -339,27 +359,33 @@ static int open_device(struct mp_plan *p, struct mp_plan_dev *d)
 		r = mp_disk_copy(d->disk->file, &d->disk_fd);
 	if (r < 0 || d->kind != MP_DEV_REMOTE)
 		return mp_err_trace(r);
-	r = socket_pair(&d->sock_qemu, &d->sock_worker);
-	if (r < 0)
-		return mp_err_trace(r);
-	r = mp_stat_create(&d->stat_proxy);
-	if (r < 0)
-		return mp_err_trace(r);
-	return mp_err_trace(mp_stat_create(&d->stat_worker));
+	return mp_err_trace(open_remote(d));
 }
 
 static int open_guest_texts(struct mp_plan *p)
 {
 	MP_CLEANUP_FREE char *text = mp_plan_guest_text(p);
-	int r = text_fd("plan", text, &p->fd_cfg);
+	int r = say_fd("the guest's plan", text_fd("plan", text, &p->fd_cfg));
 
 	for (unsigned int i = 0; r == 0 && i < p->n_jobs; i++) {
 		MP_CLEANUP_FREE char *job = NULL;
 
 		r = mp_job_text(p, p->job_kind[i], &job);
 		if (r == 0)
-			r = text_fd("job", job, &p->fd_job[i]);
+			r = say_fd("fio's job", text_fd("job", job, &p->fd_job[i]));
 	}
+	return mp_err_trace(r);
+}
+
+static int open_guest(struct mp_plan *p)
+{
+	int r = socket_pair(&p->our_report, &p->fd_report);
+
+	if (r == 0)
+		r = socket_pair(&p->our_console, &p->fd_console);
+	r = say_fd("the guest's report and console", r);
+	if (r == 0)
+		r = open_guest_texts(p);
 	return mp_err_trace(r);
 }
 
@@ -368,14 +394,9 @@ int mp_plan_open(struct mp_plan *p)
 	int r = mp_disks_check(p->opt);
 
 	if (r == 0)
-		r = socket_pair(&p->our_qmp, &p->fd_qmp);
-	if (r == 0 && p->opt->mode == MP_MODE_PERF) {
-		r = socket_pair(&p->our_report, &p->fd_report);
-		if (r == 0)
-			r = socket_pair(&p->our_console, &p->fd_console);
-		if (r == 0)
-			r = open_guest_texts(p);
-	}
+		r = say_fd("QEMU's monitor", socket_pair(&p->our_qmp, &p->fd_qmp));
+	if (r == 0 && p->opt->mode == MP_MODE_PERF)
+		r = open_guest(p);
 	for (unsigned int i = 0; r == 0 && i < p->n_devs; i++)
 		r = open_device(p, &p->dev[i]);
 	p->real = r == 0;

@@ -79,9 +79,11 @@ static void worker_cdroms(const struct mp_plan *p, const struct mp_plan_dev *d, 
 {
 	for (unsigned int i = 0; i < p->opt->n_cdroms; i++) {
 		MP_CLEANUP_FREE char *file = mp_args_escape(p->opt->cdrom[i]);
+		/* "a:b.iso" would be a protocol's. */
+		const char *folder = mp_disk_is_uri(file) ? "./" : "";
 
-		mp_args_add2(a, "-drive", "id=cd%u,if=none,media=cdrom,file=%s,format=raw", i,
-			     file);
+		mp_args_add2(a, "-drive", "id=cd%u,if=none,media=cdrom,file=%s%s,format=raw", i,
+			     folder, file);
 		mp_args_add2(a, "-device", "scsi-cd,drive=cd%u,bus=%s.0", i, d->id);
 	}
 }

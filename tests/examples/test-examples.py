@@ -152,6 +152,28 @@ def a_shell_takes_what_a_dry_run_prints():
             raise Failure(f'not what was asked for: {words}')
 
 
+def check_says(place, argv, pattern):
+    """It fails, and says why."""
+    done = subprocess.run(argv, env=place.env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE, timeout=DEADLINE_S)
+    if done.returncode != 1 or not re.search(pattern, done.stderr):
+        raise Failure(f'{argv} ended with {done.returncode}, and said {done.stderr!r}')
+
+
+def a_dry_run_that_nobody_can_read_fails():
+    with Place() as place:
+        words = [MPRING, 'run', '--worker', WORKER, '--plugin', PLUGIN, '--disk', place.disk(), '--dry-run', '--']
+        check_says(place, ['sh', '-c', shlex.join(words) + ' >/dev/full'], rb'standard output: No space left')
+
+
+def too_few_descriptors_are_named():
+    with Place() as place:
+        words = [MPRING, 'run', '--worker', WORKER, '--plugin', PLUGIN, '--qemu', 'true', '--disk',
+                 place.disk() + ',format=raw', '--', '-nodefaults']
+        for n in range(4, 13):
+            check_says(place, ['sh', '-c', f'ulimit -n {n}; exec {shlex.join(words)}'], rb'Too many open files')
+
+
 # === by-hand.sh ==============================================================
 
 def by_hand(*options):
@@ -317,7 +339,8 @@ def installed_programs_find_each_other():
 CHECKS = [orchestrator_starts_a_worker_for_each_disk, orchestrator_knows_the_old_form,
           orchestrator_runs_our_device_with_a_stock_remote, orchestrator_runs_the_stock_device_with_our_worker,
           orchestrator_runs_stock_qemu_at_both_ends, what_a_dry_run_prints_can_be_started,
-          a_shell_takes_what_a_dry_run_prints, by_hand_the_worker_may_be_first, by_hand_qemu_may_be_first,
+          a_shell_takes_what_a_dry_run_prints, a_dry_run_that_nobody_can_read_fails, too_few_descriptors_are_named,
+          by_hand_the_worker_may_be_first, by_hand_qemu_may_be_first,
           systemd_takes_the_units, systemd_starts_a_worker_for_each_connection,
           libvirts_hook_starts_the_worker_of_its_guest, libvirts_hook_ends_a_worker_that_nobody_came_to, installed_programs_find_each_other]
 

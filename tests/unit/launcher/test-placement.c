@@ -71,15 +71,23 @@ static void test_first_cpu_of_ours_is_a_list(void)
 	struct mp_placement p;
 	char text[64];
 	cpu_set_t ours;
-	int cpu = 0;
+	int cpu = 0, other;
 
 	sched_getaffinity(0, sizeof(ours), &ours);
 	while (!CPU_ISSET(cpu, &ours))
 		cpu++;
-	snprintf(text, sizeof(text), "%d,%d-%d", cpu, cpu, cpu);
+	other = cpu + 1;
+	while (other < CPU_SETSIZE && !CPU_ISSET(other, &ours))
+		other++;
+	if (other == CPU_SETSIZE)
+		snprintf(text, sizeof(text), "%d-%d", cpu, cpu);
+	else
+		snprintf(text, sizeof(text), "%d,%d-%d", other, cpu, cpu);
 	T_EQ(mp_placement_cores(&p, text), 0);
-	T_EQ(p.n_cores, 2);
-	T_EQ(p.core[1], cpu);
+	T_EQ(p.n_cores, other == CPU_SETSIZE ? 1 : 2);
+	T_EQ(p.core[p.n_cores - 1], cpu);
+	snprintf(text, sizeof(text), "%d,%d", cpu, cpu);
+	T_EQ(mp_placement_cores(&p, text), -EINVAL);
 }
 
 static void test_wrong_lists_are_refused(void)

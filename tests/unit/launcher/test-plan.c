@@ -399,6 +399,22 @@ static void test_cdroms_stand_on_the_first_device(void)
 	check_lacks(text, "scsi-cd,drive=cd0,bus=lsi1.0");
 }
 
+static void test_cdrom_with_a_colon_in_its_name_is_a_file(void)
+{
+	struct mp_options o = make_options(1);
+	struct mp_plan p;
+	MP_CLEANUP_FREE char *text = NULL;
+
+	o.mode = MP_MODE_RUN;
+	o.cdrom[0] = "a:b.iso";
+	o.cdrom[1] = "/a:b.iso";
+	o.n_cdroms = 2;
+	make_plan(&p, &o);
+	text = joined(fill_worker0, &p);
+	check_has(text, "media=cdrom,file=./a:b.iso,format=raw");
+	check_has(text, "media=cdrom,file=/a:b.iso,format=raw");
+}
+
 static void test_guest_with_a_cdrom_alone_has_no_disk(void)
 {
 	struct mp_options o = make_options(1);
@@ -491,6 +507,7 @@ T_MAIN(T_TEST(test_28_devices_stand_on_the_root_bus),
        T_TEST(test_monitors_and_further_arguments_reach_each_worker),
        T_TEST(test_user_guest_keeps_its_own_arguments),
        T_TEST(test_cdroms_stand_on_the_first_device),
+       T_TEST(test_cdrom_with_a_colon_in_its_name_is_a_file),
        T_TEST(test_guest_with_a_cdrom_alone_has_no_disk),
        T_TEST(test_quoted_words_come_back_from_a_shell),
        T_TEST(test_job_section_is_copied_for_each_device),
