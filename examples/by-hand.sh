@@ -20,38 +20,43 @@ disk=$(printf %s "$1" | sed 's/,/,,/g') # in an option's value a comma is writte
 shift
 
 dir=$(mktemp -d)
-worker=
+worker= qemu=
 leave() {
 	status=$?
-	if [ -n "$worker" ]; then
-		kill "$worker" 2>/dev/null || : # gone already, unless QEMU never came
-		wait "$worker" || :
-	fi
+	for child in $qemu $worker; do
+		kill "$child" 2>/dev/null || : # gone already, unless one never came or we were ended
+		wait "$child" || :
+	done
 	rm -rf "$dir"
 	exit $status
 }
 trap leave EXIT
-trap 'exit 130' INT TERM HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
 
 start_worker() {
 	"$WORKER" -machine x-remote -device lsi53c895a,id=lsi0 -drive "id=d0,if=none,file=$disk" \
 		-device scsi-hd,drive=d0,bus=lsi0.0,scsi-id=0 \
-		-object "x-remote-object,id=o0,devid=lsi0,socket=$dir/lsi0.sock" &
+		-object "x-remote-object,id=o0,devid=lsi0,socket=$dir/lsi0.sock" 3<&- &
 	worker=$!
 }
 
-# The terminal is QEMU's, so that it is the one in front.
-run_qemu() {
+# The terminal is QEMU's. It runs beside us all the same: a shell that waits hears signals.
+exec 3<&0
+start_qemu() {
 	"$QEMU" -object "memory-backend-memfd,id=mem,size=$MEMORY,share=on" -machine pc,memory-backend=mem -m "$MEMORY" \
-		-plugin "$PLUGIN" -device "mpring-pci,id=lsi0,socket=$dir/lsi0.sock" "$@"
+		-plugin "$PLUGIN" -device "mpring-pci,id=lsi0,socket=$dir/lsi0.sock" "$@" <&3 3<&- &
+	qemu=$!
 }
 
 if [ $first = worker ]; then
 	start_worker
-	run_qemu "$@"
+	start_qemu "$@"
 else
-	run_qemu "$@" &
-	qemu=$!
+	start_qemu "$@"
 	start_worker
-	wait $qemu
 fi
+status=0
+wait "$qemu" || status=$?
+qemu=
+exit $status

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Start a guest with a remote SCSI controller for each disk, as the scripts of multi-process QEMU do.
 
-    orchestrator.py [--proxy mpring|qemu] [--remote mpring|qemu] [--old-form] DISK... -- QEMU-ARGUMENT...
+    orchestrator.py [--proxy mpring|qemu] [--remote mpring|qemu] [--old-form] [--memory SIZE] DISK... -- QEMU-ARGUMENT...
 
 Each controller has a process of its own and a pair of connected sockets: one
 end for QEMU's -device, the other for the remote. Proxy and remote may each be
@@ -14,6 +14,7 @@ The environment may say where things are: WORKER, PLUGIN, QEMU.
 """
 import argparse
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -22,6 +23,7 @@ BUILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'build')
 WORKER = os.environ.get('WORKER', os.path.join(BUILD, 'remote-worker', 'mpring-worker'))
 PLUGIN = os.environ.get('PLUGIN', os.path.join(BUILD, 'proxy', 'qemu', 'mpring-pci.so'))
 QEMU = os.environ.get('QEMU', 'qemu-system-x86_64')
+END_TIMEOUT_S = 60
 
 
 def arguments():
@@ -59,27 +61,37 @@ def qemu_command(args, ends, more):
     return argv + more
 
 
+def end_all(children):
+    """QEMU first; a worker writes what it holds."""
+    for child in children:
+        child.terminate()
+        try:
+            child.wait(END_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
 def main():
     args, more = arguments()
-    remotes, ends = [], []
-    for i, disk in enumerate(args.disk):
-        for_qemu, for_remote = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        with for_remote: # each socket in one process only, or nobody sees the other end's end
-            remotes.append(subprocess.Popen(remote_command(args, i, disk, for_remote.fileno()),
-                                            pass_fds=[for_remote.fileno()], stdin=subprocess.DEVNULL))
-        ends.append(for_qemu)
-    qemu = subprocess.Popen(qemu_command(args, ends, more), pass_fds=[end.fileno() for end in ends])
-    for end in ends:
-        end.close()
+    remotes, ends, qemu = [], [], None
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
+        for i, disk in enumerate(args.disk):
+            for_qemu, for_remote = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+            with for_remote: # each socket in one process only, or nobody sees the other end's end
+                remotes.append(subprocess.Popen(remote_command(args, i, disk, for_remote.fileno()),
+                                                pass_fds=[for_remote.fileno()], stdin=subprocess.DEVNULL))
+            ends.append(for_qemu)
+        qemu = subprocess.Popen(qemu_command(args, ends, more), pass_fds=[end.fileno() for end in ends])
+        for end in ends:
+            end.close()
         status = qemu.wait()
         for remote in remotes: # they end by themselves when QEMU has closed its sockets
             status = remote.wait() or status
+        return status if status >= 0 else 128 - status
     finally:
-        for child in [qemu] + remotes:
-            child.kill()
-            child.wait()
-    return status if status >= 0 else 128 - status
+        end_all([qemu] + remotes if qemu else remotes)
 
 
 if __name__ == '__main__':

@@ -10,6 +10,7 @@ import re
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -95,6 +96,45 @@ def need(tool, package):
         raise Skip(f'no {tool}; install {package}')
 
 
+def still_run(words):
+    """who has one of @words on its command line"""
+    found = []
+    for path in glob.glob('/proc/[0-9]*/cmdline'):
+        try:
+            with open(path, 'rb') as f:
+                line = f.read().decode(errors='replace')
+        except OSError:
+            continue
+        if any(word in line for word in words):
+            found.append(line.replace('\0', ' '))
+    return found
+
+
+def check_sigterm(place, *argv):
+    """It ends what it has started, in good order, and itself."""
+    monitor = place.path('qemu.monitor')
+    script = subprocess.Popen(argv + ('-nodefaults', '-display', 'none', '-S', '-monitor',
+                                      f'unix:{monitor},server=on,wait=off'),
+                              env=place.env, stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        wait_for_path(monitor, script)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(DEADLINE_S)
+            client.connect(monitor)
+            client.recv(1)  # its main loop runs
+        script.terminate()
+        if script.wait(DEADLINE_S) != 128 + signal.SIGTERM:
+            raise Failure(f'{argv[0]} ended with {script.returncode}')
+        if left := still_run([place.dir]):
+            raise Failure(f'{argv[0]} left {left}')
+    finally:
+        try:
+            os.killpg(script.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        script.wait()
+
+
 # === orchestrator.py =========================================================
 
 def orchestrate(expect, *options):
@@ -122,6 +162,11 @@ def orchestrator_runs_the_stock_device_with_our_worker():
 
 def orchestrator_runs_stock_qemu_at_both_ends():
     orchestrate(BOOTED_STOCK, '--proxy', 'qemu', '--remote', 'qemu')
+
+
+def orchestrator_ends_all_on_sigterm():
+    with Place() as place:
+        check_sigterm(place, example('orchestrator.py'), '--memory', '64M', place.disk(), '--')
 
 
 # === replay.py ===============================================================
@@ -192,6 +237,19 @@ def by_hand_the_worker_may_be_first():
 
 def by_hand_qemu_may_be_first():
     by_hand('--qemu-first')
+
+
+def by_hand_the_terminal_is_qemus():
+    with Place() as place:
+        for order in ([], ['--qemu-first']):
+            place.run(example('by-hand.sh'), *order, place.disk(), '-nodefaults', '-display', 'none', '-S',
+                      '-monitor', 'stdio', text=b'quit\n')
+
+
+def by_hand_ends_all_on_sigterm():
+    for order in ([], ['--qemu-first']):
+        with Place() as place:
+            check_sigterm(place, example('by-hand.sh'), *order, place.disk())
 
 
 # === systemd =================================================================
@@ -339,10 +397,11 @@ def installed_programs_find_each_other():
 CHECKS = [orchestrator_starts_a_worker_for_each_disk, orchestrator_knows_the_old_form,
           orchestrator_runs_our_device_with_a_stock_remote, orchestrator_runs_the_stock_device_with_our_worker,
           orchestrator_runs_stock_qemu_at_both_ends, what_a_dry_run_prints_can_be_started,
-          a_shell_takes_what_a_dry_run_prints, a_dry_run_that_nobody_can_read_fails, too_few_descriptors_are_named,
-          by_hand_the_worker_may_be_first, by_hand_qemu_may_be_first,
+          a_shell_takes_what_a_dry_run_prints, a_dry_run_that_nobody_can_read_fails, too_few_descriptors_are_named, by_hand_the_worker_may_be_first, by_hand_qemu_may_be_first,
+          by_hand_the_terminal_is_qemus, by_hand_ends_all_on_sigterm, orchestrator_ends_all_on_sigterm,
           systemd_takes_the_units, systemd_starts_a_worker_for_each_connection,
-          libvirts_hook_starts_the_worker_of_its_guest, libvirts_hook_ends_a_worker_that_nobody_came_to, installed_programs_find_each_other]
+          libvirts_hook_starts_the_worker_of_its_guest, libvirts_hook_ends_a_worker_that_nobody_came_to,
+          installed_programs_find_each_other]
 
 
 def main(wanted):
@@ -355,7 +414,7 @@ def main(wanted):
             check()
         except Skip as e:
             note = f' # SKIP {e}'
-        except (Failure, AssertionError, OSError) as e:
+        except (Failure, AssertionError, OSError, subprocess.TimeoutExpired) as e:
             result = 'not ok'
             failed += 1
             print(''.join(f'# {line}\n' for line in f'{type(e).__name__}: {e}'.splitlines()), end='')
