@@ -130,6 +130,7 @@ static void run(struct gb_state *s, void *opaque)
 	memset(r.pool, 0, len);
 	if (medium_init(&r.m, b->job.kind, r.pool, len, error) < 0) {
 		/* The kernel may forbid io_uring: that is no fault of the benchmark. */
+		b->program->failed |= b->job.kind != MEDIUM_URING;
 		gb_fail(s, error);
 	} else {
 		measure(s, &r);

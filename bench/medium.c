@@ -52,6 +52,7 @@ static void exec_server(int sock, const char *path)
 	dup2(sock, STDIN_FILENO);
 	dup2(sock, STDOUT_FILENO);
 	execlp("nbdkit", "nbdkit", "-s", "file", path, (char *)NULL);
+	dprintf(STDERR_FILENO, "nbdkit: %s\n", strerror(errno));
 	_exit(127);
 }
 
@@ -59,14 +60,20 @@ static int open_nbd(struct medium *m, const char *path, char ret_error[512])
 {
 	struct mp_blk_nbd nbd = {.n_socks = 1, .unstable_bytes = 32u << 20};
 	struct mp_blk_open how = {.driver = "nbd", .filename = "nbdkit", .nbd = &nbd};
-	int sv[2];
+	int sv[2], r;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
 		return mp_err_origin(-errno);
 	m->server = fork();
 	if (m->server == 0)
 		exec_server(sv[1], path);
+	r = -errno;
 	close(sv[1]);
+	if (m->server < 0) {
+		close(sv[0]);
+		snprintf(ret_error, 512, "no process for nbdkit: %s", strerror(-r));
+		return mp_err_origin(r);
+	}
 	nbd.socks = &sv[0];
 	return mp_err_trace(mp_blk_open(m->engine, &how, &m->blk, ret_error, 512));
 }

@@ -11,7 +11,7 @@ struct program {
 	const char *name;
 	struct pin pin; /* the caller runs on the first CPU; the second is for a partner */
 	bool smoke; /* few operations will do */
-	bool failed; /* set by a benchmark whose results are wrong */
+	bool failed; /* set by a benchmark that did not run, or whose results are wrong */
 };
 
 /**
