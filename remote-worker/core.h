@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "remote-worker/cmdline.h"
+#include "remote-worker/options/cmdline.h"
 #include "remote-worker/device.h"
 
 #define MP_CORE_UNITS MP_CMDLINE_MAX_DISKS

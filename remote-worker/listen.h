@@ -3,7 +3,7 @@
 #ifndef MP_REMOTE_WORKER_LISTEN_H
 #define MP_REMOTE_WORKER_LISTEN_H
 
-#include "remote-worker/cmdline.h"
+#include "remote-worker/options/cmdline.h"
 
 /**
  * mp_listen_open() - listen for every adapter that has a path, and see which fds listen

@@ -29,11 +29,11 @@
 #include "base/log.h"
 #include "doorbell/bell.h"
 #include "remote-worker/core.h"
-#include "remote-worker/rpc.h"
+#include "remote-worker/supervisor/rpc.h"
 #include "remote-worker/snapshot.h"
 #include "remote-worker/tell.h"
 #include "remote-worker/unit.h"
-#include "remote-worker/unit_json.h"
+#include "remote-worker/options/unit_json.h"
 
 #define LOOK_AGAIN_NS 5000000ull
 #define MAX_STOPS     64u

@@ -8,7 +8,7 @@
 #ifndef MP_REMOTE_WORKER_PROCESS_H
 #define MP_REMOTE_WORKER_PROCESS_H
 
-#include "remote-worker/cmdline.h"
+#include "remote-worker/options/cmdline.h"
 
 struct mp_process {
 	bool daemonize;

@@ -41,7 +41,7 @@
 #include "remote-worker/listen.h"
 #include "remote-worker/meet.h"
 #include "remote-worker/stock.h"
-#include "remote-worker/supervisor.h"
+#include "remote-worker/supervisor/supervisor.h"
 
 enum peer_state { PEER_LISTENING, PEER_WAITING, PEER_UP, PEER_STOCK, PEER_GONE };
 

@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-#include "remote-worker/cmdline.h"
+#include "remote-worker/options/cmdline.h"
 #include "remote-worker/office.h"
 #include "remote-worker/worker.h"
 

@@ -14,7 +14,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "remote-worker/core.h"
-#include "remote-worker/unit_json.h"
+#include "remote-worker/options/unit_json.h"
 
 #define CONFIG_BYTES 64u /* the header; what lies behind it the chip doesn't have */
 

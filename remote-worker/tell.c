@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "remote-worker/rpc.h"
+#include "remote-worker/supervisor/rpc.h"
 
 void mp_tell_tray(const struct mp_core *core, int sock, unsigned int unit, bool open)
 {

@@ -12,7 +12,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "block/throttle.h"
-#include "remote-worker/unit_json.h"
+#include "remote-worker/options/unit_json.h"
 #include "block/probe.h"
 
 #define FINISH_LOOK_NS 1000000ull

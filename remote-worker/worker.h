@@ -13,7 +13,7 @@
 #include <stddef.h>
 
 #include "base/hist.h"
-#include "remote-worker/cmdline.h"
+#include "remote-worker/options/cmdline.h"
 #include "remote-worker/event_box.h"
 #include "remote-worker/guest_mem.h"
 #include "remote-worker/notice.h"

@@ -20,6 +20,12 @@ proxy:base ring doorbell stats wire
 remote-worker:base ring doorbell stats wire block scsi-target lsi-core monitor
 launcher:base stats wire
 '
+# folder of remote-worker/: others of its folders that it may include; nothing right below remote-worker/
+inner='
+options:
+supervisor:options
+monitor:options supervisor
+'
 # header pattern | the files that may include it, as a pattern of paths
 doors='
 liburing\.h|^block/uring\.h$
@@ -35,7 +41,7 @@ monitor/monitor\.h|^proxy/qemu/.*$
 '
 sources() { git ls-files '*.[ch]' '*.cc' '*.def'; }
 
-echo "1..$(grep -c . <<<"$(grep . <<<"$layers"; grep . <<<"$doors"; echo own root lib | tr ' ' '\n')")"
+echo "1..$(grep -c . <<<"$(grep . <<<"$layers"; grep . <<<"$inner"; grep . <<<"$doors"; echo own root lib | tr ' ' '\n')")"
 ours=$(grep . <<<"$layers" | cut -d: -f1 | paste -sd'|')"|examples|bench|tests"
 while IFS=: read -r folder allowed; do
 	[ -n "$folder" ] || continue
@@ -44,6 +50,13 @@ while IFS=: read -r folder allowed; do
 		grep -vE "#include \"($may)/|#include \"monitor/monitor\.h\"") # this one is QEMU's
 	none "$folder includes only: ${allowed:-nothing of ours}" <<<"$faults"
 done <<<"$layers"
+while IFS=: read -r folder allowed; do
+	[ -n "$folder" ] || continue
+	may=$(echo "$folder $allowed" | tr ' ' '|' | sed 's/|$//')
+	faults=$(sources | grep "^remote-worker/$folder/" | xargs grep -HnE '^#include "remote-worker/' /dev/null |
+		grep -vE "#include \"remote-worker/($may)/")
+	none "remote-worker/$folder includes of the worker only: ${allowed:-nothing else}" <<<"$faults"
+done <<<"$inner"
 while IFS='|' read -r header files; do
 	[ -n "$header" ] || continue
 	# The pattern of files has bars too: it is the rest after the first that starts with ^.

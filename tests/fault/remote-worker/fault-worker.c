@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "remote-worker/cmdline.h"
+#include "remote-worker/options/cmdline.h"
 #include "remote-worker/guest_mem.h"
 #include "remote-worker/worker.h"
 #include "tests/lib/fault.h"

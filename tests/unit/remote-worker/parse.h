@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "remote-worker/cmdline.h"
+#include "remote-worker/options/cmdline.h"
 #include "tests/lib/t.h"
 
 #define ADAPTER "3 -device lsi53c895a,id=lsi0 " /* and its socket */

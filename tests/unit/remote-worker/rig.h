@@ -13,7 +13,7 @@
 
 #include "base/clock.h"
 #include "proxy/link.h"
-#include "remote-worker/cmdline.h"
+#include "remote-worker/options/cmdline.h"
 #include "remote-worker/worker.h"
 
 #define RIG_MAX_DEVICES 4u

@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "remote-worker/unit_json.h"
+#include "remote-worker/options/unit_json.h"
 #include "tests/unit/remote-worker/parse.h"
 
 static int parse(const char *line)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "remote-worker/line.h"
+#include "remote-worker/options/line.h"
 #include "tests/lib/t.h"
 
 static const char *const base[] = {"mpring-worker", "4", "-device", "lsi53c895a,id=lsi0"};

@@ -10,8 +10,8 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
-#include "remote-worker/rpc.h"
-#include "remote-worker/unit_json.h"
+#include "remote-worker/supervisor/rpc.h"
+#include "remote-worker/options/unit_json.h"
 #include "tests/lib/t.h"
 #include "tests/unit/remote-worker/rig.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Calls to a worker that is honest, and to one that a guest has taken over. */
-#include "remote-worker/rpc.h"
+#include "remote-worker/supervisor/rpc.h"
 
 #include <errno.h>
 #include <fcntl.h>

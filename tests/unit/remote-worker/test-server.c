@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What serves a drive: real storage daemons, and sockets that stand for servers elsewhere. */
-#include "remote-worker/server.h"
+#include "remote-worker/supervisor/server.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

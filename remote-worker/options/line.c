@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "remote-worker/options/line.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "remote-worker/options/keyval.h"
+
+static int add_word(struct mp_line *l, const char *word)
+{
+	int room = l->room ? 2 * l->room : 64;
+	char **more, *copy = strdup(word);
+
+	if (copy && l->n == l->room) {
+		more = reallocarray(l->word, (size_t)room, sizeof(*more));
+		if (more) {
+			l->word = more;
+			l->room = room;
+		}
+	}
+	if (!copy || l->n == l->room) {
+		free(copy);
+		return mp_err_origin(-ENOMEM);
+	}
+	l->word[l->n++] = copy;
+	return 0;
+}
+
+int mp_line_init(struct mp_line *l, int argc, char *const argv[])
+{
+	int r = 0;
+
+	*l = MP_LINE_NULL;
+	for (int i = 0; r == 0 && i < argc; i++)
+		r = add_word(l, argv[i]);
+	return mp_err_trace(r);
+}
+
+void mp_line_fini(struct mp_line *l)
+{
+	for (int i = 0; i < l->n; i++)
+		free(l->word[i]);
+	free(l->word);
+	*l = MP_LINE_NULL;
+}
+
+static void drop_words(struct mp_line *l, int at, int n)
+{
+	for (int i = 0; i < n; i++)
+		free(l->word[at + i]);
+	memmove(l->word + at, l->word + at + n, (size_t)(l->n - at - n) * sizeof(*l->word));
+	l->n -= n;
+}
+
+int mp_line_add(struct mp_line *l, const char *option, const char *arg)
+{
+	int r = add_word(l, option);
+
+	if (r == 0) {
+		r = add_word(l, arg);
+		if (r < 0)
+			drop_words(l, l->n - 1, 1);
+	}
+	return mp_err_trace(r);
+}
+
+/* "-device" is "--device" too. */
+static bool is_option(const char *word, const char *option)
+{
+	return strcmp(word, option) == 0 || (word[0] == '-' && strcmp(word + 1, option) == 0);
+}
+
+static bool json_has(const char *arg, const char *key, const char *value)
+{
+	json_t *json = json_loads(arg, 0, NULL);
+	const char *text = json_string_value(json_object_get(json, key));
+	bool has = text && strcmp(text, value) == 0;
+
+	json_decref(json);
+	return has;
+}
+
+static bool has(const char *arg, const char *key, const char *value)
+{
+	struct mp_keyval kv = MP_KEYVAL_NULL;
+	const char *text;
+	bool has;
+
+	if (arg[0] == '{')
+		return json_has(arg, key, value);
+	if (mp_keyval_parse(arg, "driver", &kv) < 0)
+		return false;
+	text = mp_keyval_get(&kv, key);
+	has = text && strcmp(text, value) == 0;
+	mp_keyval_fini(&kv);
+	return has;
+}
+
+bool mp_line_has(const struct mp_line *l, const char *option, const char *key, const char *value)
+{
+	for (int i = 0; i + 1 < l->n; i++)
+		if (is_option(l->word[i], option) && has(l->word[i + 1], key, value))
+			return true;
+	return false;
+}
+
+int mp_line_remove(struct mp_line *l, const char *option, const char *key, const char *value)
+{
+	int n = 0;
+
+	for (int i = 0; i + 1 < l->n;) {
+		if (is_option(l->word[i], option) && has(l->word[i + 1], key, value)) {
+			drop_words(l, i, 2);
+			n++;
+		} else {
+			i++;
+		}
+	}
+	return n;
+}
+
+int mp_line_try(const struct mp_line *l, const char *const more[], struct mp_cmdline **ret_c,
+		char *error, size_t error_len)
+{
+	MP_CLEANUP(mp_line_fini) struct mp_line line = MP_LINE_NULL;
+	struct mp_cmdline *c = calloc(1, sizeof(*c));
+	int r = c ? mp_line_init(&line, l->n, l->word) : mp_err_origin(-ENOMEM);
+
+	snprintf(error, error_len, "out of memory");
+	for (int i = 0; r == 0 && more[i]; i++)
+		r = add_word(&line, more[i]);
+	if (r == 0) {
+		r = mp_cmdline_parse(c, line.n, line.word, error, error_len);
+		if (r == 0)
+			r = mp_cmdline_probe(c);
+		/* Help, or the version, from within an argument. */
+		r = r > 0 ? mp_err_origin(-EINVAL) : r;
+	}
+	if (r < 0) {
+		mp_line_forget(c);
+		return mp_err_trace(r);
+	}
+	*ret_c = c;
+	return 0;
+}
+
+struct mp_cmdline *mp_line_forget(struct mp_cmdline *c)
+{
+	if (c)
+		mp_cmdline_fini(c);
+	free(c);
+	return NULL;
+}

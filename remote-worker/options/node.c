@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * QEMU takes its block options as text with dotted keys or as JSON, and wants
+ * JSON with types. Text doesn't have them: for the options whose type isn't text
+ * there are lists here. One that is missing there fails with QEMU's own "Invalid
+ * parameter type", and can be given as JSON.
+ */
+#include "remote-worker/options/node.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+
+#define MAX_DEPTH 16u
+
+/* By their last component. */
+static const char *const bools[] = {
+	"read-only",
+	"auto-read-only",
+	"force-share",
+	"direct",
+	"no-flush",
+	"lazy-refcounts",
+	"pass-discard-other",
+	"pass-discard-request",
+	"pass-discard-snapshot",
+	"discard-no-unref",
+	"sslverify",
+	"ipv4",
+	"ipv6",
+	"numeric",
+	"keep-alive",
+	"mptcp",
+	"drop-cache",
+	"x-check-cache-dropped",
+	"verify-peer",
+	"sanity-check",
+	"rewrite-corrupted",
+	"abstract",
+	"tight",
+	"loaded",
+};
+static const char *const numbers[] = {
+	"size",
+	"offset",
+	"l2-cache-size",
+	"l2-cache-entry-size",
+	"refcount-cache-size",
+	"cache-size",
+	"cache-clean-interval",
+	"readahead",
+	"timeout",
+	"open-timeout",
+	"reconnect-delay",
+	"lun",
+	"page-cache-size",
+	"aio-max-batch",
+	"vote-threshold",
+	"latency-ns",
+	"prealloc-size",
+	"prealloc-align",
+	"readahead-size",
+	"debug",
+};
+
+#define N(list) (sizeof(list) / sizeof((list)[0]))
+
+int mp_node_put(json_t *node, const char *key, json_t *value)
+{
+	return json_object_set_new(node, key, value) < 0 ? mp_err_origin(-ENOMEM) : 0;
+}
+
+int mp_node_put_text(json_t *node, const char *key, const char *text)
+{
+	return text ? mp_err_trace(mp_node_put(node, key, json_string(text))) : 0;
+}
+
+const char *mp_node_text(const json_t *node, const char *key)
+{
+	return json_string_value(json_object_get(node, key));
+}
+
+int mp_node_load(const char *text, json_t **ret_node, char why[256])
+{
+	json_error_t where;
+	json_t *node = json_loads(text, JSON_REJECT_DUPLICATES, &where);
+
+	/* Out of memory it says nothing, but in some places. */
+	if (!node && (where.text[0] == '\0' || json_error_code(&where) == json_error_out_of_memory))
+		return mp_err_origin(-ENOMEM);
+	if (!node || !json_is_object(node)) {
+		snprintf(why, 256, "no JSON object: %s",
+			 node ? "it is something else" : where.text);
+		json_decref(node);
+		return mp_err_origin(-EINVAL);
+	}
+	*ret_node = node;
+	return 0;
+}
+
+static json_t *typed(const char *name, const char *text)
+{
+	uint64_t v;
+	bool on;
+
+	if (mp_word_is_in(bools, N(bools), name) && mp_parse_bool(text, &on) == 0)
+		return json_boolean(on);
+	if (mp_word_is_in(numbers, N(numbers), name) && mp_parse_size(text, &v) == 0 &&
+	    v <= INT64_MAX)
+		return json_integer((json_int_t)v);
+	return json_string(text);
+}
+
+int mp_node_set(json_t *node, const char *key, const char *value)
+{
+	char name[64];
+	json_t *next;
+	size_t len;
+
+	for (;; key += len + 1) {
+		len = strcspn(key, ".");
+		if (len == 0 || len >= sizeof(name))
+			return mp_err_origin(-EINVAL);
+		snprintf(name, sizeof(name), "%.*s", (int)len, key);
+		next = json_object_get(node, name);
+		if (key[len] == '\0')
+			break;
+		if (!next) {
+			next = json_object();
+			if (mp_node_put(node, name, next) < 0)
+				return mp_err_origin(-ENOMEM);
+		}
+		if (!json_is_object(next))
+			return mp_err_origin(-EINVAL);
+		node = next;
+	}
+	if (json_is_object(next))
+		return mp_err_origin(-EINVAL);
+	return mp_err_trace(mp_node_put(node, name, typed(name, value)));
+}
+
+static json_t *nth(json_t *node, size_t i)
+{
+	char name[24];
+
+	snprintf(name, sizeof(name), "%zu", i);
+	return json_object_get(node, name);
+}
+
+/* Are the members "0" to "n-1"? */
+static bool is_list(json_t *node)
+{
+	size_t n = json_object_size(node), i = 0;
+
+	while (i < n && nth(node, i))
+		i++;
+	return n > 0 && i == n;
+}
+
+/* A list of them; NULL: out of memory. */
+static json_t *as_list(json_t *node)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; list && i < json_object_size(node); i++) {
+		if (json_array_append(list, nth(node, i)) < 0) {
+			json_decref(list);
+			list = NULL;
+		}
+	}
+	return list;
+}
+
+int mp_node_fold_lists(json_t *node)
+{
+	const char *key;
+	json_t *value;
+	void *next;
+	int r = 0;
+
+	json_object_foreach_safe(node, next, key, value)
+	{
+		if (!json_is_object(value))
+			continue;
+		r = mp_node_fold_lists(value);
+		if (r == 0 && is_list(value))
+			r = mp_node_put(node, key, as_list(value));
+		if (r < 0)
+			return mp_err_trace(r);
+	}
+	return 0;
+}
+
+/* -- and back ---------------------------------------------------------------- */
+
+static const char *as_text(const json_t *value, struct mp_texts *texts)
+{
+	char *text;
+
+	if (json_is_string(value))
+		return json_string_value(value);
+	if (json_is_boolean(value))
+		return json_is_true(value) ? "on" : "off";
+	text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+	return mp_texts_take(texts, text) == 0 ? text : NULL;
+}
+
+struct flatten {
+	struct mp_texts *texts;
+	struct mp_keyval *kv;
+};
+
+static int add_item(struct flatten *f, const char *prefix, const char *key, const json_t *value)
+{
+	char *name = NULL;
+
+	if (f->kv->n == MP_KEYVAL_MAX)
+		return mp_err_origin(-E2BIG);
+	if (asprintf(&name, "%s%s", prefix, key) < 0)
+		return mp_err_origin(-ENOMEM);
+	if (mp_texts_take(f->texts, name) < 0)
+		return mp_err_origin(-ENOMEM);
+	f->kv->item[f->kv->n].key = name;
+	f->kv->item[f->kv->n].value = as_text(value, f->texts);
+	return f->kv->item[f->kv->n++].value ? 0 : mp_err_origin(-ENOMEM);
+}
+
+static int flatten(struct flatten *f, json_t *node, const char *prefix, unsigned int depth)
+{
+	char inner[128];
+	const char *key;
+	json_t *value;
+	int r = 0;
+
+	if (depth == MAX_DEPTH)
+		return mp_err_origin(-E2BIG);
+	json_object_foreach(node, key, value)
+	{
+		if (depth == 0 && strcmp(key, "file") == 0)
+			continue;
+		if (json_is_object(value)) {
+			if ((size_t)snprintf(inner, sizeof(inner), "%s%s.", prefix, key) >=
+			    sizeof(inner))
+				return mp_err_origin(-E2BIG);
+			r = flatten(f, value, inner, depth + 1);
+		} else {
+			r = add_item(f, prefix, key, value);
+		}
+		if (r < 0)
+			return mp_err_trace(r);
+	}
+	return 0;
+}
+
+int mp_node_flatten(json_t *node, struct mp_texts *texts, struct mp_keyval *ret_kv)
+{
+	struct flatten f = {.texts = texts, .kv = ret_kv};
+
+	*ret_kv = MP_KEYVAL_NULL;
+	return mp_err_trace(flatten(&f, node, "", 0));
+}

@@ -1,0 +1,685 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The socket is made here and listens for ever; the daemon inherits it. So a
+ * connection that is made while no daemon lives waits in the socket's queue until
+ * the next one takes it, and nobody has to poll for a path to appear. It has no
+ * name: it gets one to be bound, in a folder that only this user may enter, and
+ * loses it at once; we reach it by our fd of its inode. So nothing is left of it
+ * however we end.
+ *
+ *	created -> spawned -> ready -> (died -> a pause -> spawned) ...
+ *
+ * Ready is when QMP answers: the daemon does its options first, images included,
+ * and only then looks at its monitor. One that ends before that has printed why,
+ * and isn't tried again. Later it is, each time after a pause that doubles while
+ * it doesn't live for long.
+ *
+ * It is in a process group of its own: who interrupts us on a terminal interrupts
+ * the worker too, and that may have something to write before it ends.
+ */
+#include "remote-worker/supervisor/daemon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "remote-worker/supervisor/daemon_qmp.h"
+
+#define EXPORT_ID    "disk"
+#define MAX_ARGS     256u
+#define LINE_BYTES   2048u
+#define BACKLOG      64
+#define FIRST_WAIT   (MP_NS_PER_SEC / 10)
+#define LONGEST_WAIT (10 * MP_NS_PER_SEC)
+#define LONG_LIFE    (10 * MP_NS_PER_SEC) /* forgets what was before */
+#define COMMAND_NS   (10 * MP_NS_PER_SEC)
+
+struct mp_daemon {
+	const struct mp_cmdline *cmd;
+	const struct mp_opt_drive *drive;
+	struct sockaddr_un addr;
+	int listen_fd, path_fd; /* path_fd: the socket's inode; addr leads to it */
+	/* The spawning thread's, but for mp_daemon_wait(). */
+	pid_t pid;
+	int pidfd, err_fd; /* err_fd: what it prints */
+	char line[LINE_BYTES]; /* begun */
+	char first[LINE_BYTES]; /* the first one since it was spawned */
+	size_t n_line;
+	uint64_t spawned_ns, retry_ns, pause_ns;
+	pthread_mutex_t state_lock; /* of ready; of pid, for others than the spawning thread */
+	bool ready;
+	pthread_mutex_t lock; /* of the monitor */
+	struct mp_daemon_qmp qmp;
+};
+
+static const char *name_of(const struct mp_daemon *d)
+{
+	return d->drive->id[0] ? d->drive->id : d->drive->node_name;
+}
+
+/* From then on the spawning thread alone reads what it prints, and starts it again. */
+static bool is_ready(struct mp_daemon *d)
+{
+	bool ready;
+
+	pthread_mutex_lock(&d->state_lock);
+	ready = d->ready;
+	pthread_mutex_unlock(&d->state_lock);
+	return ready;
+}
+
+static void set_pid(struct mp_daemon *d, pid_t pid)
+{
+	pthread_mutex_lock(&d->state_lock);
+	d->pid = pid;
+	pthread_mutex_unlock(&d->state_lock);
+}
+
+/* -- socket ------------------------------------------------------------------ */
+
+#define MAX_PATH sizeof(((struct sockaddr_un *)NULL)->sun_path)
+#define NAME     "/nbd"
+
+static int make_dir(char dir[MAX_PATH])
+{
+	const char *base = getenv("XDG_RUNTIME_DIR");
+
+	for (int i = 0; i < 2; i++, base = NULL) {
+		if (!base || !base[0])
+			base = "/tmp";
+		if ((size_t)snprintf(dir, MAX_PATH, "%s/mpring.XXXXXX", base) <
+			    MAX_PATH - sizeof(NAME) &&
+		    mkdtemp(dir))
+			return 0;
+	}
+	return mp_err_origin(-errno);
+}
+
+static int bind_and_listen(struct mp_daemon *d, const struct sockaddr_un *addr)
+{
+	d->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (d->listen_fd < 0 ||
+	    bind(d->listen_fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0)
+		return mp_err_origin(-errno);
+	d->path_fd = open(addr->sun_path, O_PATH | O_CLOEXEC);
+	unlink(addr->sun_path);
+	if (d->path_fd < 0 || listen(d->listen_fd, BACKLOG) < 0)
+		return mp_err_origin(-errno);
+	return 0;
+}
+
+static int make_socket(struct mp_daemon *d)
+{
+	struct sockaddr_un named = {.sun_family = AF_UNIX};
+	char dir[MAX_PATH];
+	int r = make_dir(dir);
+
+	if (r < 0)
+		return mp_err_trace(r);
+	snprintf(named.sun_path, sizeof(named.sun_path), "%.100s" NAME, dir);
+	r = bind_and_listen(d, &named);
+	rmdir(dir);
+	d->addr.sun_family = AF_UNIX;
+	snprintf(d->addr.sun_path, sizeof(d->addr.sun_path), "/proc/self/fd/%d", d->path_fd);
+	return mp_err_trace(r);
+}
+
+int mp_daemon_dial(const struct mp_daemon *d)
+{
+	MP_CLEANUP_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0 || connect(fd, (const struct sockaddr *)&d->addr, sizeof(d->addr)) < 0)
+		return mp_err_origin(-errno);
+	return mp_fd_steal(&fd);
+}
+
+/* -- arguments ------------------------------------------------------------------ */
+
+struct args {
+	char *v[MAX_ARGS + 1];
+	unsigned int n;
+};
+
+static void args_fini(struct args *a)
+{
+	for (unsigned int i = 0; i < a->n; i++)
+		free(a->v[i]);
+}
+
+/* @text is stolen; a NULL, or one too many, ends the list. */
+static void add_take(struct args *a, char *text)
+{
+	if (text && a->n < MAX_ARGS)
+		a->v[a->n++] = text;
+	else
+		free(text);
+}
+
+static void add(struct args *a, const char *text)
+{
+	add_take(a, strdup(text));
+}
+
+static void addf(struct args *a, const char *fmt, int n)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), fmt, n);
+	add(a, text);
+}
+
+static bool is_file_node(const json_t *node)
+{
+	const char *driver = json_string_value(json_object_get(node, "driver"));
+
+	return driver && (strcmp(driver, "file") == 0 || strcmp(driver, "host_device") == 0);
+}
+
+/* Files that don't say how they are read, however deep they are in a node. */
+static void use_uring(json_t *node)
+{
+	const char *key;
+	json_t *child;
+
+	if (is_file_node(node) && !json_object_get(node, "aio"))
+		json_object_set_new(node, "aio", json_string("io_uring"));
+	json_object_foreach(node, key, child) if (json_is_object(child)) use_uring(child);
+}
+
+/* Each member of a JSON array, as an argument of @option. */
+static void add_members(struct args *a, const char *option, const char *array, bool uring)
+{
+	json_t *json = array ? json_loads(array, 0, NULL) : NULL;
+
+	for (size_t i = 0; i < json_array_size(json); i++) {
+		if (uring)
+			use_uring(json_array_get(json, i));
+		add(a, option);
+		add_take(a, json_dumps(json_array_get(json, i), JSON_COMPACT));
+	}
+	json_decref(json);
+}
+
+/* No iothread: QEMU 7.2 ends with a failed assertion when a client leaves one (PERF.md). */
+static json_t *export_of(const struct mp_opt_drive *drive)
+{
+	return json_pack("{s:s, s:s, s:s, s:s, s:b}", "type", "nbd", "id", EXPORT_ID, "node-name",
+			 drive->node_name, "name", MP_CMDLINE_DAEMON_EXPORT, "writable",
+			 !drive->read_only);
+}
+
+static void make_args(const struct mp_daemon *d, int qmp_fd, struct args *a)
+{
+	const struct mp_opt_drive *drive = d->drive;
+	bool uring = d->cmd->aio != MP_BLK_AIO_THREADS && mp_blk_uring_works();
+	json_t *export = export_of(drive);
+
+	add(a, d->cmd->storage_daemon);
+	add(a, "--chardev");
+	addf(a, "socket,id=monitor,fd=%d", qmp_fd);
+	add(a, "--monitor");
+	add(a, "chardev=monitor,mode=control");
+	add_members(a, "--object", drive->objects, false);
+	add_members(a, "--blockdev", drive->blockdev, uring);
+	add(a, "--nbd-server");
+	addf(a, "addr.type=fd,addr.str=%d,max-connections=0", d->listen_fd);
+	add(a, "--export");
+	add_take(a, export ? json_dumps(export, JSON_COMPACT) : NULL);
+	json_decref(export);
+}
+
+/* -- process ----------------------------------------------------------------------- */
+
+/* Files that were given to us by number are given on. */
+static void keep_named_fds(const char *blockdev)
+{
+	static const char prefix[] = "/dev/fd/";
+	const char *at = blockdev;
+
+	while (at && (at = strstr(at, prefix))) {
+		at += sizeof(prefix) - 1;
+		fcntl(atoi(at), F_SETFD, 0);
+	}
+}
+
+/* What a child couldn't do. */
+struct failure {
+	int error; /* errno; 0: all is well */
+	bool pinning; /* else: exec() */
+};
+
+struct child {
+	struct args args;
+	int qmp_fd, print_fd, report_fd;
+	pid_t parent;
+	struct failure failure; /* as the parent has read it */
+};
+
+/*
+ * Beside the polling thread a batch task: it doesn't take the core as soon as
+ * there is something to do, but when the poller yields. Else it would wake up
+ * for a write's header, find that the data isn't there yet, and sleep again.
+ */
+static bool take_place(const struct mp_cmdline *cmd)
+{
+	const struct sched_param param = {.sched_priority = 0};
+	cpu_set_t set;
+
+	if (cmd->storage_daemon_cpu < 0)
+		return true;
+	if (cmd->storage_daemon_cpu >= CPU_SETSIZE) {
+		errno = EINVAL;
+		return false;
+	}
+	CPU_ZERO(&set);
+	CPU_SET((unsigned int)cmd->storage_daemon_cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set) < 0)
+		return false;
+	/* Without the right to it, only slower. */
+	if (mp_cmdline_daemons_beside(cmd))
+		(void)sched_setscheduler(0, SCHED_BATCH, &param);
+	return true;
+}
+
+/* Between fork() and exec(): only what is safe there. */
+static void run_child(const struct mp_daemon *d, const struct child *c)
+{
+	struct failure failure = {.error = 0};
+	sigset_t none;
+	int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
+	setpgid(0, 0);
+	if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != c->parent)
+		_exit(127);
+	dup2(null_fd, STDIN_FILENO);
+	dup2(c->print_fd, STDOUT_FILENO);
+	dup2(c->print_fd, STDERR_FILENO);
+	close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC);
+	fcntl(c->qmp_fd, F_SETFD, 0);
+	fcntl(d->listen_fd, F_SETFD, 0);
+	keep_named_fds(d->drive->blockdev);
+	failure.pinning = !take_place(d->cmd);
+	if (!failure.pinning)
+		execvp(c->args.v[0], c->args.v);
+	failure.error = errno;
+	(void)!write(c->report_fd, &failure, sizeof(failure));
+	_exit(127);
+}
+
+/* The pipe closes without a byte when exec() has worked. */
+static int fork_child(struct mp_daemon *d, struct child *c)
+{
+	int report[2];
+	pid_t pid;
+
+	if (pipe2(report, O_CLOEXEC) < 0)
+		return mp_err_origin(-errno);
+	c->report_fd = report[1];
+	c->parent = getpid();
+	pid = fork();
+	if (pid == 0)
+		run_child(d, c);
+	close(report[1]);
+	if (pid > 0 && read(report[0], &c->failure, sizeof(c->failure)) != sizeof(c->failure))
+		c->failure.error = 0;
+	close(report[0]);
+	if (pid < 0)
+		return mp_err_origin(-EAGAIN);
+	if (!c->failure.error)
+		d->pidfd = pidfd_open(pid, 0);
+	if (d->pidfd < 0) {
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		return mp_err_origin(c->failure.error ? -c->failure.error : -EMFILE);
+	}
+	set_pid(d, pid);
+	d->spawned_ns = mp_clock_ns();
+	return 0;
+}
+
+int mp_daemon_spawn(struct mp_daemon *d, char *error, size_t error_len)
+{
+	MP_CLEANUP_FD int qmp_theirs = -1;
+	MP_CLEANUP_FD int print_theirs = -1;
+	struct child c = {.args.n = 0};
+	int qmp[2], print[2], r;
+
+	snprintf(error, error_len, "drive %s: no descriptors for its storage daemon", name_of(d));
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, qmp) < 0)
+		return mp_err_origin(-errno);
+	qmp_theirs = qmp[1];
+	pthread_mutex_lock(&d->lock);
+	mp_daemon_qmp_fini(&d->qmp);
+	mp_daemon_qmp_open_take(&d->qmp, qmp[0]);
+	pthread_mutex_unlock(&d->lock);
+	if (pipe2(print, O_CLOEXEC) < 0)
+		return mp_err_origin(-errno);
+	mp_fd_close(&d->err_fd);
+	d->err_fd = print[0];
+	print_theirs = print[1];
+	if (fcntl(d->err_fd, F_SETFL, O_NONBLOCK) < 0)
+		return mp_err_origin(-errno);
+	d->n_line = 0;
+	d->first[0] = '\0';
+	c.qmp_fd = qmp_theirs;
+	c.print_fd = print_theirs;
+	make_args(d, c.qmp_fd, &c.args);
+	r = fork_child(d, &c);
+	args_fini(&c.args);
+	if (r < 0 && c.failure.error && c.failure.pinning)
+		snprintf(
+			error, error_len,
+			"drive %s: cannot run %s on CPU %d: %s; --storage-daemon-cpu names another",
+			name_of(d), d->cmd->storage_daemon, d->cmd->storage_daemon_cpu,
+			strerror(-r));
+	else if (r < 0)
+		snprintf(error, error_len,
+			 "drive %s: cannot start %s: %s; Debian has it in qemu-system-common; "
+			 "--storage-daemon names another",
+			 name_of(d), d->cmd->storage_daemon, strerror(-r));
+	return mp_err_trace(r);
+}
+
+/* -- what it prints ------------------------------------------------------------------ */
+
+/* Without its own name, and without the option that it repeats. */
+static const char *gist(const char *text)
+{
+	const char *at = strstr(text, ": --");
+
+	if (!at)
+		return text;
+	for (const char *end = strstr(at, "}: "); end; end = strstr(end + 1, "}: "))
+		text = end + 3;
+	return text;
+}
+
+static void end_line(struct mp_daemon *d)
+{
+	d->line[d->n_line] = '\0';
+	d->n_line = 0;
+	if (!d->line[0])
+		return;
+	if (is_ready(d))
+		mp_warn("drive %s: %s", name_of(d), gist(d->line));
+	else if (!d->first[0])
+		memcpy(d->first, d->line, sizeof(d->first));
+}
+
+static void read_lines(struct mp_daemon *d)
+{
+	char bytes[512];
+	ssize_t n = d->err_fd < 0 ? 0 : read(d->err_fd, bytes, sizeof(bytes));
+
+	for (ssize_t i = 0; i < n; i++) {
+		if (bytes[i] == '\n')
+			end_line(d);
+		else if (d->n_line < LINE_BYTES - 1)
+			d->line[d->n_line++] = bytes[i];
+	}
+	if (n == 0)
+		mp_fd_close(&d->err_fd);
+}
+
+/* -- life ------------------------------------------------------------------------------ */
+
+static uint64_t start_deadline_ns(const struct mp_daemon *d)
+{
+	uint64_t limit_ns = d->cmd->storage_daemon_start_ns;
+
+	return limit_ns ? mp_clock_ns() + limit_ns : UINT64_MAX;
+}
+
+/* It has ended, or is about to: all that it has printed is there soon. */
+static void read_rest(struct mp_daemon *d)
+{
+	struct pollfd pfd = {.events = POLLIN};
+
+	for (;;) {
+		pfd.fd = d->err_fd;
+		if (pfd.fd < 0 || poll(&pfd, 1, 1000) <= 0)
+			break;
+		read_lines(d);
+	}
+	if (d->n_line > 0)
+		end_line(d);
+}
+
+int mp_daemon_wait(struct mp_daemon *d, char *error, size_t error_len)
+{
+	char why[512];
+	struct mp_daemon_qmp_call call = {.name = "query-version",
+					  .deadline_ns = start_deadline_ns(d),
+					  .error = why,
+					  .error_len = sizeof(why)};
+	int r;
+
+	pthread_mutex_lock(&d->lock);
+	r = mp_daemon_qmp_run(&d->qmp, &call, NULL);
+	pthread_mutex_unlock(&d->lock);
+	if (r == 0) {
+		pthread_mutex_lock(&d->state_lock);
+		d->ready = true;
+		pthread_mutex_unlock(&d->state_lock);
+		return 0;
+	}
+	if (r != -ETIMEDOUT)
+		read_rest(d);
+	if (r == -ETIMEDOUT)
+		snprintf(error, error_len,
+			 "drive %s: %s isn't ready in time; --storage-daemon-start allows more",
+			 name_of(d), d->cmd->storage_daemon);
+	else
+		snprintf(error, error_len, "drive %s: %s", name_of(d),
+			 d->first[0] ? gist(d->first)
+				     : "its storage daemon ended without a reason");
+	return mp_err_trace(r);
+}
+
+static void bury(struct mp_daemon *d)
+{
+	uint64_t now_ns = mp_clock_ns();
+	int status = 0;
+
+	waitpid(d->pid, &status, 0);
+	mp_fd_close(&d->pidfd);
+	set_pid(d, 0);
+	if (now_ns - d->spawned_ns > LONG_LIFE || d->pause_ns == 0)
+		d->pause_ns = FIRST_WAIT;
+	else if (d->pause_ns < LONGEST_WAIT)
+		d->pause_ns *= 2;
+	d->retry_ns = now_ns + d->pause_ns;
+	read_rest(d);
+	if (WIFSIGNALED(status))
+		mp_warn("drive %s: its storage daemon was killed by signal %d (%s); it is "
+			"started again",
+			name_of(d), WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else
+		mp_warn("drive %s: its storage daemon ended with status %d; it is started again",
+			name_of(d), WEXITSTATUS(status));
+}
+
+static void respawn(struct mp_daemon *d)
+{
+	char error[512];
+
+	d->retry_ns = 0;
+	if (mp_daemon_spawn(d, error, sizeof(error)) == 0)
+		return;
+	mp_warn("%s", error);
+	d->retry_ns = mp_clock_ns() + LONGEST_WAIT;
+}
+
+void mp_daemon_poll_fds(struct mp_daemon *d, struct pollfd *ret_pfd)
+{
+	ret_pfd[0] = (struct pollfd){.fd = is_ready(d) ? d->pidfd : -1, .events = POLLIN};
+	ret_pfd[1] = (struct pollfd){.fd = is_ready(d) ? d->err_fd : -1, .events = POLLIN};
+}
+
+uint64_t mp_daemon_deadline_ns(struct mp_daemon *d)
+{
+	return is_ready(d) && d->retry_ns ? d->retry_ns : UINT64_MAX;
+}
+
+void mp_daemon_poll(struct mp_daemon *d, const struct pollfd *pfd)
+{
+	if (pfd[1].revents)
+		read_lines(d);
+	if (pfd[0].revents)
+		bury(d);
+	if (mp_daemon_deadline_ns(d) <= mp_clock_ns())
+		respawn(d);
+}
+
+int mp_daemon_command(struct mp_daemon *d, const char *name, json_t *args, json_t **ret_value,
+		      char error[512])
+{
+	struct mp_daemon_qmp_call call = {.name = name,
+					  .args = args,
+					  .deadline_ns = mp_clock_ns() + COMMAND_NS,
+					  .error = error,
+					  .error_len = 512};
+	int r;
+
+	pthread_mutex_lock(&d->lock);
+	r = mp_daemon_qmp_run(&d->qmp, &call, ret_value);
+	pthread_mutex_unlock(&d->lock);
+	json_decref(args);
+	return mp_err_trace(r);
+}
+
+/* Its connections end first, which may take a moment. */
+static int wait_for_no_export(struct mp_daemon *d, char error[512])
+{
+	const struct timespec pause = {.tv_nsec = 2000000};
+	uint64_t end_ns = mp_clock_ns() + COMMAND_NS;
+	json_t *exports;
+	size_t n;
+	int r;
+
+	while (mp_clock_ns() < end_ns) {
+		r = mp_daemon_command(d, "query-block-exports", NULL, &exports, error);
+		if (r < 0)
+			return mp_err_trace(r);
+		n = json_array_size(exports);
+		json_decref(exports);
+		if (n == 0)
+			return 0;
+		nanosleep(&pause, NULL);
+	}
+	snprintf(error, 512, "its connections don't end");
+	return mp_err_origin(-ETIMEDOUT);
+}
+
+int mp_daemon_resize(struct mp_daemon *d, uint64_t bytes, char error[512])
+{
+	char ignored[512];
+	int r = mp_daemon_command(d, "block-export-del",
+				  json_pack("{s:s, s:s}", "id", EXPORT_ID, "mode", "hard"), NULL,
+				  error);
+
+	if (r < 0)
+		return mp_err_trace(r);
+	r = wait_for_no_export(d, error);
+	if (r == 0)
+		r = mp_daemon_command(d, "block_resize",
+				      json_pack("{s:s, s:I}", "node-name", d->drive->node_name,
+						"size", (json_int_t)bytes),
+				      NULL, error);
+	/* Whatever came of it. A daemon that has died exports it again by itself. */
+	mp_daemon_command(d, "block-export-add", export_of(d->drive), NULL, ignored);
+	return mp_err_trace(r);
+}
+
+int mp_daemon_pid(struct mp_daemon *d)
+{
+	pid_t pid;
+
+	pthread_mutex_lock(&d->state_lock);
+	pid = d->pid;
+	pthread_mutex_unlock(&d->state_lock);
+	return pid;
+}
+
+int mp_daemon_create(const struct mp_cmdline *cmd, const struct mp_opt_drive *drive,
+		     struct mp_daemon **ret_d, char *error, size_t error_len)
+{
+	struct mp_daemon *d = calloc(1, sizeof(*d));
+	int r;
+
+	snprintf(error, error_len, "drive %s: cannot make a socket for its storage daemon",
+		 drive->id);
+	if (!d)
+		return mp_err_origin(-ENOMEM);
+	d->cmd = cmd;
+	d->drive = drive;
+	d->listen_fd = d->path_fd = d->pidfd = d->err_fd = -1;
+	d->qmp = MP_DAEMON_QMP_NULL;
+	pthread_mutex_init(&d->lock, NULL);
+	pthread_mutex_init(&d->state_lock, NULL);
+	r = make_socket(d);
+	if (r < 0) {
+		mp_daemon_destroy(d);
+		return mp_err_trace(r);
+	}
+	*ret_d = d;
+	return 0;
+}
+
+static void end_process(struct mp_daemon *d)
+{
+	struct pollfd pfd = {.fd = d->pidfd, .events = POLLIN};
+	uint64_t until_ns = start_deadline_ns(d), now_ns;
+
+	if (d->pidfd < 0)
+		return;
+	pidfd_send_signal(d->pidfd, SIGTERM, NULL, 0);
+	do {
+		now_ns = mp_clock_ns();
+		read_lines(d); /* or it would wait for room */
+		if (poll(&pfd, 1, 100) > 0) {
+			waitpid(d->pid, NULL, 0);
+			read_rest(d); /* its last words */
+			return;
+		}
+	} while (now_ns < until_ns);
+	mp_warn("drive %s: its storage daemon (pid %d) still writes; it goes on alone", name_of(d),
+		d->pid);
+}
+
+struct mp_daemon *mp_daemon_destroy(struct mp_daemon *d)
+{
+	if (!d)
+		return NULL;
+	end_process(d);
+	mp_daemon_qmp_fini(&d->qmp);
+	mp_fd_close(&d->pidfd);
+	mp_fd_close(&d->err_fd);
+	mp_fd_close(&d->listen_fd);
+	mp_fd_close(&d->path_fd);
+	pthread_mutex_destroy(&d->lock);
+	pthread_mutex_destroy(&d->state_lock);
+	free(d);
+	return NULL;
+}
