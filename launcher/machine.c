@@ -128,13 +128,20 @@ static void pin_main_loop(const struct mp_machine *m)
 		mp_warn("QEMU's main loop could not be pinned: %s", strerror(errno));
 }
 
+static int ask(struct mp_machine *m, const char *what, json_t **ret_value, uint64_t patience_ns)
+{
+	const struct mp_qmp_call call = {.name = what, .deadline_ns = mp_clock_ns() + patience_ns};
+
+	return mp_qmp_client_run(&m->qmp, &call, ret_value);
+}
+
 static void pin_vcpus(struct mp_machine *m)
 {
 	const struct mp_placement *place = &m->plan->place;
 	json_t *cpus = NULL, *cpu;
 	size_t i;
 
-	if (mp_qmp_command(&m->qmp, "query-cpus-fast", &cpus, mp_clock_ns() + QMP_START_NS) < 0)
+	if (ask(m, "query-cpus-fast", &cpus, QMP_START_NS) < 0)
 		return;
 	json_array_foreach(cpus, i, cpu)
 	{
@@ -158,8 +165,10 @@ static int meet_qemu(struct mp_machine *m)
 {
 	int r;
 
-	m->qmp = (struct mp_qmp){.fd = m->plan->our_qmp, .give_up = given_up, .opaque = m};
-	r = mp_qmp_attach(&m->qmp, mp_clock_ns() + QMP_START_NS);
+	mp_qmp_client_open_take(&m->qmp, mp_fd_steal(&m->plan->our_qmp));
+	m->qmp.give_up = given_up;
+	m->qmp.opaque = m;
+	r = ask(m, "query-version", NULL, QMP_START_NS);
 	m->up = r == 0;
 	if (r < 0)
 		mp_machine_check(m);
@@ -176,12 +185,9 @@ const char *mp_machine_stopped(struct mp_machine *m)
 	const char *status, *found = NULL;
 	json_t *answer = NULL;
 
-	/* A late answer would be taken for the next question's. */
-	if (!m->up || m->qmp_lost)
+	if (!m->up || ask(m, "query-status", &answer, MP_NS_PER_SEC) < 0)
 		return NULL;
-	m->qmp_lost = mp_qmp_command(&m->qmp, "query-status", &answer,
-				     mp_clock_ns() + MP_NS_PER_SEC) < 0;
-	status = m->qmp_lost ? NULL : json_string_value(json_object_get(answer, "status"));
+	status = json_string_value(json_object_get(answer, "status"));
 	for (size_t i = 0; status && i < sizeof(bad) / sizeof(bad[0]); i++)
 		if (strcmp(status, bad[i]) == 0)
 			found = bad[i];
@@ -194,7 +200,7 @@ int mp_machine_start(struct mp_machine *m, struct mp_plan *p)
 	int r;
 
 	*m = (struct mp_machine){
-		.plan = p, .qemu = MP_CHILD_NULL, .qmp = MP_QMP_NULL, .signal_fd = -1};
+		.plan = p, .qemu = MP_CHILD_NULL, .qmp = MP_QMP_CLIENT_NULL, .signal_fd = -1};
 	for (unsigned int w = 0; w < MP_MAX_DEVICES; w++)
 		m->worker[w] = MP_CHILD_NULL;
 	r = take_signals(m);
@@ -350,7 +356,7 @@ bool mp_machine_stop(struct mp_machine *m)
 		return true;
 	mp_child_stop(&m->qemu, QEMU_GRACE_NS);
 	all = stop_workers(m);
-	mp_qmp_detach(&m->qmp);
+	mp_qmp_client_fini(&m->qmp);
 	mp_fd_close(&m->signal_fd);
 	return all;
 }

@@ -6,19 +6,18 @@
 #define MP_LAUNCHER_MACHINE_H
 
 #include "launcher/plan.h"
-#include "launcher/qmp.h"
 #include "launcher/results.h"
 #include "launcher/spawn.h"
+#include "monitor/qmp_client.h"
 
 struct mp_machine {
 	struct mp_plan *plan; /* borrowed */
 	struct mp_child qemu, worker[MP_MAX_DEVICES];
 	char worker_name[MP_MAX_DEVICES][48];
-	struct mp_qmp qmp;
+	struct mp_qmp_client qmp;
 	int signal_fd; /* SIGINT, SIGTERM, SIGHUP, SIGCHLD are read here */
 	bool interrupted;
 	bool up; /* QEMU has built its machine */
-	bool qmp_lost; /* an answer is overdue: ask no more */
 	unsigned int n_dead_workers;
 };
 

@@ -41,7 +41,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "remote-worker/supervisor/daemon_qmp.h"
+#include "monitor/qmp_client.h"
 
 #define EXPORT_ID    "disk"
 #define MAX_ARGS     256u
@@ -67,7 +67,7 @@ struct mp_daemon {
 	pthread_mutex_t state_lock; /* of ready; of pid, for others than the spawning thread */
 	bool ready;
 	pthread_mutex_t lock; /* of the monitor */
-	struct mp_daemon_qmp qmp;
+	struct mp_qmp_client qmp;
 };
 
 static const char *name_of(const struct mp_daemon *d)
@@ -370,8 +370,8 @@ int mp_daemon_spawn(struct mp_daemon *d, char *error, size_t error_len)
 		return mp_err_origin(-errno);
 	qmp_theirs = qmp[1];
 	pthread_mutex_lock(&d->lock);
-	mp_daemon_qmp_fini(&d->qmp);
-	mp_daemon_qmp_open_take(&d->qmp, qmp[0]);
+	mp_qmp_client_fini(&d->qmp);
+	mp_qmp_client_open_take(&d->qmp, qmp[0]);
 	pthread_mutex_unlock(&d->lock);
 	if (pipe2(print, O_CLOEXEC) < 0)
 		return mp_err_origin(-errno);
@@ -469,14 +469,14 @@ static void read_rest(struct mp_daemon *d)
 int mp_daemon_wait(struct mp_daemon *d, char *error, size_t error_len)
 {
 	char why[512];
-	struct mp_daemon_qmp_call call = {.name = "query-version",
-					  .deadline_ns = start_deadline_ns(d),
-					  .error = why,
-					  .error_len = sizeof(why)};
+	struct mp_qmp_call call = {.name = "query-version",
+				   .deadline_ns = start_deadline_ns(d),
+				   .error = why,
+				   .error_len = sizeof(why)};
 	int r;
 
 	pthread_mutex_lock(&d->lock);
-	r = mp_daemon_qmp_run(&d->qmp, &call, NULL);
+	r = mp_qmp_client_run(&d->qmp, &call, NULL);
 	pthread_mutex_unlock(&d->lock);
 	if (r == 0) {
 		pthread_mutex_lock(&d->state_lock);
@@ -555,15 +555,15 @@ void mp_daemon_poll(struct mp_daemon *d, const struct pollfd *pfd)
 int mp_daemon_command(struct mp_daemon *d, const char *name, json_t *args, json_t **ret_value,
 		      char error[512])
 {
-	struct mp_daemon_qmp_call call = {.name = name,
-					  .args = args,
-					  .deadline_ns = mp_clock_ns() + COMMAND_NS,
-					  .error = error,
-					  .error_len = 512};
+	struct mp_qmp_call call = {.name = name,
+				   .args = args,
+				   .deadline_ns = mp_clock_ns() + COMMAND_NS,
+				   .error = error,
+				   .error_len = 512};
 	int r;
 
 	pthread_mutex_lock(&d->lock);
-	r = mp_daemon_qmp_run(&d->qmp, &call, ret_value);
+	r = mp_qmp_client_run(&d->qmp, &call, ret_value);
 	pthread_mutex_unlock(&d->lock);
 	json_decref(args);
 	return mp_err_trace(r);
@@ -635,7 +635,7 @@ int mp_daemon_create(const struct mp_cmdline *cmd, const struct mp_opt_drive *dr
 	d->cmd = cmd;
 	d->drive = drive;
 	d->listen_fd = d->path_fd = d->pidfd = d->err_fd = -1;
-	d->qmp = MP_DAEMON_QMP_NULL;
+	d->qmp = MP_QMP_CLIENT_NULL;
 	pthread_mutex_init(&d->lock, NULL);
 	pthread_mutex_init(&d->state_lock, NULL);
 	r = make_socket(d);
@@ -673,7 +673,7 @@ struct mp_daemon *mp_daemon_destroy(struct mp_daemon *d)
 	if (!d)
 		return NULL;
 	end_process(d);
-	mp_daemon_qmp_fini(&d->qmp);
+	mp_qmp_client_fini(&d->qmp);
 	mp_fd_close(&d->pidfd);
 	mp_fd_close(&d->err_fd);
 	mp_fd_close(&d->listen_fd);

@@ -18,7 +18,7 @@ scsi-target:base block
 wire:base ring doorbell
 proxy:base ring doorbell stats wire
 remote-worker:base ring doorbell stats wire block scsi-target lsi-core monitor
-launcher:base stats wire
+launcher:base stats wire monitor
 '
 # folder of remote-worker/: others of its folders that it may include; nothing right below remote-worker/
 inner='
@@ -33,7 +33,7 @@ libnbd\.h|^block/nbd_lib\.h$
 dlfcn\.h|^block/nbd_lib\.c$
 hwloc\.h|^(launcher/placement|bench/pin)\.c$
 seccomp\.h|^remote-worker/sandbox\.c$
-jansson\.h|^(launcher/(output|qmp|results)\.h|monitor/.*\.[ch]|(tests/unit/)?remote-worker/.*\.[ch])$
+jansson\.h|^(launcher/(output|results)\.h|monitor/.*\.[ch]|(tests/unit/)?remote-worker/.*\.[ch])$
 rte_.*\.h|^(remote-worker/control|bench/rivals/rte_ring)\.c$
 benchmark/benchmark\.h|^bench/shim/gbench\.cc$
 (qemu|qapi|hw|exec|qom|sysemu|system|migration|plugins)/.*\.h|^proxy/qemu/.*$

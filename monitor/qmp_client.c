@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "remote-worker/supervisor/daemon_qmp.h"
+/*
+ * One JSON object a line. Answers come in the order of commands, and an object
+ * that is no answer is an event and passed by. There is one command at a time, so
+ * no ids. The wait is cut into slices, so that give_up ends it soon.
+ */
+#include "monitor/qmp_client.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -15,21 +20,22 @@
 #include "base/fdpass.h"
 
 #define MAX_LINE (1u << 20)
+#define SLICE_MS 200
 
-void mp_daemon_qmp_open_take(struct mp_daemon_qmp *q, int fd)
+void mp_qmp_client_open_take(struct mp_qmp_client *q, int fd)
 {
-	*q = MP_DAEMON_QMP_NULL;
+	*q = MP_QMP_CLIENT_NULL;
 	q->fd = fd;
 }
 
-void mp_daemon_qmp_fini(struct mp_daemon_qmp *q)
+void mp_qmp_client_fini(struct mp_qmp_client *q)
 {
 	mp_fd_close(&q->fd);
 	free(q->buf);
-	*q = MP_DAEMON_QMP_NULL;
+	*q = MP_QMP_CLIENT_NULL;
 }
 
-static int wait_readable(const struct mp_daemon_qmp *q, uint64_t deadline_ns)
+static int wait_readable(const struct mp_qmp_client *q, uint64_t deadline_ns)
 {
 	struct pollfd pfd = {.fd = q->fd, .events = POLLIN};
 	uint64_t now_ns = mp_clock_ns(), ms;
@@ -37,12 +43,14 @@ static int wait_readable(const struct mp_daemon_qmp *q, uint64_t deadline_ns)
 
 	if (now_ns >= deadline_ns)
 		return mp_err_origin(-ETIMEDOUT);
+	if (q->give_up && q->give_up(q->opaque))
+		return mp_err_origin(-EINTR);
 	ms = (deadline_ns - now_ns) / 1000000 + 1;
-	r = poll(&pfd, 1, deadline_ns == UINT64_MAX ? -1 : ms < 3600000 ? (int)ms : 3600000);
+	r = poll(&pfd, 1, (int)(ms < SLICE_MS ? ms : SLICE_MS));
 	return r < 0 && errno != EINTR ? mp_err_origin(-errno) : 0;
 }
 
-static int fill(struct mp_daemon_qmp *q, uint64_t deadline_ns)
+static int fill(struct mp_qmp_client *q, uint64_t deadline_ns)
 {
 	ssize_t n;
 	int r;
@@ -62,7 +70,7 @@ static int fill(struct mp_daemon_qmp *q, uint64_t deadline_ns)
 }
 
 /* A new reference. */
-static int next_message(struct mp_daemon_qmp *q, json_t **ret, uint64_t deadline_ns)
+static int next_message(struct mp_qmp_client *q, json_t **ret, uint64_t deadline_ns)
 {
 	char *end;
 	int r;
@@ -82,7 +90,7 @@ static int next_message(struct mp_daemon_qmp *q, json_t **ret, uint64_t deadline
 	return *ret ? 0 : mp_err_origin(-EPROTO);
 }
 
-static int send_command(struct mp_daemon_qmp *q, const struct mp_daemon_qmp_call *c)
+static int send_command(struct mp_qmp_client *q, const struct mp_qmp_call *c)
 {
 	json_t *msg = json_pack("{s:s, s:O*}", "execute", c->name, "arguments", c->args);
 	char *text = msg ? json_dumps(msg, JSON_COMPACT) : NULL;
@@ -93,19 +101,20 @@ static int send_command(struct mp_daemon_qmp *q, const struct mp_daemon_qmp_call
 		return mp_err_origin(-ENOMEM);
 	r = mp_fdpass_send(q->fd, text, strlen(text), NULL, c->deadline_ns);
 	free(text);
-	return mp_err_trace(r);
+	return r == -EPIPE ? mp_err_origin(-ECONNRESET) : mp_err_trace(r);
 }
 
-static int take_error(const struct mp_daemon_qmp_call *c, json_t *msg)
+static int take_error(const struct mp_qmp_call *c, json_t *msg)
 {
 	const char *desc =
 		json_string_value(json_object_get(json_object_get(msg, "error"), "desc"));
 
-	snprintf(c->error, c->error_len, "%s", desc ? desc : "refused without a reason");
+	if (c->error)
+		snprintf(c->error, c->error_len, "%s", desc ? desc : "refused without a reason");
 	return mp_err_origin(-EREMOTEIO);
 }
 
-static int exchange(struct mp_daemon_qmp *q, const struct mp_daemon_qmp_call *c, json_t **ret_value)
+static int exchange(struct mp_qmp_client *q, const struct mp_qmp_call *c, json_t **ret_value)
 {
 	json_t *msg, *value;
 	int r = send_command(q, c);
@@ -126,9 +135,9 @@ static int exchange(struct mp_daemon_qmp *q, const struct mp_daemon_qmp_call *c,
 	return mp_err_trace(r);
 }
 
-static int greet(struct mp_daemon_qmp *q, const struct mp_daemon_qmp_call *c)
+static int greet(struct mp_qmp_client *q, const struct mp_qmp_call *c)
 {
-	struct mp_daemon_qmp_call hello = *c;
+	struct mp_qmp_call hello = *c;
 	json_t *greeting;
 	int r = next_message(q, &greeting, c->deadline_ns);
 
@@ -144,8 +153,7 @@ static int greet(struct mp_daemon_qmp *q, const struct mp_daemon_qmp_call *c)
 	return mp_err_trace(r);
 }
 
-int mp_daemon_qmp_run(struct mp_daemon_qmp *q, const struct mp_daemon_qmp_call *c,
-		      json_t **ret_value)
+int mp_qmp_client_run(struct mp_qmp_client *q, const struct mp_qmp_call *c, json_t **ret_value)
 {
 	int r = q->fd < 0 ? mp_err_origin(-ECONNRESET) : 0;
 
@@ -153,9 +161,9 @@ int mp_daemon_qmp_run(struct mp_daemon_qmp *q, const struct mp_daemon_qmp_call *
 		r = greet(q, c);
 	if (r == 0)
 		r = exchange(q, c, ret_value);
-	if (r < 0 && r != -EREMOTEIO)
+	if (r < 0 && r != -EREMOTEIO && c->error)
 		snprintf(c->error, c->error_len, "%s",
-			 r == -ECONNRESET || r == -EPIPE ? "it has ended" : strerror(-r));
+			 r == -ECONNRESET ? "it has ended" : strerror(-r));
 	/* A late answer would be taken for that of the next command. */
 	if (r < 0 && r != -EREMOTEIO)
 		mp_fd_close(&q->fd);
