@@ -52,7 +52,8 @@ struct mp_mon_named_fd {
 
 struct mp_mon_listener {
 	struct mp_mon_port port;
-	int fd; /* -1: there is a client only */
+	int fd[MP_MON_MAX_ADDRESSES];
+	unsigned int n_fds; /* 0: there is a client only */
 	int met_fd;
 	uint64_t mute_until_ns; /* accept() failed; I/O thread */
 	unsigned int n_clients; /* lock */

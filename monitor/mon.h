@@ -136,8 +136,34 @@ int mp_mon_create(const struct mp_mon_cfg *cfg, struct mp_mon **ret_mon);
  */
 int mp_mon_listen_unix(const char *path, int *ret_fd);
 
+#define MP_MON_MAX_ADDRESSES 8u
+
+/* Where a monitor listens on TCP. */
+struct mp_mon_tcp {
+	const char *host; /* name or number; empty: all addresses of this machine */
+	const char *port; /* number or service; "0": one that is free, the same at all addresses */
+	bool no_ipv4, no_ipv6;
+};
+
+/**
+ * mp_mon_listen_tcp() - listening sockets at all addresses that @at stands for
+ * @ret_fd:  the caller's, as many as returned
+ * @error:   on failure why, for the user
+ *
+ * An address that this machine hasn't is left out, if there is another.
+ * Return: how many; -EADDRINUSE; -EHOSTUNREACH nothing known of the host or service; others.
+ */
+int mp_mon_listen_tcp(const struct mp_mon_tcp *at, int ret_fd[MP_MON_MAX_ADDRESSES], char *error,
+		      size_t error_len);
+
+/** mp_mon_tcp_name() - "127.0.0.1:4444", "[::1]:4444": where @fd listens */
+void mp_mon_tcp_name(int fd, char *name, size_t len);
+
 /** mp_mon_add_listener_take() - before the start; return: number of the port, or -ENOMEM */
 int mp_mon_add_listener_take(struct mp_mon *mon, int fd, const struct mp_mon_port *port);
+
+/** mp_mon_add_address_take() - one more socket of that port, before the start; 0 or -ENOSPC */
+int mp_mon_add_address_take(struct mp_mon *mon, int port, int fd);
 
 /**
  * mp_mon_add_client_take() - before the start: somebody who is connected already

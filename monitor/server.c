@@ -26,6 +26,8 @@
 #include "monitor/mon.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -190,7 +192,8 @@ static void watch_listener(struct turn *t, const struct mp_mon *mon,
 	uint64_t now_ns = mp_clock_ns();
 	bool full = l->n_clients >= mon->cfg.max_clients, mute = l->mute_until_ns > now_ns;
 
-	watch(t, full || mute || mon->no_more_input ? -1 : l->fd, POLLIN);
+	for (unsigned int i = 0; i < l->n_fds; i++)
+		watch(t, full || mute || mon->no_more_input ? -1 : l->fd[i], POLLIN);
 	if (mute)
 		limit(t, ms_until(l->mute_until_ns, now_ns));
 }
@@ -247,13 +250,29 @@ static int add_client(struct mp_mon *mon, struct mp_mon_listener *l, int in, int
 	return 0;
 }
 
-static void meet(struct mp_mon *mon, struct mp_mon_listener *l)
+/* Answers are short and wait for nothing; a machine that is off shall not count as a client. */
+static void tune(int fd)
 {
-	int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int on = 1;
 
-	if (fd >= 0)
+	/* Fails on a unix socket, which needs neither. */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+}
+
+static void meet(struct mp_mon *mon, struct mp_mon_listener *l, int listening)
+{
+	int fd;
+
+	/* It may have become full in this turn, at another address. */
+	if (l->n_clients >= mon->cfg.max_clients)
+		return;
+	fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd >= 0) {
+		tune(fd);
 		add_client(mon, l, fd, fd);
-	else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+	}
+	if (fd < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
 		l->mute_until_ns = mp_clock_ns() + MUTE_NS;
 }
 
@@ -317,9 +336,10 @@ static void handle_all(struct mp_mon *mon, struct turn *t)
 	if (pfd->revents)
 		drain_wake(mon);
 	pfd++;
-	for (unsigned int i = 0; i < mon->n_listeners; i++, pfd++)
-		if (pfd->revents)
-			meet(mon, &mon->listener[i]);
+	for (unsigned int i = 0; i < mon->n_listeners; i++)
+		for (unsigned int k = 0; k < mon->listener[i].n_fds; k++, pfd++)
+			if (pfd->revents)
+				meet(mon, &mon->listener[i], mon->listener[i].fd[k]);
 	/* New ones come in front of those that were watched. */
 	for (; c; c = c->next, pfd += 2)
 		handle_client(c, pfd, pfd + 1);
@@ -436,7 +456,7 @@ static int add_port(struct mp_mon *mon, int fd, const struct mp_mon_port *port)
 	}
 	/* Closed with the server from here on. */
 	mon->n_listeners++;
-	*l = (struct mp_mon_listener){.port = *port, .fd = fd};
+	*l = (struct mp_mon_listener){.port = *port, .fd = {fd}, .n_fds = fd >= 0};
 	l->port.label = strdup(port->label);
 	l->port.filename = strdup(port->filename);
 	l->met_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -449,6 +469,19 @@ static int add_port(struct mp_mon *mon, int fd, const struct mp_mon_port *port)
 int mp_mon_add_listener_take(struct mp_mon *mon, int fd, const struct mp_mon_port *port)
 {
 	return mp_err_trace(add_port(mon, fd, port));
+}
+
+int mp_mon_add_address_take(struct mp_mon *mon, int port, int fd)
+{
+	struct mp_mon_listener *l = &mon->listener[port];
+
+	mp_assert(!mon->started);
+	if (l->n_fds == MP_MON_MAX_ADDRESSES) {
+		mp_fd_close(&fd);
+		return mp_err_origin(-ENOSPC);
+	}
+	l->fd[l->n_fds++] = fd;
+	return 0;
 }
 
 int mp_mon_add_client_take(struct mp_mon *mon, int in, int out, const struct mp_mon_port *port)
@@ -538,7 +571,8 @@ struct mp_mon *mp_mon_destroy(struct mp_mon *mon, uint64_t deadline_ns)
 	for (unsigned int i = 0; i < mon->n_listeners; i++) {
 		struct mp_mon_listener *l = &mon->listener[i];
 
-		mp_fd_close(&l->fd);
+		for (unsigned int k = 0; k < l->n_fds; k++)
+			mp_fd_close(&l->fd[k]);
 		mp_fd_close(&l->met_fd);
 		free((char *)(uintptr_t)l->port.label);
 		free((char *)(uintptr_t)l->port.filename);

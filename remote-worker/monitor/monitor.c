@@ -240,12 +240,14 @@ static int add_stdio(struct mp_monitor *m, const struct mp_mon_port *port)
 }
 
 /* Somebody is connected, or will be as soon as the server takes him. */
-static void wait_for_first(int fd, const char *name)
+static void wait_for_first(const int *fd, int n, const char *name)
 {
-	struct pollfd pfd = {.fd = fd, .events = POLLIN};
+	struct pollfd pfd[MP_MON_MAX_ADDRESSES];
 
+	for (int i = 0; i < n; i++)
+		pfd[i] = (struct pollfd){.fd = fd[i], .events = POLLIN};
 	mp_info("waiting for a client at %s", name);
-	while (poll(&pfd, 1, -1) < 0)
+	while (poll(pfd, (nfds_t)n, -1) < 0)
 		mp_assert(errno == EINTR);
 }
 
@@ -257,8 +259,37 @@ static int add_path(struct mp_monitor *m, const struct mp_opt_monitor *o,
 	if (r < 0)
 		return mp_err_trace(r);
 	if (o->wait)
-		wait_for_first(fd, o->path);
+		wait_for_first(&fd, 1, o->path);
 	return mp_mon_add_listener_take(m->mon, fd, port);
+}
+
+static int add_tcp(struct mp_monitor *m, const struct mp_opt_monitor *o, struct mp_mon_port *port,
+		   char *error, size_t error_len)
+{
+	const struct mp_mon_tcp at = {
+		.host = o->host, .port = o->port, .no_ipv4 = o->no_ipv4, .no_ipv6 = o->no_ipv6};
+	char why[256], address[128], name[160];
+	int fd[MP_MON_MAX_ADDRESSES], n = mp_mon_listen_tcp(&at, fd, why, sizeof(why)), number;
+
+	if (n < 0) {
+		snprintf(error, error_len, "monitor tcp:%s:%s: %s", o->host, o->port, why);
+		return mp_err_trace(n);
+	}
+	mp_mon_tcp_name(fd[0], address, sizeof(address));
+	snprintf(name, sizeof(name), "tcp:%s,server=on", address);
+	port->filename = name;
+	if (o->wait)
+		wait_for_first(fd, n, address);
+	else if (strcmp(o->port, "0") == 0)
+		mp_info("monitor %s listens at %s", o->id, address);
+	number = mp_mon_add_listener_take(m->mon, fd[0], port);
+	for (int i = 1; i < n; i++) {
+		if (number >= 0)
+			mp_mon_add_address_take(m->mon, number, fd[i]);
+		else
+			close(fd[i]);
+	}
+	return number < 0 ? fail(error, error_len, address, number) : 0;
 }
 
 static int add_port(struct mp_monitor *m, const struct mp_opt_monitor *o, char *error,
@@ -268,6 +299,8 @@ static int add_port(struct mp_monitor *m, const struct mp_opt_monitor *o, char *
 	char name[256];
 	int r;
 
+	if (o->host)
+		return mp_err_trace(add_tcp(m, o, &port, error, error_len));
 	if (o->path)
 		snprintf(name, sizeof(name), "unix:%s,server=on", o->path);
 	else if (o->is_stdio)

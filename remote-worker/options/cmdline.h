@@ -61,6 +61,8 @@ struct mp_opt_monitor {
 	bool is_qmp, pretty;
 	bool wait; /* for a first client, before anything else */
 	const char *path; /* unix socket to listen on; NULL */
+	const char *host, *port; /* TCP: where to listen; NULL */
+	bool no_ipv4, no_ipv6;
 	int fd; /* socket that listens, or is connected; -1 */
 	bool is_stdio;
 };

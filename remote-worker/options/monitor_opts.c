@@ -4,6 +4,7 @@
  * themselves, and long ones, which name it:
  *
  *	-qmp unix:PATH,server=on,wait=off
+ *	-qmp tcp:HOST:PORT,server=on,wait=off
  *	-chardev socket,id=c,path=PATH,server=on,wait=off -mon chardev=c,mode=control
  *
  * Both end as one struct mp_opt_monitor. A -mon may stand before its -chardev.
@@ -16,6 +17,7 @@
 #include "base/err.h"
 
 #define UNIX       "unix:"
+#define TCP        "tcp:"
 
 #define CHARDEV(f) offsetof(struct mp_parser_chardev, f)
 const struct mp_prop mp_props_chardev[] = {
@@ -23,7 +25,15 @@ const struct mp_prop mp_props_chardev[] = {
 	{"path", MP_PROP_STRING, CHARDEV(path), 0, 107, NULL, "unix socket to listen on"},
 	{"fd", MP_PROP_UINT, CHARDEV(fd), 0, INT32_MAX, NULL,
 	 "instead of path: a socket that listens, or is connected"},
-	{"server", MP_PROP_BOOL, CHARDEV(server), 0, 0, NULL, "on; needed with path"},
+	{"host", MP_PROP_STRING, CHARDEV(host), 0, 255, NULL,
+	 "instead of path: TCP at this name's addresses; empty: at all"},
+	{"port", MP_PROP_STRING, CHARDEV(port), 0, 31, NULL, "of host; 0: one that is free"},
+	{"ipv4", MP_PROP_CHOICE, CHARDEV(ipv4), 0, 0, "on|off",
+	 "on: of host only these; off: not these"},
+	{"ipv6", MP_PROP_CHOICE, CHARDEV(ipv6), 0, 0, "on|off",
+	 "on: of host only these; off: not these"},
+	{"nodelay", MP_PROP_IGNORED, 0, 0, 0, NULL, "ignored: it is on"},
+	{"server", MP_PROP_BOOL, CHARDEV(server), 0, 0, NULL, "on; needed with path and host"},
 	{"wait", MP_PROP_BOOL, CHARDEV(wait), 0, 0, NULL,
 	 "for a first client before all else; default on, as QEMU's"},
 	{"nowait", MP_PROP_BOOL, CHARDEV(nowait), 0, 0, NULL, "older name of wait=off"},
@@ -45,24 +55,37 @@ const struct mp_prop mp_props_mon[] = {
 	{NULL, 0, 0, 0, 0, NULL, NULL},
 };
 
+static bool is_on(const char *word, const char *other)
+{
+	return word ? strcmp(word, "on") == 0 : !other || strcmp(other, "off") == 0;
+}
+
+static int check_tcp(struct mp_parser *p, const struct mp_parser_chardev *dev, const char *what)
+{
+	if (dev->host && !(dev->port && dev->port[0]))
+		return mp_parser_fail(p, "%s: port=N is missing", what);
+	if (!dev->host && (dev->port || dev->ipv4 || dev->ipv6))
+		return mp_parser_fail(p, "%s: port, ipv4 and ipv6 go with host=NAME", what);
+	if (!is_on(dev->ipv4, dev->ipv6) && !is_on(dev->ipv6, dev->ipv4))
+		return mp_parser_fail(p, "%s: neither ipv4 nor ipv6 is left", what);
+	return 0;
+}
+
 static int check_socket(struct mp_parser *p, const struct mp_parser_chardev *dev, const char *what)
 {
-	if (dev->fd != MP_PARSER_NO_ID && !dev->path)
-		return 0;
-	if (!dev->path)
-		return mp_parser_fail(p,
-				      "%s: path=NAME or fd=N is missing; a monitor doesn't listen "
-				      "on TCP: forward its unix socket, for instance by socat or "
-				      "ssh -L",
+	unsigned int n = (dev->path != NULL) + (dev->host != NULL) + (dev->fd != MP_PARSER_NO_ID);
+
+	if (n == 0)
+		return mp_parser_fail(p, "%s: path=NAME, host=NAME,port=N or fd=N is missing",
 				      what);
-	if (dev->fd != MP_PARSER_NO_ID)
-		return mp_parser_fail(p, "%s: path and fd exclude each other", what);
-	if (!dev->server)
+	if (n > 1)
+		return mp_parser_fail(p, "%s: path, host and fd exclude each other", what);
+	if (dev->fd == MP_PARSER_NO_ID && !dev->server)
 		return mp_parser_fail(p,
 				      "%s: a monitor doesn't connect to a socket, it listens: "
 				      "add server=on,wait=off",
 				      what);
-	return 0;
+	return mp_err_trace(check_tcp(p, dev, what));
 }
 
 /* The items behind the back end's name, which has been looked at. */
@@ -152,8 +175,8 @@ int mp_parse_mon(struct mp_parser *p, const struct mp_option *o, const char *arg
 }
 
 /* "unix:PATH,server=on,wait=off" */
-static int short_socket(struct mp_parser *p, const struct mp_option *o, const char *arg,
-			struct mp_parser_chardev *dev)
+static int short_unix(struct mp_parser *p, const struct mp_option *o, const char *arg,
+		      struct mp_parser_chardev *dev)
 {
 	struct mp_keyval kv = MP_KEYVAL_NULL;
 	char what[32];
@@ -163,6 +186,66 @@ static int short_socket(struct mp_parser *p, const struct mp_option *o, const ch
 	if (r == 0)
 		r = set_chardev(p, &kv, what, dev);
 	return mp_err_trace(r);
+}
+
+/* "HOST:PORT", "[::1]:PORT", ":PORT"; @text: is cut in pieces */
+static int split_address(char *text, struct mp_parser_chardev *dev)
+{
+	char *colon = strrchr(text, ':');
+	size_t len;
+
+	if (!colon)
+		return -EINVAL;
+	*colon = '\0';
+	len = strlen(text);
+	if (text[0] == '[') {
+		if (len < 3 || text[len - 1] != ']')
+			return -EINVAL;
+		text[len - 1] = '\0';
+		text++;
+	} else if (strchr(text, ':')) {
+		return -EINVAL;
+	}
+	dev->host = text;
+	dev->port = colon + 1;
+	return 0;
+}
+
+/* "tcp:HOST:PORT,server=on,wait=off" */
+static int short_tcp(struct mp_parser *p, const struct mp_option *o, const char *arg,
+		     struct mp_parser_chardev *dev)
+{
+	const char *at = arg + strlen(TCP), *rest = at + strcspn(at, ",");
+	char *address = strndup(at, (size_t)(rest - at)), what[32];
+	struct mp_keyval kv = MP_KEYVAL_NULL;
+	int r = mp_texts_take(p->texts, address);
+
+	if (r < 0)
+		return mp_err_trace(r);
+	if (split_address(address, dev) < 0)
+		return mp_parser_fail(p,
+				      "-%s %s: no address; it is tcp:HOST:PORT, tcp:[IPV6]:PORT or "
+				      "tcp::PORT",
+				      o->name, arg);
+	r = mp_parser_split(p, o->name, *rest ? rest + 1 : rest, NULL, &kv);
+	snprintf(what, sizeof(what), "-%s", o->name);
+	if (r == 0)
+		r = set_chardev(p, &kv, what, dev);
+	return mp_err_trace(r);
+}
+
+static int no_such_place(struct mp_parser *p, const struct mp_option *o, const char *arg)
+{
+	if (strncmp(arg, "telnet:", 7) == 0)
+		return mp_parser_fail(
+			p,
+			"-%s %s: telnet's own protocol isn't spoken; its clients take "
+			"tcp:%s as well",
+			o->name, arg, arg + 7);
+	return mp_parser_fail(p,
+			      "-%s %s: unknown place; valid are unix:PATH,server=on,wait=off, "
+			      "tcp:HOST:PORT,server=on,wait=off, stdio, chardev:ID, none",
+			      o->name, arg);
 }
 
 int mp_parse_monitor(struct mp_parser *p, const struct mp_option *o, const char *arg)
@@ -177,14 +260,13 @@ int mp_parse_monitor(struct mp_parser *p, const struct mp_option *o, const char 
 	if (strncmp(arg, "chardev:", 8) == 0)
 		mon.chardev = arg + 8;
 	else if (strncmp(arg, UNIX, strlen(UNIX)) == 0)
-		r = short_socket(p, o, arg, &mon.own);
+		r = short_unix(p, o, arg, &mon.own);
+	else if (strncmp(arg, TCP, strlen(TCP)) == 0)
+		r = short_tcp(p, o, arg, &mon.own);
 	else if (strcmp(arg, "stdio") == 0 || strcmp(arg, "mon:stdio") == 0)
 		mon.own.kind = MP_CHARDEV_STDIO;
 	else
-		return mp_parser_fail(p,
-				      "-%s %s: unknown place; valid are unix:PATH,server=on,"
-				      "wait=off, stdio, chardev:ID, none",
-				      o->name, arg);
+		return mp_err_trace(no_such_place(p, o, arg));
 	return r == 0 ? mp_err_trace(add_mon(p, &mon)) : mp_err_trace(r);
 }
 
@@ -225,12 +307,29 @@ static int resolve_mon(struct mp_parser *p, struct mp_parser_mon *mon, unsigned 
 	*m = (struct mp_opt_monitor){.id = mon->chardev,
 				     .is_qmp = mon->mode[0] == 'c',
 				     .pretty = mon->pretty,
-				     .wait = dev->path && dev->wait && !dev->nowait,
+				     .wait = (dev->path || dev->host) && dev->wait && !dev->nowait,
 				     .path = dev->path,
+				     .host = dev->host,
+				     .port = dev->port,
+				     .no_ipv4 = !is_on(dev->ipv4, dev->ipv6),
+				     .no_ipv6 = !is_on(dev->ipv6, dev->ipv4),
 				     .fd = dev->fd == MP_PARSER_NO_ID ? -1 : (int)dev->fd,
 				     .is_stdio = dev->kind == MP_CHARDEV_STDIO};
 	p->c->n_monitors++;
 	return mon->chardev ? 0 : mp_err_trace(name_monitor(p, m, (*n_compat)++));
+}
+
+static bool are_same(const char *a, const char *b)
+{
+	return a && b && strcmp(a, b) == 0;
+}
+
+static bool is_same_place(const struct mp_opt_monitor *a, const struct mp_opt_monitor *b)
+{
+	return (a->is_stdio && b->is_stdio) || (a->fd >= 0 && a->fd == b->fd) ||
+	       are_same(a->path, b->path) ||
+	       (are_same(a->host, b->host) && are_same(a->port, b->port) &&
+		strcmp(a->port, "0") != 0);
 }
 
 static int check_places(struct mp_parser *p)
@@ -242,9 +341,7 @@ static int check_places(struct mp_parser *p)
 			return mp_parser_fail(p, "-daemonize leaves no stdio for a monitor; use "
 						 "unix:PATH,server=on,wait=off");
 		for (unsigned int k = 0; k < i; k++)
-			if ((m[i].is_stdio && m[k].is_stdio) ||
-			    (m[i].fd >= 0 && m[i].fd == m[k].fd) ||
-			    (m[i].path && m[k].path && strcmp(m[i].path, m[k].path) == 0))
+			if (is_same_place(&m[i], &m[k]))
 				return mp_parser_fail(p, "monitors %s and %s want the same place",
 						      m[k].id, m[i].id);
 	}

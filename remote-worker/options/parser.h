@@ -43,7 +43,8 @@ enum mp_chardev_kind { MP_CHARDEV_SOCKET, MP_CHARDEV_STDIO, MP_CHARDEV_NULL };
 
 struct mp_parser_chardev {
 	enum mp_chardev_kind kind;
-	const char *id, *path, *abstract, *telnet, *websocket;
+	const char *id, *path, *host, *port, *ipv4, *ipv6; /* ipv4, ipv6: on, off; NULL */
+	const char *abstract, *telnet, *websocket;
 	uint32_t fd;
 	bool server, wait, nowait, used;
 };

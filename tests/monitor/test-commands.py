@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The worker's monitor: what each command does, and what it refuses."""
 import argparse
+import json
 import os
 import re
 import resource
@@ -520,6 +521,27 @@ def test_a_monitor_that_waits_holds_everything_up(tools):
         with r.dial("first"):
             with Qmp(r) as q:
                 assert q.run("query-status")["running"]
+
+
+def tcp_port(q):
+    """of the one monitor that listens on TCP"""
+    name, = [dev["filename"] for dev in q.run("query-chardev") if "tcp:" in dev["filename"]]
+    return int(name.split(",")[0].rsplit(":", 1)[1])
+
+
+def test_a_monitor_listens_on_tcp(tools):
+    with remote(tools, "-qmp", "tcp:localhost:0,server=on,wait=off") as r, Qmp(r) as q:
+        port = tcp_port(q)
+        for host in "localhost", "127.0.0.1":
+            with socket.create_connection((host, port), 30) as sock, sock.makefile("rw") as f:
+                assert "QMP" in json.loads(f.readline())
+                f.write('{"execute": "qmp_capabilities"}{"execute": "query-name"}')
+                f.flush()
+                assert json.loads(f.readline()) == {"return": {}}
+                assert "return" in json.loads(f.readline())
+        with remote(tools, "-qmp", "tcp:127.0.0.1:%d,server,nowait" % port) as other:
+            assert other.wait() == 1
+            assert "monitor tcp:127.0.0.1:%d: Address already in use" % port in other.said()
 
 
 def test_a_file_in_the_way_is_named(tools):

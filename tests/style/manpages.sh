@@ -47,7 +47,7 @@ same "mpring-worker, options" "$(section mpring-worker.1 OPTIONS | terms)" \
 	"$("$worker" --help | sed -nE 's/^  (-[A-Za-z-]+).*/\1/p')"
 same "mpring-worker, properties" "$(section mpring-worker.1 PROPERTIES | properties)" \
 	"$("$worker" --help | awk '/^  -/ { option = $1 " " $2; sub(/,.*/, "", option); sub(/ KEY=.*/, "", option) }
-		/^      [a-z_.-]+  / { print option ": " $1 }')"
+		/^      [a-z0-9_.-]+  / { print option ": " $1 }')"
 same "mpring-worker, options of QEMU" \
 	"$(section mpring-worker.1 "OPTIONS OF QEMU" | tr -d '\\.*,' | grep -oE '(^| )-[A-Za-z0-9_-]+' | tr -d ' ')" \
 	"$("$worker" --help | awk '/^Options of QEMU/ { here = 1 } /^Exit/ { here = 0 } here && /^      -/' | tr -s ' ' '\n' | grep .)"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -145,6 +146,132 @@ static void test_a_path_too_long_for_a_socket_is_refused(void)
 	T_EQ(mp_mon_listen_unix(file, &fd), -ENAMETOOLONG);
 }
 
+/* -- TCP --- */
+
+static const struct mp_mon_tcp loopback = {.host = "127.0.0.1", .port = "0"};
+static char why[256];
+
+static int listen_tcp(const struct mp_mon_tcp *at, int fd[MP_MON_MAX_ADDRESSES])
+{
+	why[0] = '\0';
+	return mp_mon_listen_tcp(at, fd, why, sizeof(why));
+}
+
+static void dial_tcp(struct rig_client *client, int listening)
+{
+	struct sockaddr_in addr;
+	socklen_t len = sizeof(addr);
+
+	T_EQ(getsockname(listening, (struct sockaddr *)&addr, &len), 0);
+	client->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	client->n = 0;
+	T_EQ(connect(client->fd, (struct sockaddr *)&addr, len), 0);
+}
+
+static void test_addresses_of_one_monitor_share_its_limit(void)
+{
+	struct mp_mon_port p = {.is_qmp = true, .label = "m", .filename = "tcp:m,server=on"};
+	struct pollfd pfd = {.events = POLLIN};
+	int a[MP_MON_MAX_ADDRESSES], b[MP_MON_MAX_ADDRESSES];
+
+	rig_init(&r);
+	r.cfg.max_clients = 1;
+	T_EQ(mp_mon_create(&r.cfg, &r.mon), 0);
+	T_EQ(listen_tcp(&loopback, a), 1);
+	T_EQ(listen_tcp(&loopback, b), 1);
+	T_EQ(mp_mon_add_listener_take(r.mon, a[0], &p), 0);
+	T_EQ(mp_mon_add_address_take(r.mon, 0, b[0]), 0);
+	rig_start(&r);
+	dial_tcp(&c[0], b[0]);
+	rig_negotiate(&c[0]);
+	dial_tcp(&c[1], a[0]);
+	T_STR_EQ(rig_ask(&c[0], "{'execute':'query-chardev'}"),
+		 "{\"return\": [{\"frontend-open\": true, \"filename\": \"tcp:m,server=on\", "
+		 "\"label\": \"m\"}]}");
+	pfd.fd = c[1].fd;
+	T_EQ(poll(&pfd, 1, 0), 0);
+	rig_close(&c[0]);
+	T_OK(is_greeting(rig_line(&c[1])));
+	rig_done(&r, &c[1]);
+}
+
+static void test_a_port_with_both_addresses_waiting_takes_one_client(void)
+{
+	struct mp_mon_port p = {.is_qmp = true, .label = "m", .filename = "tcp:m,server=on"};
+	struct pollfd pfd[2];
+	int a[MP_MON_MAX_ADDRESSES], b[MP_MON_MAX_ADDRESSES];
+
+	rig_init(&r);
+	r.cfg.max_clients = 1;
+	T_EQ(mp_mon_create(&r.cfg, &r.mon), 0);
+	T_EQ(listen_tcp(&loopback, a), 1);
+	T_EQ(listen_tcp(&loopback, b), 1);
+	T_EQ(mp_mon_add_listener_take(r.mon, a[0], &p), 0);
+	T_EQ(mp_mon_add_address_take(r.mon, 0, b[0]), 0);
+	dial_tcp(&c[0], a[0]);
+	dial_tcp(&c[1], b[0]);
+	rig_start(&r);
+	for (unsigned int i = 0; i < 2; i++)
+		pfd[i] = (struct pollfd){.fd = c[i].fd, .events = POLLIN};
+	T_EQ(poll(pfd, 2, RIG_DEADLINE_MS), 1);
+	rig_negotiate(&c[pfd[0].revents ? 0 : 1]);
+	T_EQ(poll(&pfd[pfd[0].revents ? 1 : 0], 1, 0), 0);
+	rig_close(&c[1]);
+	rig_done(&r, &c[0]);
+}
+
+static void test_a_name_of_this_machine_listens_at_each_of_its_addresses(void)
+{
+	const struct mp_mon_tcp at = {.host = "localhost", .port = "0"};
+	int fd[MP_MON_MAX_ADDRESSES], n = listen_tcp(&at, fd);
+	unsigned int n_v4 = 0;
+	char name[128], *port_text = NULL, first[16] = "";
+
+	T_OK(n >= 1);
+	for (int i = 0; i < n; i++) {
+		mp_mon_tcp_name(fd[i], name, sizeof(name));
+		port_text = strrchr(name, ':');
+		T_OK(port_text && strcmp(port_text, ":0") != 0);
+		if (i == 0)
+			snprintf(first, sizeof(first), "%s", port_text);
+		T_STR_EQ(port_text, first);
+		*port_text = '\0';
+		n_v4 += strcmp(name, "127.0.0.1") == 0;
+		T_OK(strcmp(name, "127.0.0.1") == 0 || strcmp(name, "[::1]") == 0);
+		close(fd[i]);
+	}
+	T_EQ(n_v4, 1);
+}
+
+static void test_no_name_is_every_address_of_the_families_wanted(void)
+{
+	const struct mp_mon_tcp at = {.host = "", .port = "0", .no_ipv6 = true};
+	int fd[MP_MON_MAX_ADDRESSES];
+	char name[128];
+
+	T_EQ(listen_tcp(&at, fd), 1);
+	mp_mon_tcp_name(fd[0], name, sizeof(name));
+	T_OK(strncmp(name, "0.0.0.0:", 8) == 0);
+	close(fd[0]);
+}
+
+static void test_a_port_in_use_and_an_unknown_service_are_refused(void)
+{
+	struct mp_mon_tcp at = loopback;
+	int fd[MP_MON_MAX_ADDRESSES], other[MP_MON_MAX_ADDRESSES];
+	char name[128];
+
+	T_EQ(listen_tcp(&at, fd), 1);
+	mp_mon_tcp_name(fd[0], name, sizeof(name));
+	at.port = strrchr(name, ':') + 1;
+	T_EQ(listen_tcp(&at, other), -EADDRINUSE);
+	T_STR_EQ(why, "Address already in use");
+	at.port = "no-such-service";
+	T_EQ(listen_tcp(&at, other), -EHOSTUNREACH);
+	T_OK(why[0]);
+	close(fd[0]);
+}
+
 static void test_pipes_serve_as_well(void)
 {
 	struct mp_mon_port p = {.is_qmp = false, .label = "stdio", .filename = "stdio"};
@@ -180,5 +307,10 @@ T_MAIN(T_TEST(test_many_clients_are_served_at_once),
        T_TEST(test_the_first_connection_can_be_waited_for),
        T_TEST(test_a_socket_that_was_left_is_replaced),
        T_TEST(test_a_file_in_the_way_is_not_removed),
-       T_TEST(test_a_path_too_long_for_a_socket_is_refused), T_TEST(test_pipes_serve_as_well),
-       T_TEST(test_tidy))
+       T_TEST(test_a_path_too_long_for_a_socket_is_refused),
+       T_TEST(test_addresses_of_one_monitor_share_its_limit),
+       T_TEST(test_a_port_with_both_addresses_waiting_takes_one_client),
+       T_TEST(test_a_name_of_this_machine_listens_at_each_of_its_addresses),
+       T_TEST(test_no_name_is_every_address_of_the_families_wanted),
+       T_TEST(test_a_port_in_use_and_an_unknown_service_are_refused),
+       T_TEST(test_pipes_serve_as_well), T_TEST(test_tidy))

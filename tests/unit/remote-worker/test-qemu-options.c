@@ -40,6 +40,44 @@ static void test_long_form_may_stand_in_any_order(void)
 	T_OK(!cmd.monitor[1].path && !cmd.monitor[1].is_qmp && !cmd.monitor[1].wait);
 }
 
+static void test_monitors_listen_on_tcp(void)
+{
+	T_EQ(parse("-qmp tcp:localhost:4444,server,nowait -monitor tcp:[::1]:4445,server=on "
+		   "-qmp tcp::0,server=on,wait=off,ipv4=on -mon c "
+		   "-chardev socket,id=c,host=h,port=ssh,server=on,wait=off,ipv4=off,nodelay"),
+	     0);
+	T_EQ(cmd.n_monitors, 4);
+	T_STR_EQ(cmd.monitor[0].host, "localhost");
+	T_STR_EQ(cmd.monitor[0].port, "4444");
+	T_OK(cmd.monitor[0].is_qmp && !cmd.monitor[0].wait && !cmd.monitor[0].path);
+	T_OK(!cmd.monitor[0].no_ipv4 && !cmd.monitor[0].no_ipv6);
+	T_STR_EQ(cmd.monitor[1].host, "::1");
+	T_OK(!cmd.monitor[1].is_qmp && cmd.monitor[1].wait);
+	T_STR_EQ(cmd.monitor[2].host, "");
+	T_STR_EQ(cmd.monitor[2].port, "0");
+	T_OK(!cmd.monitor[2].no_ipv4 && cmd.monitor[2].no_ipv6);
+	T_STR_EQ(cmd.monitor[3].id, "c");
+	T_STR_EQ(cmd.monitor[3].port, "ssh");
+	T_OK(cmd.monitor[3].no_ipv4 && !cmd.monitor[3].no_ipv6);
+}
+
+static void test_wrong_addresses_of_monitors_are_named(void)
+{
+	T_REFUSED("-qmp tcp:localhost,server", "it is tcp:HOST:PORT");
+	T_REFUSED("-qmp tcp:::1:4444,server", "tcp:[IPV6]:PORT");
+	T_REFUSED("-qmp tcp:[]:4444,server", "tcp:[IPV6]:PORT");
+	T_REFUSED("-qmp tcp:,server", "it is tcp:HOST:PORT");
+	T_REFUSED("-qmp tcp:localhost:,server", "port=N is missing");
+	T_REFUSED("-qmp tcp:localhost:4444", "add server=on,wait=off");
+	T_REFUSED("-qmp tcp:a:1,server,path=/a", "exclude each other");
+	T_REFUSED("-qmp tcp:a:1,server,ipv4=off,ipv6=off", "neither ipv4 nor ipv6");
+	T_REFUSED("-qmp telnet:a:1,server", "its clients take tcp:a:1,server");
+	T_REFUSED("-chardev socket,id=a,host=h,server=on", "port=N is missing");
+	T_REFUSED("-chardev socket,id=a,path=/a,port=1,server=on", "go with host=NAME");
+	T_REFUSED("-qmp tcp:a:1,server -monitor tcp:a:1,server", "want the same place");
+	T_EQ(parse("-qmp tcp:a:0,server -monitor tcp:a:0,server"), 0);
+}
+
 static void test_monitor_on_stdio_or_nowhere(void)
 {
 	T_EQ(parse("-monitor none -qmp stdio -chardev null,id=n -mon n"), 0);
@@ -52,12 +90,13 @@ static void test_monitor_on_stdio_or_nowhere(void)
 
 static void test_wrong_places_of_monitors_name_the_right_ones(void)
 {
-	T_REFUSED("-qmp tcp:localhost:4444,server", "unix:PATH,server=on,wait=off, stdio");
+	T_REFUSED("-qmp udp:localhost:4444", "unix:PATH,server=on,wait=off, tcp:HOST:PORT");
 	T_REFUSED("-qmp unix:/run/a", "add server=on,wait=off");
 	T_REFUSED("-qmp unix:/run/a,server,nowat", "unknown property 'nowat'; valid are id, path");
 	T_REFUSED("-chardev pty,id=a", "valid are socket, stdio, null");
-	T_REFUSED("-chardev socket,id=a,server=on", "path=NAME or fd=N is missing");
-	T_REFUSED("-chardev socket,id=a,host=h,port=1", "unknown property 'host'");
+	T_REFUSED("-chardev socket,id=a,server=on",
+		  "path=NAME, host=NAME,port=N or fd=N is missing");
+	T_REFUSED("-chardev socket,id=a,host=h,port=1", "add server=on,wait=off");
 	T_REFUSED("-chardev socket,path=/a,server=on", "id=NAME is missing");
 	T_REFUSED("-chardev socket,id=a,path=/a,fd=3,server=on", "exclude each other");
 	T_REFUSED("-mon mode=control", "chardev=ID is missing");
@@ -180,7 +219,8 @@ static void test_word_that_is_no_option_is_named(void)
 }
 
 T_MAIN(T_TEST(test_short_forms_of_monitors_old_and_new),
-       T_TEST(test_long_form_may_stand_in_any_order), T_TEST(test_monitor_on_stdio_or_nowhere),
+       T_TEST(test_long_form_may_stand_in_any_order), T_TEST(test_monitors_listen_on_tcp),
+       T_TEST(test_wrong_addresses_of_monitors_are_named), T_TEST(test_monitor_on_stdio_or_nowhere),
        T_TEST(test_wrong_places_of_monitors_name_the_right_ones),
        T_TEST(test_places_of_monitors_are_used_once), T_TEST(test_chardev_without_a_user_is_said),
        T_TEST(test_more_monitors_than_there_is_room_for_are_refused),
