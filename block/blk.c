@@ -134,7 +134,7 @@ void mp_blk_submit(struct mp_blk *b, struct mp_blk_req *req)
 	req->refused = r < 0;
 	if (mp_unlikely(r < 0))
 		mp_blk_end_later(req, r);
-	else if (mp_likely(!b->throttle.on) || !mp_limit_holds(b, req))
+	else if (mp_likely(!b->throttle.group) || !mp_limit_holds(b, req))
 		b->driver->submit(b, req);
 }
 

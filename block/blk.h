@@ -311,14 +311,16 @@ bool mp_blk_idle_ns(const struct mp_blk *b, uint64_t *ret_ns);
 void mp_blk_count_invalid(struct mp_blk *b, enum mp_blk_op op);
 
 /**
- * mp_blk_set_throttle() - new limits, from now on; zeroed: none
+ * mp_blk_set_throttle() - limits of the disks of @group, to which @b belongs from now on
+ * @group:  name; disks of one engine that give the same share the limits
+ * @cfg:    zeroed: @b is in no group any more, and has no limits; the others keep theirs
  *
  * What waits for the old ones is measured against the new. Return: 0; -EINVAL,
- * mp_throttle_check() says why. Context: polling core.
+ * mp_throttle_check() says why; -ENAMETOOLONG. Context: polling core.
  */
-int mp_blk_set_throttle(struct mp_blk *b, const struct mp_blk_throttle *cfg);
-/** mp_blk_throttle() - the limits in force; zeroed: none */
-const struct mp_blk_throttle *mp_blk_throttle(const struct mp_blk *b);
+int mp_blk_set_throttle(struct mp_blk *b, const char *group, const struct mp_blk_throttle *cfg);
+/** mp_blk_throttle() - the limits in force, zeroed: none; @ret_group: until they change, NULL: none */
+const struct mp_blk_throttle *mp_blk_throttle(const struct mp_blk *b, const char **ret_group);
 /** mp_blk_rush() - requests that wait for the throttle go now; for who waits for all to end */
 void mp_blk_rush(struct mp_blk *b);
 

@@ -54,7 +54,9 @@ struct mp_blk_watch {
 
 struct mp_blk_engine {
 	const struct mp_blk_engine_ops *ops;
-	struct mp_blk *holding; /* disks with requests that wait for their throttle */
+	/* Disks with requests that wait for their throttle: whose turn is longest ago comes first. */
+	struct mp_blk *holding, *holding_last;
+	struct mp_throttle *throttled; /* members of throttle groups */
 	struct mp_blk_list ready; /* ended; done() is called at the next poll */
 	unsigned int n_inflight; /* from submit to done() */
 	uint64_t n_enters, n_requests;
@@ -145,7 +147,7 @@ bool mp_limit_holds(struct mp_blk *b, struct mp_blk_req *req);
 unsigned int mp_limit_poll(struct mp_blk_engine *e);
 /** mp_limit_wait_ns() - until the next one may go */
 uint64_t mp_limit_wait_ns(const struct mp_blk_engine *e);
-/** mp_limit_leave() - @b, for which nothing waits any more, is closed */
+/** mp_limit_leave() - @b, for which nothing waits any more, is closed; it leaves its group, too */
 void mp_limit_leave(struct mp_blk *b);
 
 /** mp_blk_count_ended() - into the statistics, before done() */

@@ -15,7 +15,8 @@
  *
  * Reads and writes wait in queues of their own, for a limit on writes is no
  * reason for a read to wait; within a queue the order stays. Where both may
- * go the older one does.
+ * go the older one does. Nobody overtakes: while a read of one member waits, a new
+ * read of another waits too, and whose turn it is limit.c says.
  *
  * FLUSH is never held: it moves nothing. DISCARD counts as a write of its size.
  */
@@ -79,15 +80,87 @@ int mp_throttle_check(const struct mp_blk_throttle *cfg, const char **ret_why)
 	return mp_err_origin(-EINVAL);
 }
 
+bool mp_throttle_limits(const struct mp_blk_throttle *cfg)
+{
+	return any_avg(cfg->bps) || any_avg(cfg->iops);
+}
+
 void mp_throttle_set(struct mp_throttle *t, const struct mp_blk_throttle *cfg, uint64_t now_ns)
 {
-	t->cfg = *cfg;
-	t->on = any_avg(cfg->bps) || any_avg(cfg->iops);
-	t->leaked_ns = now_ns;
+	struct mp_throttle_group *g = t->group;
+
+	g->cfg = *cfg;
+	g->leaked_ns = now_ns;
 	for (unsigned int i = 0; i < MP_THROTTLE_N_SCOPES; i++) {
-		t->bucket[MP_THROTTLE_BPS][i] = (struct mp_throttle_bucket){.limit = cfg->bps[i]};
-		t->bucket[MP_THROTTLE_IOPS][i] = (struct mp_throttle_bucket){.limit = cfg->iops[i]};
+		g->bucket[MP_THROTTLE_BPS][i] = (struct mp_throttle_bucket){.limit = cfg->bps[i]};
+		g->bucket[MP_THROTTLE_IOPS][i] = (struct mp_throttle_bucket){.limit = cfg->iops[i]};
 	}
+}
+
+/* --- groups --- */
+
+/*
+ * A group lives in the room of one of its members, and only a member's own group is
+ * ever in its room: who leaves while others stay finds the room of any of those free.
+ */
+static void hand_on(struct mp_throttle *members, struct mp_throttle *t)
+{
+	struct mp_throttle_group *heir = NULL;
+
+	for (struct mp_throttle *m = members; m; m = m->next) {
+		if (m->group != &t->room)
+			continue;
+		if (!heir) {
+			heir = &m->room;
+			*heir = t->room;
+		}
+		m->group = heir;
+	}
+}
+
+void mp_throttle_leave(struct mp_throttle **members, struct mp_throttle *t)
+{
+	struct mp_throttle **at = members;
+
+	if (!t->group)
+		return;
+	t->group->n_reads -= t->reads.n;
+	t->group->n_writes -= t->writes.n;
+	while (*at != t)
+		at = &(*at)->next;
+	*at = t->next;
+	if (t->group == &t->room)
+		hand_on(*members, t);
+	t->group = NULL;
+}
+
+static struct mp_throttle_group *find_group(struct mp_throttle *members, const char *name)
+{
+	for (struct mp_throttle *m = members; m; m = m->next)
+		if (strcmp(m->group->name, name) == 0)
+			return m->group;
+	return NULL;
+}
+
+void mp_throttle_join(struct mp_throttle **members, struct mp_throttle *t, const char *name)
+{
+	struct mp_throttle_group *g;
+
+	if (t->group && strcmp(t->group->name, name) == 0)
+		return;
+	mp_throttle_leave(members, t);
+	g = find_group(*members, name);
+	if (!g) {
+		g = &t->room;
+		*g = (struct mp_throttle_group){.n_reads = 0};
+		mp_assert(strlen(name) <= MP_THROTTLE_NAME_MAX);
+		memcpy(g->name, name, strlen(name) + 1);
+	}
+	g->n_reads += t->reads.n;
+	g->n_writes += t->writes.n;
+	t->group = g;
+	t->next = *members;
+	*members = t;
 }
 
 /* --- buckets --- */
@@ -102,12 +175,12 @@ static bool bursts(const struct mp_throttle_bucket *b)
 	return b->limit.max_length > 1;
 }
 
-static void leak(struct mp_throttle *t, uint64_t now_ns)
+static void leak(struct mp_throttle_group *g, uint64_t now_ns)
 {
-	double s = now_ns > t->leaked_ns ? (double)(now_ns - t->leaked_ns) / MP_NS_PER_SEC : 0;
-	struct mp_throttle_bucket *b = &t->bucket[0][0];
+	double s = now_ns > g->leaked_ns ? (double)(now_ns - g->leaked_ns) / MP_NS_PER_SEC : 0;
+	struct mp_throttle_bucket *b = &g->bucket[0][0];
 
-	t->leaked_ns = now_ns > t->leaked_ns ? now_ns : t->leaked_ns;
+	g->leaked_ns = now_ns > g->leaked_ns ? now_ns : g->leaked_ns;
 	for (unsigned int i = 0; i < MP_THROTTLE_N_UNITS * MP_THROTTLE_N_SCOPES; i++, b++) {
 		b->level = larger(b->level - (double)b->limit.avg * s, 0);
 		b->burst = larger(b->burst - (double)b->limit.max * s, 0);
@@ -139,13 +212,13 @@ static double bucket_wait_ns(const struct mp_throttle_bucket *b)
 	return ns;
 }
 
-static uint64_t scope_wait_ns(const struct mp_throttle *t, unsigned int scope)
+static uint64_t scope_wait_ns(const struct mp_throttle_group *g, unsigned int scope)
 {
 	double ns = 0;
 
 	for (unsigned int unit = 0; unit < MP_THROTTLE_N_UNITS; unit++) {
-		ns = larger(ns, bucket_wait_ns(&t->bucket[unit][MP_THROTTLE_TOTAL]));
-		ns = larger(ns, bucket_wait_ns(&t->bucket[unit][scope]));
+		ns = larger(ns, bucket_wait_ns(&g->bucket[unit][MP_THROTTLE_TOTAL]));
+		ns = larger(ns, bucket_wait_ns(&g->bucket[unit][scope]));
 	}
 	return ns < MOST_WAIT_NS ? (uint64_t)ns : (uint64_t)MOST_WAIT_NS;
 }
@@ -171,17 +244,17 @@ static unsigned int scope_of(const struct mp_blk_req *req)
 	}
 }
 
-static void count(struct mp_throttle *t, const struct mp_blk_req *req)
+static void count(struct mp_throttle_group *g, const struct mp_blk_req *req)
 {
 	unsigned int scope = scope_of(req);
 	double bytes = (double)req->len, n = 1;
 
-	if (t->cfg.iops_size && req->len > t->cfg.iops_size)
-		n = bytes / (double)t->cfg.iops_size;
-	pour(&t->bucket[MP_THROTTLE_BPS][MP_THROTTLE_TOTAL], bytes);
-	pour(&t->bucket[MP_THROTTLE_BPS][scope], bytes);
-	pour(&t->bucket[MP_THROTTLE_IOPS][MP_THROTTLE_TOTAL], n);
-	pour(&t->bucket[MP_THROTTLE_IOPS][scope], n);
+	if (g->cfg.iops_size && req->len > g->cfg.iops_size)
+		n = bytes / (double)g->cfg.iops_size;
+	pour(&g->bucket[MP_THROTTLE_BPS][MP_THROTTLE_TOTAL], bytes);
+	pour(&g->bucket[MP_THROTTLE_BPS][scope], bytes);
+	pour(&g->bucket[MP_THROTTLE_IOPS][MP_THROTTLE_TOTAL], n);
+	pour(&g->bucket[MP_THROTTLE_IOPS][scope], n);
 }
 
 /* --- queues --- */
@@ -191,8 +264,15 @@ static struct mp_throttle_queue *queue_of(struct mp_throttle *t, unsigned int sc
 	return scope == MP_THROTTLE_READ ? &t->reads : &t->writes;
 }
 
-static void push(struct mp_throttle_queue *q, struct mp_blk_req *req)
+static unsigned int *waiting(struct mp_throttle_group *g, unsigned int scope)
 {
+	return scope == MP_THROTTLE_READ ? &g->n_reads : &g->n_writes;
+}
+
+static void push(struct mp_throttle *t, struct mp_blk_req *req)
+{
+	struct mp_throttle_queue *q = queue_of(t, scope_of(req));
+
 	req->next = NULL;
 	req->throttled = true;
 	if (q->head)
@@ -200,6 +280,17 @@ static void push(struct mp_throttle_queue *q, struct mp_blk_req *req)
 	else
 		q->head = req;
 	q->tail = req;
+	q->n++;
+	++*waiting(t->group, scope_of(req));
+}
+
+/* It waits no more; out of the list already. */
+static void left(struct mp_throttle *t, struct mp_blk_req *req)
+{
+	req->throttled = false;
+	queue_of(t, scope_of(req))->n--;
+	if (t->group)
+		--*waiting(t->group, scope_of(req));
 }
 
 static struct mp_blk_req *pop(struct mp_throttle *t, struct mp_throttle_queue *q)
@@ -207,25 +298,24 @@ static struct mp_blk_req *pop(struct mp_throttle *t, struct mp_throttle_queue *q
 	struct mp_blk_req *req = q->head;
 
 	q->head = req->next;
-	req->throttled = false;
-	count(t, req);
+	left(t, req);
+	if (t->group)
+		count(t->group, req);
 	return req;
 }
 
 bool mp_throttle_admit(struct mp_throttle *t, struct mp_blk_req *req, uint64_t now_ns)
 {
 	unsigned int scope = scope_of(req);
-	struct mp_throttle_queue *q;
 
-	if (!t->on || scope == MP_THROTTLE_N_SCOPES)
+	if (!t->group || scope == MP_THROTTLE_N_SCOPES)
 		return true;
-	q = queue_of(t, scope);
-	leak(t, now_ns);
-	if (q->head || scope_wait_ns(t, scope) > 0) {
-		push(q, req);
+	leak(t->group, now_ns);
+	if (*waiting(t->group, scope) > 0 || scope_wait_ns(t->group, scope) > 0) {
+		push(t, req);
 		return false;
 	}
-	count(t, req);
+	count(t->group, req);
 	return true;
 }
 
@@ -242,7 +332,9 @@ static uint64_t queue_wait_ns(struct mp_throttle *t, const struct mp_throttle_qu
 {
 	if (!q->head)
 		return UINT64_MAX;
-	return t->on ? scope_wait_ns(t, q == &t->reads ? MP_THROTTLE_READ : MP_THROTTLE_WRITE) : 0;
+	if (!t->group)
+		return 0;
+	return scope_wait_ns(t->group, q == &t->reads ? MP_THROTTLE_READ : MP_THROTTLE_WRITE);
 }
 
 struct mp_blk_req *mp_throttle_next(struct mp_throttle *t, uint64_t now_ns)
@@ -250,7 +342,8 @@ struct mp_blk_req *mp_throttle_next(struct mp_throttle *t, uint64_t now_ns)
 	struct mp_throttle_queue *first = older(t);
 	struct mp_throttle_queue *second = first == &t->reads ? &t->writes : &t->reads;
 
-	leak(t, now_ns);
+	if (t->group)
+		leak(t->group, now_ns);
 	if (queue_wait_ns(t, first) == 0)
 		return pop(t, first);
 	return queue_wait_ns(t, second) == 0 ? pop(t, second) : NULL;
@@ -279,7 +372,7 @@ bool mp_throttle_remove(struct mp_throttle *t, struct mp_blk_req *req)
 		q->head = req->next;
 	if (q->tail == req)
 		q->tail = prev;
-	req->throttled = false;
+	left(t, req);
 	return true;
 }
 
@@ -287,7 +380,8 @@ uint64_t mp_throttle_wait_ns(struct mp_throttle *t, uint64_t now_ns)
 {
 	uint64_t reads, writes;
 
-	leak(t, now_ns);
+	if (t->group)
+		leak(t->group, now_ns);
 	reads = queue_wait_ns(t, &t->reads);
 	writes = queue_wait_ns(t, &t->writes);
 	return reads < writes ? reads : writes;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * throttle - how much a disk may do in a second: bytes and requests, in all,
- * of reads and of writes, with bursts; QEMU's options of these names mean the
- * same.
+ * throttle - how much disks may do in a second: bytes and requests, in all, of
+ * reads and of writes, with bursts; QEMU's options of these names mean the same.
+ * Limits are a group's, and disks that name the same group share them.
  *
- * struct mp_blk_throttle is what a user says. struct mp_throttle is inside of
- * block: it knows no clock, no engine and no disk, only the time that it is told
- * and the requests that it keeps waiting.
+ * struct mp_blk_throttle is what a user says. The others are inside of block: they
+ * know no clock, no engine and no disk, only the time that they are told and the
+ * requests that they keep waiting.
  */
 #ifndef MP_BLOCK_THROTTLE_H
 #define MP_BLOCK_THROTTLE_H
@@ -34,6 +34,7 @@ struct mp_blk_req;
 
 struct mp_throttle_queue {
 	struct mp_blk_req *head, *tail;
+	unsigned int n;
 };
 
 struct mp_throttle_bucket {
@@ -43,13 +44,24 @@ struct mp_throttle_bucket {
 
 enum { MP_THROTTLE_BPS, MP_THROTTLE_IOPS, MP_THROTTLE_N_UNITS };
 
-/* Zeroed: no limits. */
-struct mp_throttle {
+#define MP_THROTTLE_NAME_MAX 63u
+
+/* What its members may do together. */
+struct mp_throttle_group {
+	char name[MP_THROTTLE_NAME_MAX + 1];
 	struct mp_blk_throttle cfg;
-	bool on;
 	struct mp_throttle_bucket bucket[MP_THROTTLE_N_UNITS][MP_THROTTLE_N_SCOPES];
 	uint64_t leaked_ns; /* until when what has leaked is out */
+	unsigned int n_reads, n_writes; /* that wait, of all members */
+};
+
+/* A member, a disk's; zeroed: of no group, and without limits. */
+struct mp_throttle {
+	struct mp_throttle_group *group;
+	struct mp_throttle_group
+		room; /* a group needs no other: it lives with one of its members */
 	struct mp_throttle_queue reads, writes; /* that wait, oldest first */
+	struct mp_throttle *next; /* of all members of all groups */
 };
 
 /**
@@ -60,7 +72,21 @@ struct mp_throttle {
  */
 int mp_throttle_check(const struct mp_blk_throttle *cfg, const char **ret_why);
 
-/** mp_throttle_set() - @cfg, checked, is what counts from @now_ns on; the buckets are empty. What waits goes on waiting */
+/** mp_throttle_limits() - are there any in @cfg? */
+bool mp_throttle_limits(const struct mp_blk_throttle *cfg);
+
+/**
+ * mp_throttle_join() - become a member of the group @name, which is made if it has no other
+ * @members:  of all groups: an engine's
+ *
+ * Leaves the one it was in. What waits goes on waiting.
+ */
+void mp_throttle_join(struct mp_throttle **members, struct mp_throttle *t, const char *name);
+
+/** mp_throttle_leave() - no limits any more: what waits may go; fine without a group, too */
+void mp_throttle_leave(struct mp_throttle **members, struct mp_throttle *t);
+
+/** mp_throttle_set() - @cfg, checked, is what counts for the group of @t from @now_ns on; its buckets are empty */
 void mp_throttle_set(struct mp_throttle *t, const struct mp_blk_throttle *cfg, uint64_t now_ns);
 
 /** mp_throttle_admit() - a request has come; Return: true: it may go, and is counted; false: it waits */

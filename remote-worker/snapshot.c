@@ -27,6 +27,7 @@ struct unit_copy {
 	bool tray_open, locked, read_only;
 	uint64_t size_bytes, block_bytes;
 	struct mp_blk_throttle throttle;
+	char group[MP_THROTTLE_NAME_MAX + 1];
 };
 
 struct copy {
@@ -54,6 +55,7 @@ static void copy_unit(const struct mp_core *core, const struct mp_unit *u, struc
 {
 	const struct mp_opt_disk *disk = u->disk;
 	const struct mp_scsi_bus *bus = core->device[disk->hba].bus;
+	const char *group;
 
 	if (disk->is_cd) {
 		c->tray_open = mp_scsi_cd_tray_open(bus, disk->scsi_id, disk->lun);
@@ -64,7 +66,8 @@ static void copy_unit(const struct mp_core *core, const struct mp_unit *u, struc
 	c->size_bytes = mp_blk_size_bytes(u->medium->blk);
 	c->block_bytes = mp_blk_block_bytes(u->medium->blk);
 	c->read_only = mp_blk_read_only(u->medium->blk);
-	c->throttle = *mp_blk_throttle(u->medium->blk);
+	c->throttle = *mp_blk_throttle(u->medium->blk, &group);
+	snprintf(c->group, sizeof(c->group), "%s", group ? group : "");
 }
 
 static void copy_all(struct mp_core *core, void *opaque)
@@ -166,10 +169,11 @@ static json_t *medium(const struct mp_medium *m, const struct unit_copy *c)
 {
 	const struct mp_opt_drive *d = m->drive;
 	const struct mp_blk_open how = mp_cmdline_blk_open(d);
-	const struct mp_opt_throttle limits = mp_throttle_opt_of(&c->throttle);
+	struct mp_opt_throttle limits = mp_throttle_opt_of(&c->throttle);
 	uint64_t idle_ns;
 	json_t *j;
 
+	limits.group = c->group[0] ? c->group : NULL;
 	j = json_pack("{s:s, s:s, s:s*, s:s, s:o, s:o, s:b, s:s, s:b, s:b, s:b, s:s, s:o, s:o}",
 		      "drive", d->id, "node", d->node_name, "file", d->file, "kind",
 		      kind_name(d->kind), "size", number(c->size_bytes), "block-size",

@@ -86,14 +86,24 @@ static int check_format(const struct place *place, const struct mp_opt_drive *dr
 	return mp_err_origin(-EMEDIUMTYPE);
 }
 
+static int set_limits(const struct mp_medium *m, const struct mp_opt_throttle *t,
+		      const char **ret_why)
+{
+	const struct mp_blk_throttle limits = mp_throttle_of(t);
+	int r = mp_throttle_check(&limits, ret_why);
+
+	if (r < 0)
+		return mp_err_trace(r);
+	r = mp_blk_set_throttle(m->blk, t->group ? t->group : m->drive->node_name, &limits);
+	*ret_why = r == -ENAMETOOLONG ? "the throttle group's name is too long" : *ret_why;
+	return mp_err_trace(r);
+}
+
 static int limit(const struct place *place, struct mp_medium *m)
 {
-	const struct mp_blk_throttle limits = mp_throttle_of(&m->drive->throttle);
 	const char *why = "";
-	int r = mp_throttle_check(&limits, &why);
+	int r = set_limits(m, &m->drive->throttle, &why);
 
-	if (r == 0)
-		r = mp_blk_set_throttle(m->blk, &limits);
 	if (r < 0)
 		fail(place, r, m->drive->node_name, why);
 	return mp_err_trace(r);
@@ -585,16 +595,13 @@ void mp_unit_throttle(struct mp_core *core, void *opaque)
 {
 	struct mp_unit_job *job = opaque;
 	const struct mp_medium *m = medium_of(core, job);
-	struct mp_blk_throttle limits = mp_throttle_of(job->throttle);
 	const char *why = "";
 
 	if (!m)
 		return;
-	job->result = mp_throttle_check(&limits, &why);
+	job->result = set_limits(m, job->throttle, &why);
 	if (job->result < 0)
 		snprintf(job->error, sizeof(job->error), "%s", why);
-	else
-		job->result = mp_blk_set_throttle(m->blk, &limits);
 }
 
 void mp_unit_connect(struct mp_core *core, void *opaque)

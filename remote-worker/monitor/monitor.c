@@ -333,7 +333,6 @@ static int set_up(struct mp_monitor *m, const struct mp_monitor_cfg *how)
 
 	m->cmd = how->cmd;
 	m->inserting = json_object();
-	m->groups = json_object();
 	pthread_mutex_init(&m->lock, NULL);
 	r = mp_hotplug_init(&m->hotplug, how->argc, how->argv);
 	return r < 0 ? mp_err_trace(r) : mp_err_trace(mp_mon_create(&cfg, &m->mon));
@@ -381,7 +380,6 @@ struct mp_monitor *mp_monitor_destroy(struct mp_monitor *m)
 	remove_sockets(m);
 	mp_hotplug_fini(&m->hotplug);
 	json_decref(m->inserting);
-	json_decref(m->groups);
 	pthread_mutex_destroy(&m->lock);
 	free(m);
 	return NULL;

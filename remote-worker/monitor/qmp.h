@@ -43,7 +43,6 @@ struct mp_monitor {
 	/* Commands in order. */
 	struct mp_hotplug hotplug;
 	json_t *inserting; /* unit's number as text: node that waits for its tray to close */
-	json_t *groups; /* unit's number as text: its throttle group, if a command named it */
 
 	pthread_mutex_t lock; /* of what follows */
 	uint8_t io_status[MP_MONITOR_MAX_UNITS];
@@ -94,10 +93,8 @@ const char *mp_qmp_qdev(const json_t *unit, char room[64]);
 
 /* -- limits (qmp_disk.c) --------------------------------------------------------------- */
 
-/** mp_qmp_group() - the name that the limits of a unit have; NULL: it has no limits */
-const char *mp_qmp_group(struct mp_monitor *m, const json_t *unit, char room[64]);
-/** mp_qmp_forget_group() - what is in this place now is another disk */
-void mp_qmp_forget_group(struct mp_monitor *m, json_int_t unit);
+/** mp_qmp_group() - the name of the group that the limits of a unit are; "": it has no limits */
+const char *mp_qmp_group(const json_t *unit);
 
 /* -- trays ----------------------------------------------------------------------------- */
 

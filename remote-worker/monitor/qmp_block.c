@@ -229,11 +229,10 @@ static json_t *node(struct mp_monitor *m, const json_t *unit)
 static json_t *inserted(struct mp_monitor *m, const json_t *unit)
 {
 	json_t *j = node(m, unit);
-	char room[64];
 
 	put_throttle(j, json_object_get(json_object_get(unit, "medium"), "throttle"));
-	if (mp_qmp_group(m, unit, room))
-		json_object_set_new(j, "group", json_string(mp_qmp_group(m, unit, room)));
+	if (*mp_qmp_group(unit))
+		json_object_set_new(j, "group", json_string(mp_qmp_group(unit)));
 	return j;
 }
 

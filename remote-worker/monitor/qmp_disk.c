@@ -88,94 +88,28 @@ static struct mp_blk_throttle throttle_of(const json_t *args)
 	return t;
 }
 
-/* A name is one disk's alone: the disks of a group would share its limits. */
-const char *mp_qmp_group(struct mp_monitor *m, const json_t *unit, char room[64])
+const char *mp_qmp_group(const json_t *unit)
 {
-	const json_t *medium = json_object_get(unit, "medium"), *limit;
-	const struct mp_opt_drive *d = mp_qmp_drive(m, mp_qmp_text(medium, "node"));
-	const char *name, *given;
-	char key[32];
-	bool any = false;
+	const json_t *medium = json_object_get(unit, "medium");
 
-	json_object_foreach(json_object_get(medium, "throttle"), name, limit)
-		any |= strstr(name, ".avg") != NULL && json_integer_value(limit) != 0;
-	if (!any)
-		return NULL;
-	snprintf(key, sizeof(key), "%d", (int)mp_qmp_int(unit, "unit"));
-	given = mp_qmp_text(m->groups, key);
-	if (*given)
-		return given;
-	if (d && d->throttle.group)
-		return d->throttle.group;
-	return d && d->id[0] ? d->id : mp_qmp_qdev(unit, room);
+	return mp_qmp_text(json_object_get(medium, "throttle"), "group");
 }
 
-static void name_group(struct mp_monitor *m, const json_t *unit, const char *name)
-{
-	char key[32];
-
-	snprintf(key, sizeof(key), "%d", (int)mp_qmp_int(unit, "unit"));
-	json_object_set_new(m->groups, key, json_string(name));
-}
-
-void mp_qmp_forget_group(struct mp_monitor *m, json_int_t unit)
-{
-	char key[32];
-
-	snprintf(key, sizeof(key), "%d", (int)unit);
-	json_object_del(m->groups, key);
-}
-
-/* The unit that has a group of this name, but for @self; NULL. */
-static const json_t *group_user(struct mp_monitor *m, const json_t *snapshot, const json_t *self,
-				const char *name)
-{
-	const char *group;
-	char room[64];
-	json_t *unit;
-	size_t i;
-
-	json_array_foreach(mp_qmp_list(snapshot, "units"), i, unit)
-	{
-		group = mp_qmp_group(m, unit, room);
-		if (unit != self && group && strcmp(group, name) == 0)
-			return unit;
-	}
-	return NULL;
-}
-
-static bool check_group(struct mp_mon_call *call, const json_t *snapshot, const json_t *unit,
-			const char *name)
-{
-	const json_t *other = *name ? group_user(call->opaque, snapshot, unit, name) : NULL;
-	char room[64];
-
-	if (!other)
-		return true;
-	mp_mon_fail(call, MP_MON_GENERIC,
-		    "Throttle group '%s' is that of device '%s'; limits that disks share aren't "
-		    "supported: give another 'group', or none",
-		    name, mp_qmp_qdev(other, room));
-	return false;
-}
-
+/* The group that was asked for, or is it already, or else one of its own by QEMU's name. */
 static json_t *set_limits(struct mp_mon_call *call, const json_t *unit, const json_t *args,
 			  const struct mp_blk_throttle *t)
 {
-	const struct mp_opt_throttle limits = mp_throttle_opt_of(t);
-	char room[64];
-	struct mp_monitor *m = call->opaque;
-	bool had_any = mp_qmp_group(m, unit, room) != NULL;
+	struct mp_opt_throttle limits = mp_throttle_opt_of(t);
 	const char *group = mp_qmp_text(args, "group");
-	json_t *value = mp_qmp_worker(call, "throttle",
-				      json_pack("{s:I, s:o}", "unit", mp_qmp_int(unit, "unit"),
-						"throttle", mp_throttle_to_json(&limits)));
 
-	if (!*group && !had_any)
+	if (!*group)
+		group = mp_qmp_group(unit);
+	if (!*group)
 		group = mp_qmp_text(args, *mp_qmp_text(args, "id") ? "id" : "device");
-	if (value && *group)
-		name_group(m, unit, group);
-	return value;
+	limits.group = group;
+	return mp_qmp_worker(call, "throttle",
+			     json_pack("{s:I, s:o}", "unit", mp_qmp_int(unit, "unit"), "throttle",
+				       mp_throttle_to_json(&limits)));
 }
 
 json_t *mp_qmp_set_io_throttle(struct mp_mon_call *call, const json_t *args)
@@ -190,7 +124,7 @@ json_t *mp_qmp_set_io_throttle(struct mp_mon_call *call, const json_t *args)
 			    mp_qmp_text(args, *mp_qmp_text(args, "id") ? "id" : "device"));
 	else if (unit && mp_throttle_check(&t, &why) < 0)
 		mp_mon_fail(call, MP_MON_GENERIC, "%s", why);
-	else if (unit && check_group(call, snapshot, unit, mp_qmp_text(args, "group")))
+	else if (unit)
 		value = set_limits(call, unit, args, &t);
 	json_decref(snapshot);
 	return mp_qmp_done(value);

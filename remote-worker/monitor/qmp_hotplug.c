@@ -272,7 +272,6 @@ static json_t *add_device(struct mp_mon_call *call, const json_t *args)
 		return NULL;
 	}
 	mp_hotplug_keep(h, live, mp_qmp_int(value, "unit"));
-	mp_qmp_forget_group(call->opaque, mp_qmp_int(value, "unit"));
 	/* Without memory the place counts as free, and the worker will know better. */
 	mp_line_add(&h->line, "-device", option);
 	return mp_qmp_done(value);

@@ -93,7 +93,7 @@ struct mp_opt_throttle {
 	struct mp_opt_limit bps_total, bps_read, bps_write;
 	struct mp_opt_limit iops_total, iops_read, iops_write;
 	uint64_t iops_size; /* bytes that count as one operation; 0: any */
-	const char *group; /* name; no two drives share one */
+	const char *group; /* whose limits these are; never NULL where there are some */
 };
 
 /*

@@ -87,7 +87,7 @@ const struct mp_prop mp_props_drive[] = {
 	{"throttling.iops-size", MP_PROP_SIZE, DRIVE(throttle.iops_size), 0, 0, NULL,
 	 "bytes that count as one operation; default any"},
 	{"throttling.group", MP_PROP_STRING, DRIVE(throttle.group), 0, 63, NULL,
-	 "name; of one drive only; default id"},
+	 "drives of one name share the limits; default id"},
 	OLD_LIMIT("bps", bps_total),
 	OLD_LIMIT("bps_rd", bps_read),
 	OLD_LIMIT("bps_wr", bps_write),

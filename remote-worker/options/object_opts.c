@@ -43,7 +43,7 @@ const struct mp_prop mp_props_object[] = {
 
 const struct mp_prop mp_props_group[] = {
 	{"id", MP_PROP_STRING, GROUP(id), 0, 63, NULL,
-	 "for throttle-group= of one -blockdev driver=throttle; needed"},
+	 "for throttle-group= of -blockdev driver=throttle; needed"},
 	LIMIT("bps-total", bps_total),
 	LIMIT("bps-read", bps_read),
 	LIMIT("bps-write", bps_write),

@@ -323,20 +323,16 @@ static int complete(struct mp_parser *p, struct mp_opt_drive *d, json_t *node)
 	return mp_err_trace(r);
 }
 
-static int check_limits(struct mp_parser *p, const struct mp_opt_drive *d)
+/* Whose group has no name has a group of his own, by QEMU's name for it. */
+static int check_limits(struct mp_parser *p, struct mp_opt_drive *d)
 {
 	const struct mp_blk_throttle t = mp_throttle_of(&d->throttle);
 	const char *why;
 
+	if (!d->throttle.group)
+		d->throttle.group = d->id[0] ? d->id : d->node_name;
 	if (mp_throttle_check(&t, &why) < 0)
 		return mp_parser_fail(p, "drive '%s': %s", d->id[0] ? d->id : d->node_name, why);
-	for (unsigned int i = 0; d->throttle.group && i < p->c->n_drives; i++)
-		if (&p->c->drive[i] != d && p->c->drive[i].throttle.group &&
-		    strcmp(p->c->drive[i].throttle.group, d->throttle.group) == 0)
-			return mp_parser_fail(p,
-					      "throttle group '%s' has two drives; limits that "
-					      "drives share aren't supported",
-					      d->throttle.group);
 	return 0;
 }
 

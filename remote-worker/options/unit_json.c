@@ -63,7 +63,7 @@ static const struct field drive_fields[] = {
 #define LIMIT(l) FIELD(l.avg, U64), FIELD(l.max, U64), FIELD(l.max_length, U64)
 static const struct field throttle_fields[] = {
 	LIMIT(bps_total), LIMIT(bps_read),   LIMIT(bps_write),      LIMIT(iops_total),
-	LIMIT(iops_read), LIMIT(iops_write), FIELD(iops_size, U64),
+	LIMIT(iops_read), LIMIT(iops_write), FIELD(iops_size, U64), FIELD(group, TEXT),
 };
 #undef STRUCT
 

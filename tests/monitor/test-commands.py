@@ -273,18 +273,26 @@ def test_resize_changes_the_file(tools):
         assert q.fails("block_resize") == ("GenericError", "Parameter 'size' is missing")
 
 
-def test_a_group_is_one_disks_alone(tools):
+def test_disks_of_a_group_share_its_limits(tools):
+    def inserted(q):
+        return [(b["inserted"].get("group"), b["inserted"]["bps"]) for b in q.run("query-block")]
+
     with remote(tools) as r, Qmp(r) as q:
-        limit = dict(NO_LIMITS, _bps=1000000)
+        limit, more = dict(NO_LIMITS, _bps=1000000), dict(NO_LIMITS, _bps=2000000)
         q.run("block_set_io_throttle", id="drive2", group="slow", **limit)
-        assert q.run("query-block")[0]["inserted"]["group"] == "slow"
-        assert q.fails("block_set_io_throttle", id="cdd", group="slow", **limit) == \
-            ("GenericError", "Throttle group 'slow' is that of device 'drive2'; limits that disks share aren't "
-             "supported: give another 'group', or none")
-        assert "group" not in q.run("query-block")[1]["inserted"]
+        assert inserted(q) == [("slow", 1000000), (None, 0)]
+        q.run("block_set_io_throttle", id="cdd", group="slow", **more)
+        assert inserted(q) == [("slow", 2000000), ("slow", 2000000)]
+        q.run("block_set_io_throttle", id="drive2", **limit)  # it stays in its group
+        assert inserted(q) == [("slow", 1000000), ("slow", 1000000)]
         q.run("block_set_io_throttle", id="drive2", **NO_LIMITS)
-        q.run("block_set_io_throttle", id="cdd", group="slow", **limit)
-        assert [b["inserted"].get("group") for b in q.run("query-block")] == [None, "slow"]
+        assert inserted(q) == [(None, 0), ("slow", 1000000)]
+        q.run("block_set_io_throttle", id="drive2", **more)  # a group of its own, by QEMU's name
+        assert inserted(q) == [("drive2", 2000000), ("slow", 1000000)]
+        q.run("block_set_io_throttle", id="cdd", group="drive2", **limit)
+        assert inserted(q) == [("drive2", 1000000), ("drive2", 1000000)]
+        assert q.fails("block_set_io_throttle", id="cdd", group="x" * 64, **limit) == \
+            ("GenericError", "the throttle group's name is too long")
 
 
 def test_people_add_disks_and_take_them_away(tools):

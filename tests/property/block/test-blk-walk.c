@@ -155,7 +155,7 @@ static void set_limits(void)
 		limits.iops[scope].avg = 1000 + below(20000);
 	if (below(4) == 0)
 		limits.bps[scope].avg = 1000000 + below(100000000);
-	T_EQ(mp_blk_set_throttle(x.disk, &limits), 0);
+	T_EQ(mp_blk_set_throttle(x.disk, "g", &limits), 0);
 	x.n_limits++;
 }
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Random requests through a throttle with random limits, with a clock that the
- * test turns, against a model that remembers every request that went and pours
- * all of them again into its buckets whenever it is asked.
+ * Random requests through the throttles of a group with random limits, with a
+ * clock that the test turns, against a model that remembers every request that
+ * went and pours all of them again into its buckets whenever it is asked. Members
+ * leave and come back, and the group, with what is in its buckets, stays.
  *
  * After each step:
  *
  *	fair      did what went be allowed to, and was what waits not?
- *	order     did reads, and writes, go in the order in which they came?
+ *	order     did a member's reads, and writes, go in the order in which they came?
  *	deadline  is mp_throttle_wait_ns() the moment from which one may go?
  *
  * And at the end, from the outside, without buckets: in no span of time more
@@ -22,6 +23,7 @@
 
 #define N_WALKS    150u
 #define N_REQS     300u
+#define N_MEMBERS  3u
 #define SLACK_NS   3u /* for rounding */
 #define SLACK      1e-6
 #define MAX_LENGTH 5u
@@ -32,13 +34,14 @@ struct gone {
 };
 
 static struct {
-	struct mp_throttle t;
+	struct mp_throttle t[N_MEMBERS], *members;
 	struct mp_blk_throttle cfg;
 	struct mp_blk_req reqs[N_REQS];
+	unsigned int owner[N_REQS];
 	struct gone gone[N_REQS];
-	unsigned int n_reqs, n_gone, next_read, next_write;
+	unsigned int n_reqs, n_gone, next_read[N_MEMBERS], next_write[N_MEMBERS];
 	uint64_t now_ns, seed;
-	unsigned int n_waited, n_at_once, n_bursts;
+	unsigned int n_waited, n_at_once, n_bursts, n_handed_on;
 } x;
 
 static uint64_t below(uint64_t n)
@@ -133,12 +136,13 @@ static bool is_read(const struct mp_blk_req *req)
 	return req->op == MP_BLK_READ;
 }
 
-/* The next of its kind that hasn't gone. */
+/* The next of its kind and member that hasn't gone. */
 static void check_order(const struct mp_blk_req *req)
 {
-	unsigned int *next = is_read(req) ? &x.next_read : &x.next_write;
+	unsigned int m = x.owner[req - x.reqs];
+	unsigned int *next = is_read(req) ? &x.next_read[m] : &x.next_write[m];
 
-	while (is_read(&x.reqs[*next]) != is_read(req))
+	while (x.owner[*next] != m || is_read(&x.reqs[*next]) != is_read(req))
 		(*next)++;
 	T_OK(&x.reqs[*next] == req);
 	(*next)++;
@@ -156,11 +160,13 @@ static void arrive(void)
 	static const enum mp_blk_op ops[] = {MP_BLK_READ, MP_BLK_READ, MP_BLK_WRITE,
 					     MP_BLK_WRITE_ZEROES, MP_BLK_DISCARD};
 	struct mp_blk_req *req = &x.reqs[x.n_reqs];
+	unsigned int m = (unsigned int)below(N_MEMBERS);
 
+	x.owner[x.n_reqs] = m;
 	*req = (struct mp_blk_req){.op = ops[below(5)],
 				   .len = (1 + below(below(8) ? 8 : 256)) * 512,
 				   .begun_tsc = x.n_reqs++};
-	if (mp_throttle_admit(&x.t, req, x.now_ns)) {
+	if (mp_throttle_admit(&x.t[m], req, x.now_ns)) {
 		went(req);
 		x.n_at_once++;
 	} else {
@@ -168,22 +174,51 @@ static void arrive(void)
 	}
 }
 
+/* Of a member that changes with each call, as long as one of them may. */
+static struct mp_blk_req *next(void)
+{
+	unsigned int first = (unsigned int)below(N_MEMBERS);
+	struct mp_blk_req *req = NULL;
+
+	for (unsigned int i = 0; !req && i < N_MEMBERS; i++)
+		req = mp_throttle_next(&x.t[(first + i) % N_MEMBERS], x.now_ns);
+	return req;
+}
+
+static uint64_t least_wait_ns(void)
+{
+	uint64_t least = UINT64_MAX, ns;
+
+	for (unsigned int m = 0; m < N_MEMBERS; m++) {
+		ns = mp_throttle_wait_ns(&x.t[m], x.now_ns);
+		least = ns < least ? ns : least;
+	}
+	return least;
+}
+
 static void let_go(void)
 {
+	unsigned int n_reads = 0, n_writes = 0;
 	struct mp_blk_req *req;
 
-	while ((req = mp_throttle_next(&x.t, x.now_ns)))
+	while ((req = next()))
 		went(req);
+	for (unsigned int m = 0; m < N_MEMBERS; m++) {
+		n_reads += x.t[m].reads.n;
+		n_writes += x.t[m].writes.n;
+	}
+	T_EQ(x.t[0].group->n_reads, n_reads);
+	T_EQ(x.t[0].group->n_writes, n_writes);
 	/* What waits now has a reason to. */
-	if (x.t.reads.head)
+	if (n_reads)
 		T_OK(!may_go(true, -SLACK));
-	if (x.t.writes.head)
+	if (n_writes)
 		T_OK(!may_go(false, -SLACK));
 }
 
 static void turn_clock(void)
 {
-	uint64_t wait_ns = mp_throttle_wait_ns(&x.t, x.now_ns);
+	uint64_t wait_ns = least_wait_ns();
 
 	if (wait_ns == UINT64_MAX || below(3) == 0) {
 		x.now_ns += below(100000000);
@@ -192,11 +227,25 @@ static void turn_clock(void)
 	/* Shortly before the deadline nobody may go, then somebody may. */
 	if (wait_ns > 1000 && below(2)) {
 		x.now_ns += wait_ns - wait_ns / 1000 - SLACK_NS;
-		T_OK(!mp_throttle_next(&x.t, x.now_ns));
-		wait_ns = mp_throttle_wait_ns(&x.t, x.now_ns);
+		T_OK(!next());
+		wait_ns = least_wait_ns();
 	}
 	x.now_ns += wait_ns + SLACK_NS;
-	T_EQ(mp_throttle_wait_ns(&x.t, x.now_ns), 0);
+	T_EQ(least_wait_ns(), 0);
+}
+
+/* One for which nothing waits: what waits of a member that leaves would go at once. */
+static void leave_and_come_back(void)
+{
+	struct mp_throttle *t = &x.t[below(N_MEMBERS)];
+
+	if (t->reads.n || t->writes.n)
+		return;
+	x.n_handed_on += t->group == &t->room;
+	mp_throttle_leave(&x.members, t);
+	if (below(2))
+		mp_throttle_join(&x.members, t, "other");
+	mp_throttle_join(&x.members, t, "g");
 }
 
 static void random_limit(struct mp_blk_limit *l, uint64_t typical)
@@ -253,16 +302,23 @@ static void check_spans(const struct mp_blk_limit *l, unsigned int scope, bool b
 
 static void walk(void)
 {
-	memset(&x.t, 0, sizeof(x.t));
-	x.n_reqs = x.n_gone = x.next_read = x.next_write = 0;
+	memset(x.t, 0, sizeof(x.t));
+	memset(x.next_read, 0, sizeof(x.next_read));
+	memset(x.next_write, 0, sizeof(x.next_write));
+	x.members = NULL;
+	x.n_reqs = x.n_gone = 0;
 	x.now_ns = 1 + below(1ull << 40);
 	random_cfg();
-	mp_throttle_set(&x.t, &x.cfg, x.now_ns);
+	for (unsigned int m = 0; m < N_MEMBERS; m++)
+		mp_throttle_join(&x.members, &x.t[m], "g");
+	mp_throttle_set(&x.t[0], &x.cfg, x.now_ns);
 	while (x.n_reqs < N_REQS) {
 		if (below(3))
 			arrive();
 		else
 			turn_clock();
+		if (below(8) == 0)
+			leave_and_come_back();
 		if (below(4))
 			let_go();
 	}
@@ -270,7 +326,7 @@ static void walk(void)
 		turn_clock();
 		let_go();
 	}
-	T_EQ(mp_throttle_wait_ns(&x.t, x.now_ns), UINT64_MAX);
+	T_EQ(least_wait_ns(), UINT64_MAX);
 	for (unsigned int scope = 0; scope < MP_THROTTLE_N_SCOPES; scope++) {
 		if (x.cfg.bps[scope].avg)
 			check_spans(&x.cfg.bps[scope], scope, true);
@@ -283,9 +339,9 @@ static void test_random_requests_go_when_the_model_lets_them(void)
 {
 	for (unsigned int i = 0; i < N_WALKS; i++)
 		walk();
-	t_diag("%u waited, %u went at once, %u limits with bursts", x.n_waited, x.n_at_once,
-	       x.n_bursts);
-	T_OK(x.n_waited > 1000 && x.n_at_once > 1000 && x.n_bursts > 20);
+	t_diag("%u waited, %u went at once, %u limits with bursts, %u groups handed on", x.n_waited,
+	       x.n_at_once, x.n_bursts, x.n_handed_on);
+	T_OK(x.n_waited > 1000 && x.n_at_once > 1000 && x.n_bursts > 20 && x.n_handed_on > 100);
 }
 
 int main(int argc, char **argv)

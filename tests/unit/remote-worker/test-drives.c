@@ -117,11 +117,27 @@ static void test_limits_old_and_new_names(void)
 	T_EQ(mp_throttle_of(&cmd.drive[0].throttle).iops[MP_THROTTLE_TOTAL].avg, 7);
 }
 
+static void test_drives_may_name_one_throttle_group(void)
+{
+	T_PARSES("-drive id=d0,if=none,file=F,iops=1,group=g -drive "
+		 "id=d1,if=none,file=G,throttling.iops-total=1,throttling.group=g "
+		 "-device scsi-hd,drive=d0 -device scsi-hd,drive=d1");
+	T_STR_EQ(cmd.drive[0].throttle.group, "g");
+	T_STR_EQ(cmd.drive[1].throttle.group, "g");
+	T_PARSES("-drive id=d0,file=F,iops=1" HD);
+	T_STR_EQ(cmd.drive[0].throttle.group, "d0");
+	T_PARSES(
+		"-object throttle-group,id=g,x-iops-total=50 -blockdev file,filename=F,node-name=f "
+		"-blockdev file,filename=G,node-name=h "
+		"-blockdev throttle,node-name=t,throttle-group=g,file=f -device scsi-hd,drive=t "
+		"-blockdev throttle,node-name=u,throttle-group=g,file=h -device scsi-hd,drive=u");
+	T_STR_EQ(cmd.drive[1].throttle.group, "g");
+	T_EQ(cmd.drive[1].throttle.iops_total.avg, 50);
+}
+
 static void test_limits_that_make_no_sense_are_refused(void)
 {
 	T_REFUSED("-drive id=d0,file=F,iops=7,iops_rd=8" HD, "drive 'd0': ");
-	T_REFUSED("-drive id=d0,file=F,iops=1,group=g -drive id=d1,file=G,iops=1,group=g",
-		  "throttle group 'g' has two drives");
 }
 
 static void test_what_qemu_has_and_we_do_not_is_refused_with_the_way_out(void)
@@ -556,7 +572,8 @@ T_MAIN(T_TEST(test_drive_of_a_file_is_raw_and_probed_until_a_format_is_said),
        T_TEST(test_drives_without_an_id_are_called_as_qemu_calls_them),
        T_TEST(test_cache_modes_are_qemus),
        T_TEST(test_write_cache_is_the_devices_word_before_the_drives),
-       T_TEST(test_limits_old_and_new_names), T_TEST(test_limits_that_make_no_sense_are_refused),
+       T_TEST(test_limits_old_and_new_names), T_TEST(test_drives_may_name_one_throttle_group),
+       T_TEST(test_limits_that_make_no_sense_are_refused),
        T_TEST(test_what_qemu_has_and_we_do_not_is_refused_with_the_way_out),
        T_TEST(test_nbd_uris_over_tcp), T_TEST(test_nbd_uris_over_a_unix_socket),
        T_TEST(test_nbd_as_a_block_node), T_TEST(test_wrong_nbd_uris_say_what_is_wrong),
