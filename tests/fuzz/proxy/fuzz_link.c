@@ -14,6 +14,7 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "tests/fuzz/proxy/input.h"
 #include "tests/unit/proxy/rig.h"
 
 #define MAX_STEPS       48u
@@ -22,29 +23,6 @@
 #define RARE            0xf0u /* of the byte that picks a step: about pause and stop */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* The input; the rig doesn't carry one, and a harness has one input at a time. */
-static struct {
-	const uint8_t *at;
-	size_t left;
-} in;
-
-static uint8_t next8(void)
-{
-	if (in.left == 0)
-		return 0;
-	in.left--;
-	return *in.at++;
-}
-
-static uint32_t next32(void)
-{
-	uint32_t v = 0;
-
-	for (unsigned int i = 0; i < 4; i++)
-		v = v << 8 | next8();
-	return v;
-}
 
 static void forge_reply(struct rig *r)
 {

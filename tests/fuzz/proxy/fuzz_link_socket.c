@@ -21,6 +21,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "proxy/link_priv.h"
+#include "tests/fuzz/proxy/input.h"
 #include "tests/unit/proxy/rig.h"
 
 #define MAX_STEPS       64u
@@ -31,29 +32,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* The input; the rig doesn't carry one, and a harness has one input at a time. */
-static struct {
-	const uint8_t *at;
-	size_t left;
-	bool honest; /* the worker has only behaved so far, and answered all */
-} in;
-
-static uint8_t next8(void)
-{
-	if (in.left == 0)
-		return 0;
-	in.left--;
-	return *in.at++;
-}
-
-static uint32_t next32(void)
-{
-	uint32_t v = 0;
-
-	for (unsigned int i = 0; i < 4; i++)
-		v = v << 8 | next8();
-	return v;
-}
+static bool honest; /* the worker has only behaved so far, and answered all */
 
 static bool keep_back(struct fake_stock *f, struct mp_mpqemu_msg *ret)
 {
@@ -103,16 +82,16 @@ static void worker_step(struct rig *r)
 
 	switch (what % 8) {
 	case 0:
-		in.honest = false;
+		honest = false;
 		send_message(r);
 		break;
 	case 1:
-		in.honest = false;
+		honest = false;
 		send_bytes(r);
 		break;
 	case 2:
 		if (what >= 0xf0) {
-			in.honest = false;
+			honest = false;
 			shutdown(r->f.sock, SHUT_RDWR);
 		}
 		break;
@@ -125,7 +104,7 @@ static void worker_step(struct rig *r)
 	}
 	/* One that was late may be dead by now, and rightly so. */
 	if (r->f.lie || (what % 8 != 3 && what % 8 < 4))
-		in.honest = false;
+		honest = false;
 }
 
 static void blocked(struct rig *r)
@@ -171,7 +150,7 @@ static void set_ram(struct rig *r)
 	worker_step(r);
 	ret = mp_link_set_ram(&r->l, g, n, &r->stats.fd, 1);
 	mp_assert(ret >= 0 || r->l.closed);
-	in.honest = false;
+	honest = false;
 }
 
 static void guest_step(struct rig *r)
@@ -228,7 +207,7 @@ static void run(struct rig *r)
 
 	r->on_block = blocked;
 	mp_link_socket_send_irqfds(&r->l);
-	in.honest = true;
+	honest = true;
 	if (next8() == PROBE)
 		(void)mp_link_probe(&r->l, &error);
 	for (unsigned int i = 0; in.left > 0 && i < MAX_STEPS; i++) {
@@ -237,7 +216,7 @@ static void run(struct rig *r)
 		else
 			guest_step(r);
 		mp_assert(!r->l.closed || r->l.dead);
-		mp_assert(!in.honest || !r->l.closed);
+		mp_assert(!honest || !r->l.closed);
 	}
 }
 

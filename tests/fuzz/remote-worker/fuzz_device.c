@@ -18,13 +18,13 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "remote-worker/device.h"
+#include "tests/fuzz/remote-worker/program.h"
 #include "tests/lib/fake_blk.h"
 
 #define DISK_BYTES     (64u << 10)
 #define POOL_BYTES     (256u << 10)
 #define RAM_BYTES      (32u << 10)
 #define ROM_BYTES      4096u
-#define RAM_GPA        0x10000u
 #define ROM_GPA        (RAM_GPA + RAM_BYTES)
 #define PAGE_BYTES     4096u
 #define N_PAGES        (RAM_BYTES / PAGE_BYTES)
@@ -53,29 +53,6 @@ static uint32_t take(struct input *in, unsigned int n_bytes)
 	for (unsigned int i = 0; i < n_bytes; i++)
 		v |= (uint32_t)(in->at < in->end ? *in->at++ : 0) << (8 * i);
 	return v;
-}
-
-static void put_program(uint8_t *ram)
-{
-	static const uint32_t words[] = {
-		0x40000000, 0,
-		0x06000001, RAM_GPA + 0x210,
-		0x02000010, RAM_GPA + 0x200,
-		0x87820000, 0x18,
-		0x07000002, RAM_GPA + 0x214,
-		0x50000000, 0,
-		0x07000002, RAM_GPA + 0x214,
-		0x01000200, RAM_GPA + 0x1000,
-		0x03000001, RAM_GPA + 0x218,
-		0x07000001, RAM_GPA + 0x214,
-		0x98080000, 0,
-	};
-
-	for (unsigned int i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		mp_put_le32(ram + 4 * i, words[i]);
-	ram[0x200] = 0x28; /* READ (10) of one block */
-	ram[0x208] = 1;
-	ram[0x210] = 0x80; /* IDENTIFY */
 }
 
 static void add_region(struct mp_guest_table *t, uint64_t gpa, uint8_t *hva, uint64_t len, bool ro)

@@ -25,12 +25,12 @@
 #include "remote-worker/device.h"
 #include "remote-worker/meet.h"
 #include "remote-worker/stock.h"
+#include "tests/fuzz/remote-worker/program.h"
 #include "tests/lib/fake_blk.h"
 
 #define DISK_BYTES   (64u << 10)
 #define POOL_BYTES   (256u << 10)
 #define RAM_BYTES    (64u << 10)
-#define RAM_GPA      0x10000u
 #define MMIO         0xfe000000u
 #define MAX_STEPS    200u
 #define MAX_TURNS    1000u
@@ -369,25 +369,11 @@ static void sleep_once(struct world *w)
 
 /* -- one run -------------------------------------------------------------- */
 
-static void put_program(struct world *w)
+static void write_program(struct world *w)
 {
-	static const uint32_t words[] = {
-		0x40000000, 0,
-		0x06000001, RAM_GPA + 0x210,
-		0x02000010, RAM_GPA + 0x200,
-		0x87820000, 0x18,
-		0x07000002, RAM_GPA + 0x214,
-		0x50000000, 0,
-		0x07000002, RAM_GPA + 0x214,
-		0x01000200, RAM_GPA + 0x1000,
-		0x03000001, RAM_GPA + 0x218,
-		0x07000001, RAM_GPA + 0x214,
-		0x98080000, 0,
-	};
-	uint8_t page[0x300] = {[0x200] = 0x28, [0x208] = 1, [0x210] = 0x80};
+	uint8_t page[PROGRAM_BYTES] = {0};
 
-	for (unsigned int i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		mp_put_le32(page + 4 * i, words[i]);
+	put_program(page);
 	mp_assert(pwrite(w->ram_fd, page, sizeof(page), 0) == sizeof(page));
 }
 
@@ -404,7 +390,7 @@ static void start(struct world *w)
 	w->peer = sv[1];
 	w->ram_fd = memfd_create("fuzz", MFD_CLOEXEC);
 	mp_assert(w->ram_fd >= 0 && ftruncate(w->ram_fd, RAM_BYTES) == 0);
-	put_program(w);
+	write_program(w);
 	w->events[0] = eventfd(0, EFD_CLOEXEC);
 	w->events[1] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	fake_blk_init(&w->disk, DISK_BYTES);
