@@ -36,7 +36,7 @@ bool mp_machine_check(struct mp_machine *m);
 /**
  * mp_machine_stopped() - has QEMU stopped the guest for good, and why?
  *
- * Asks QEMU; up to a second when it doesn't answer, and never again after that.
+ * Asks QEMU; up to a second when it doesn't answer.
  *
  * Return: NULL the guest runs, or nobody knows; else a static word for the user.
  */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * One JSON object a line. Answers come in the order of commands, and an object
- * that is no answer is an event and passed by. There is one command at a time, so
- * no ids. The wait is cut into slices, so that give_up ends it soon.
+ * One JSON object a line. There is one command at a time; its answer has its id,
+ * and whatever comes before is passed by: an event, or the answer of a command that
+ * nobody waits for any more. The wait is cut into slices, so that give_up ends it
+ * soon.
  */
 #include "monitor/qmp_client.h"
 
@@ -19,8 +20,10 @@
 #include "base/err.h"
 #include "base/fdpass.h"
 
-#define MAX_LINE (1u << 20)
-#define SLICE_MS 200
+#define FIRST_ROOM  (64u << 10)
+#define MAX_LINE    (64u << 20) /* block nodes of a long backing chain */
+#define SLICE_MS    200
+#define NEGOTIATION 0
 
 void mp_qmp_client_open_take(struct mp_qmp_client *q, int fd)
 {
@@ -35,6 +38,7 @@ void mp_qmp_client_fini(struct mp_qmp_client *q)
 	*q = MP_QMP_CLIENT_NULL;
 }
 
+/* 1 there is something; 0 not yet. */
 static int wait_readable(const struct mp_qmp_client *q, uint64_t deadline_ns)
 {
 	struct pollfd pfd = {.fd = q->fd, .events = POLLIN};
@@ -43,24 +47,40 @@ static int wait_readable(const struct mp_qmp_client *q, uint64_t deadline_ns)
 
 	if (now_ns >= deadline_ns)
 		return mp_err_origin(-ETIMEDOUT);
-	if (q->give_up && q->give_up(q->opaque))
-		return mp_err_origin(-EINTR);
 	ms = (deadline_ns - now_ns) / 1000000 + 1;
 	r = poll(&pfd, 1, (int)(ms < SLICE_MS ? ms : SLICE_MS));
-	return r < 0 && errno != EINTR ? mp_err_origin(-errno) : 0;
+	if (r == 0 && q->give_up && q->give_up(q->opaque))
+		return mp_err_origin(-EINTR);
+	return r < 0 && errno != EINTR ? mp_err_origin(-errno) : r > 0;
+}
+
+static int make_room(struct mp_qmp_client *q)
+{
+	size_t room = q->room ? 2 * q->room : FIRST_ROOM;
+	char *more;
+
+	if (q->n < q->room)
+		return 0;
+	if (room > MAX_LINE)
+		return mp_err_origin(-EMSGSIZE);
+	more = realloc(q->buf, room);
+	if (!more)
+		return mp_err_origin(-ENOMEM);
+	q->buf = more;
+	q->room = room;
+	return 0;
 }
 
 static int fill(struct mp_qmp_client *q, uint64_t deadline_ns)
 {
+	int r = make_room(q);
 	ssize_t n;
-	int r;
 
-	if (q->n == MAX_LINE)
-		return mp_err_origin(-EPROTO);
-	r = wait_readable(q, deadline_ns);
-	if (r < 0)
+	if (r == 0)
+		r = wait_readable(q, deadline_ns);
+	if (r <= 0)
 		return mp_err_trace(r);
-	n = recv(q->fd, q->buf + q->n, MAX_LINE - q->n, MSG_DONTWAIT);
+	n = recv(q->fd, q->buf + q->n, q->room - q->n, MSG_DONTWAIT);
 	if (n == 0)
 		return mp_err_origin(-ECONNRESET);
 	if (n < 0)
@@ -72,14 +92,12 @@ static int fill(struct mp_qmp_client *q, uint64_t deadline_ns)
 /* A new reference. */
 static int next_message(struct mp_qmp_client *q, json_t **ret, uint64_t deadline_ns)
 {
+	size_t seen = 0;
 	char *end;
 	int r;
 
-	if (!q->buf)
-		q->buf = malloc(MAX_LINE);
-	if (!q->buf)
-		return mp_err_origin(-ENOMEM);
-	while (!(end = memchr(q->buf, '\n', q->n))) {
+	while (!(end = q->n > seen ? memchr(q->buf + seen, '\n', q->n - seen) : NULL)) {
+		seen = q->n;
 		r = fill(q, deadline_ns);
 		if (r < 0)
 			return mp_err_trace(r);
@@ -90,9 +108,11 @@ static int next_message(struct mp_qmp_client *q, json_t **ret, uint64_t deadline
 	return *ret ? 0 : mp_err_origin(-EPROTO);
 }
 
-static int send_command(struct mp_qmp_client *q, const struct mp_qmp_call *c)
+/* Half a command would spoil all that follow. */
+static int send_command(struct mp_qmp_client *q, const struct mp_qmp_call *c, json_int_t id)
 {
-	json_t *msg = json_pack("{s:s, s:O*}", "execute", c->name, "arguments", c->args);
+	json_t *msg = json_pack("{s:s, s:O*, s:I}", "execute", c->name, "arguments", c->args, "id",
+				id);
 	char *text = msg ? json_dumps(msg, JSON_COMPACT) : NULL;
 	int r;
 
@@ -101,6 +121,8 @@ static int send_command(struct mp_qmp_client *q, const struct mp_qmp_call *c)
 		return mp_err_origin(-ENOMEM);
 	r = mp_fdpass_send(q->fd, text, strlen(text), NULL, c->deadline_ns);
 	free(text);
+	if (r < 0)
+		mp_fd_close(&q->fd);
 	return r == -EPIPE ? mp_err_origin(-ECONNRESET) : mp_err_trace(r);
 }
 
@@ -114,58 +136,99 @@ static int take_error(const struct mp_qmp_call *c, json_t *msg)
 	return mp_err_origin(-EREMOTEIO);
 }
 
-static int exchange(struct mp_qmp_client *q, const struct mp_qmp_call *c, json_t **ret_value)
+/* 1 it is the answer with @id; 0 another message. */
+static int take_answer(const struct mp_qmp_call *c, json_t *msg, json_int_t id, json_t **ret_value)
 {
-	json_t *msg, *value;
-	int r = send_command(q, c);
+	json_t *value = json_object_get(msg, "return"), *its_id = json_object_get(msg, "id");
 
-	while (r == 0) {
-		r = next_message(q, &msg, c->deadline_ns);
-		if (r < 0)
-			break;
-		value = json_object_get(msg, "return");
-		if (!value && json_object_get(msg, "error"))
-			r = take_error(c, msg);
-		if (value && ret_value)
-			*ret_value = json_incref(value);
-		json_decref(msg);
-		if (value)
-			return 0;
-	}
-	return mp_err_trace(r);
+	if (!json_is_integer(its_id) || json_integer_value(its_id) != id)
+		return 0;
+	if (json_object_get(msg, "error"))
+		return take_error(c, msg);
+	if (value && ret_value)
+		*ret_value = json_incref(value);
+	return value ? 1 : mp_err_origin(-EPROTO);
 }
 
-static int greet(struct mp_qmp_client *q, const struct mp_qmp_call *c)
+static int await_answer(struct mp_qmp_client *q, const struct mp_qmp_call *c, json_int_t id,
+			json_t **ret_value)
 {
-	struct mp_qmp_call hello = *c;
+	json_t *msg;
+	int r;
+
+	do {
+		r = next_message(q, &msg, c->deadline_ns);
+		if (r < 0)
+			return mp_err_trace(r);
+		r = take_answer(c, msg, id, ret_value);
+		json_decref(msg);
+	} while (r == 0);
+	return r < 0 ? mp_err_trace(r) : 0;
+}
+
+static int take_greeting(struct mp_qmp_client *q, uint64_t deadline_ns)
+{
 	json_t *greeting;
-	int r = next_message(q, &greeting, c->deadline_ns);
+	int r = next_message(q, &greeting, deadline_ns);
 
 	if (r < 0)
 		return mp_err_trace(r);
 	r = json_object_get(greeting, "QMP") ? 0 : mp_err_origin(-EPROTO);
 	json_decref(greeting);
+	return r;
+}
+
+/* In steps, each of which is done once, however often a deadline comes between. */
+static int negotiate(struct mp_qmp_client *q, const struct mp_qmp_call *c)
+{
+	struct mp_qmp_call hello = *c;
+	int r = 0;
+
 	hello.name = "qmp_capabilities";
 	hello.args = NULL;
-	if (r == 0)
-		r = exchange(q, &hello, NULL);
-	q->greeted = r == 0;
-	return mp_err_trace(r);
+	if (q->state == MP_QMP_NEW)
+		r = take_greeting(q, c->deadline_ns);
+	if (r == 0 && q->state == MP_QMP_NEW) {
+		q->state = MP_QMP_ASKED;
+		r = send_command(q, &hello, NEGOTIATION);
+	}
+	if (r == 0 && q->state == MP_QMP_ASKED) {
+		r = await_answer(q, &hello, NEGOTIATION, NULL);
+		if (r == 0)
+			q->state = MP_QMP_READY;
+	}
+	return r == -EREMOTEIO ? mp_err_origin(-EPROTO) : mp_err_trace(r);
+}
+
+static const char *reason(int r)
+{
+	switch (r) {
+	case -ECONNRESET:
+		return "it has ended";
+	case -ETIMEDOUT:
+		return "it doesn't answer in time";
+	case -EMSGSIZE:
+		return "its answer is too long";
+	case -EINTR:
+		return "interrupted";
+	default:
+		return strerror(-r);
+	}
 }
 
 int mp_qmp_client_run(struct mp_qmp_client *q, const struct mp_qmp_call *c, json_t **ret_value)
 {
 	int r = q->fd < 0 ? mp_err_origin(-ECONNRESET) : 0;
 
-	if (r == 0 && !q->greeted)
-		r = greet(q, c);
+	if (r == 0 && q->state != MP_QMP_READY)
+		r = negotiate(q, c);
 	if (r == 0)
-		r = exchange(q, c, ret_value);
+		r = send_command(q, c, ++q->id);
+	if (r == 0)
+		r = await_answer(q, c, q->id, ret_value);
 	if (r < 0 && r != -EREMOTEIO && c->error)
-		snprintf(c->error, c->error_len, "%s",
-			 r == -ECONNRESET ? "it has ended" : strerror(-r));
-	/* A late answer would be taken for that of the next command. */
-	if (r < 0 && r != -EREMOTEIO)
+		snprintf(c->error, c->error_len, "%s", reason(r));
+	if (r < 0 && r != -EREMOTEIO && r != -ETIMEDOUT && r != -EINTR)
 		mp_fd_close(&q->fd);
 	return mp_err_trace(r);
 }
