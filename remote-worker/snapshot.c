@@ -200,10 +200,11 @@ static json_t *unit(const struct mp_core *core, unsigned int i, const struct uni
 		      u->medium ? medium(u->medium, c) : json_null());
 	if (!j)
 		return NULL;
-	json_object_update_new(j, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "rerror",
+	json_object_update_new(j, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o}", "rerror",
 					    d->rerror, "werror", d->werror, "serial", d->serial,
 					    "vendor", d->vendor, "product", d->product, "version",
-					    d->version, "wwn", number(d->wwn)));
+					    d->version, "wwn", number(d->wwn), "logical-block-size",
+					    number(d->logical_bytes)));
 	return j;
 }
 

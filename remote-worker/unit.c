@@ -585,8 +585,11 @@ void mp_unit_resize(struct mp_core *core, void *opaque)
 		return;
 	mp_blk_cap(m->blk, job->bytes);
 	job->result = mp_scsi_disk_resized(core->device[disk->hba].bus, disk->scsi_id, disk->lun);
-	if (job->result < 0)
+	/* Nothing has become of it: what the disk had it has. */
+	if (job->result < 0) {
 		mp_blk_cap(m->blk, 0);
+		mp_blk_refresh_size(m->blk);
+	}
 	job->bytes = mp_blk_size_bytes(m->blk);
 	job->block_bytes = mp_blk_block_bytes(m->blk);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "remote-worker/monitor/qmp.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -22,8 +23,14 @@ static json_t *resize(struct mp_mon_call *call, const json_t *unit,
 		      const struct mp_opt_drive *drive, uint64_t bytes)
 {
 	struct mp_monitor *m = call->opaque;
+	uint64_t block_bytes = (uint64_t)mp_qmp_int(unit, "logical-block-size");
 	struct mp_rpc_error error;
 
+	if (bytes < block_bytes)
+		return mp_mon_fail(call, MP_MON_GENERIC,
+				   "The disk has blocks of %" PRIu64
+				   " bytes; less than one can't be",
+				   block_bytes);
 	if (mp_supervisor_resize(m->sup, (unsigned int)mp_qmp_int(unit, "unit"), drive, bytes,
 				 &error) < 0)
 		return mp_mon_fail(call, mp_mon_class_of(error.klass), "%s", error.desc);

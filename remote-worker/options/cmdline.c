@@ -175,6 +175,10 @@ static const struct mp_option options[] = {
 	{"storage-daemon-start", "SECONDS", mp_parse_seconds, NULL,
 	 "longest wait until a storage daemon is ready; 0 is none; default 30",
 	 AT(storage_daemon_start_ns), 0, 86400},
+	{"storage-daemon-answer", "SECONDS", mp_parse_seconds, NULL,
+	 "longest wait for what a storage daemon's monitor answers, but to a resize;\n"
+	 "      0 is none; default 10",
+	 AT(storage_daemon_answer_ns), 0, 86400},
 	{"storage-daemon-cpu", "N", mp_parse_u32, NULL,
 	 "pin storage daemons to this CPU; that of --cpu: they run while the polling\n"
 	 "      thread waits for them; default not pinned",
@@ -327,6 +331,7 @@ static void set_defaults(struct mp_cmdline *c)
 	c->proxy_timeout_ns = MP_CMDLINE_DEFAULT_PROXY_S * MP_NS_PER_SEC;
 	c->rpc_timeout_ns = MP_CMDLINE_DEFAULT_RPC_S * MP_NS_PER_SEC;
 	c->storage_daemon_start_ns = MP_CMDLINE_DEFAULT_DAEMON_START_S * MP_NS_PER_SEC;
+	c->storage_daemon_answer_ns = MP_CMDLINE_DEFAULT_DAEMON_ANSWER_S * MP_NS_PER_SEC;
 	c->reconnect_ns = MP_CMDLINE_DEFAULT_RECONNECT_S * MP_NS_PER_SEC;
 	c->request_timeout_ns = MP_CMDLINE_DEFAULT_REQUEST_S * MP_NS_PER_SEC;
 	c->nbd_connections = MP_CMDLINE_DEFAULT_CONNECTIONS;

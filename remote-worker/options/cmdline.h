@@ -38,13 +38,14 @@
 /* Of proxies. */
 #define MP_CMDLINE_DEFAULT_PROXY_S 5u
 /* Of supervision. */
-#define MP_CMDLINE_DEFAULT_RPC_S          10u
-#define MP_CMDLINE_DEFAULT_DAEMON_START_S 30u
-#define MP_CMDLINE_DEFAULT_RECONNECT_S    30u
-#define MP_CMDLINE_DEFAULT_REQUEST_S      0u
-#define MP_CMDLINE_DEFAULT_CONNECTIONS    4u
-#define MP_CMDLINE_DEFAULT_UNSTABLE       (32ull << 20)
-#define MP_CMDLINE_DEFAULT_DAEMON         "qemu-storage-daemon"
+#define MP_CMDLINE_DEFAULT_RPC_S           10u
+#define MP_CMDLINE_DEFAULT_DAEMON_START_S  30u
+#define MP_CMDLINE_DEFAULT_DAEMON_ANSWER_S 10u
+#define MP_CMDLINE_DEFAULT_RECONNECT_S     30u
+#define MP_CMDLINE_DEFAULT_REQUEST_S       0u
+#define MP_CMDLINE_DEFAULT_CONNECTIONS     4u
+#define MP_CMDLINE_DEFAULT_UNSTABLE        (32ull << 20)
+#define MP_CMDLINE_DEFAULT_DAEMON          "qemu-storage-daemon"
 
 /* -device lsi53c895a, with what -object and --stats-fd say about it. */
 struct mp_opt_hba {
@@ -164,6 +165,7 @@ struct mp_cmdline {
 	/* Supervision; 0 is no limit. */
 	uint64_t rpc_timeout_ns; /* a worker's answer to its supervisor */
 	uint64_t storage_daemon_start_ns; /* until a new storage daemon listens */
+	uint64_t storage_daemon_answer_ns; /* of its monitor, but to a resize */
 	uint64_t reconnect_ns; /* requests wait so long for a server that is gone */
 	uint64_t request_timeout_ns; /* a server's answer to one request */
 	uint32_t nbd_connections; /* to one server, if it likes several */

@@ -41,7 +41,6 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "monitor/qmp_client.h"
 
 #define EXPORT_ID    "disk"
 #define MAX_ARGS     256u
@@ -50,7 +49,6 @@
 #define FIRST_WAIT   (MP_NS_PER_SEC / 10)
 #define LONGEST_WAIT (10 * MP_NS_PER_SEC)
 #define LONG_LIFE    (10 * MP_NS_PER_SEC) /* forgets what was before */
-#define COMMAND_NS   (10 * MP_NS_PER_SEC)
 
 struct mp_daemon {
 	const struct mp_cmdline *cmd;
@@ -68,6 +66,8 @@ struct mp_daemon {
 	bool ready;
 	pthread_mutex_t lock; /* of the monitor */
 	struct mp_qmp_client qmp;
+	mp_qmp_give_up_fn *give_up;
+	void *opaque; /* of give_up */
 };
 
 static const char *name_of(const struct mp_daemon *d)
@@ -372,6 +372,8 @@ int mp_daemon_spawn(struct mp_daemon *d, char *error, size_t error_len)
 	pthread_mutex_lock(&d->lock);
 	mp_qmp_client_fini(&d->qmp);
 	mp_qmp_client_open_take(&d->qmp, qmp[0]);
+	d->qmp.give_up = d->give_up;
+	d->qmp.opaque = d->opaque;
 	pthread_mutex_unlock(&d->lock);
 	if (pipe2(print, O_CLOEXEC) < 0)
 		return mp_err_origin(-errno);
@@ -444,11 +446,19 @@ static void read_lines(struct mp_daemon *d)
 
 /* -- life ------------------------------------------------------------------------------ */
 
+static uint64_t deadline_after_ns(uint64_t limit_ns)
+{
+	return limit_ns ? mp_clock_ns() + limit_ns : UINT64_MAX;
+}
+
 static uint64_t start_deadline_ns(const struct mp_daemon *d)
 {
-	uint64_t limit_ns = d->cmd->storage_daemon_start_ns;
+	return deadline_after_ns(d->cmd->storage_daemon_start_ns);
+}
 
-	return limit_ns ? mp_clock_ns() + limit_ns : UINT64_MAX;
+static uint64_t answer_deadline_ns(const struct mp_daemon *d)
+{
+	return deadline_after_ns(d->cmd->storage_daemon_answer_ns);
 }
 
 /* It has ended, or is about to: all that it has printed is there soon. */
@@ -484,9 +494,12 @@ int mp_daemon_wait(struct mp_daemon *d, char *error, size_t error_len)
 		pthread_mutex_unlock(&d->state_lock);
 		return 0;
 	}
-	if (r != -ETIMEDOUT)
+	if (r != -ETIMEDOUT && r != -EINTR)
 		read_rest(d);
-	if (r == -ETIMEDOUT)
+	if (r == -EINTR)
+		snprintf(error, error_len, "drive %s: %s isn't waited for any more", name_of(d),
+			 d->cmd->storage_daemon);
+	else if (r == -ETIMEDOUT)
 		snprintf(error, error_len,
 			 "drive %s: %s isn't ready in time; --storage-daemon-start allows more",
 			 name_of(d), d->cmd->storage_daemon);
@@ -502,9 +515,11 @@ static void bury(struct mp_daemon *d)
 	uint64_t now_ns = mp_clock_ns();
 	int status = 0;
 
+	pthread_mutex_lock(&d->state_lock);
 	waitpid(d->pid, &status, 0);
+	d->pid = 0; /* the number may be another's from now on */
+	pthread_mutex_unlock(&d->state_lock);
 	mp_fd_close(&d->pidfd);
-	set_pid(d, 0);
 	if (now_ns - d->spawned_ns > LONG_LIFE || d->pause_ns == 0)
 		d->pause_ns = FIRST_WAIT;
 	else if (d->pause_ns < LONGEST_WAIT)
@@ -552,28 +567,34 @@ void mp_daemon_poll(struct mp_daemon *d, const struct pollfd *pfd)
 		respawn(d);
 }
 
-int mp_daemon_command(struct mp_daemon *d, const char *name, json_t *args, json_t **ret_value,
-		      char error[512])
+static int command(struct mp_daemon *d, const struct mp_qmp_call *call, json_t **ret_value)
 {
-	struct mp_qmp_call call = {.name = name,
-				   .args = args,
-				   .deadline_ns = mp_clock_ns() + COMMAND_NS,
-				   .error = error,
-				   .error_len = 512};
 	int r;
 
 	pthread_mutex_lock(&d->lock);
-	r = mp_qmp_client_run(&d->qmp, &call, ret_value);
+	r = mp_qmp_client_run(&d->qmp, call, ret_value);
 	pthread_mutex_unlock(&d->lock);
-	json_decref(args);
+	json_decref(call->args);
 	return mp_err_trace(r);
+}
+
+int mp_daemon_command(struct mp_daemon *d, const char *name, json_t *args, json_t **ret_value,
+		      char error[512])
+{
+	const struct mp_qmp_call call = {.name = name,
+					 .args = args,
+					 .deadline_ns = answer_deadline_ns(d),
+					 .error = error,
+					 .error_len = 512};
+
+	return mp_err_trace(command(d, &call, ret_value));
 }
 
 /* Its connections end first, which may take a moment. */
 static int wait_for_no_export(struct mp_daemon *d, char error[512])
 {
 	const struct timespec pause = {.tv_nsec = 2000000};
-	uint64_t end_ns = mp_clock_ns() + COMMAND_NS;
+	uint64_t end_ns = answer_deadline_ns(d);
 	json_t *exports;
 	size_t n;
 	int r;
@@ -592,23 +613,48 @@ static int wait_for_no_export(struct mp_daemon *d, char error[512])
 	return mp_err_origin(-ETIMEDOUT);
 }
 
+/* Much may have to be discarded, and a file system is as slow as it is: no deadline. */
+static int resize(struct mp_daemon *d, uint64_t bytes, char error[512])
+{
+	const struct mp_qmp_call call = {.name = "block_resize",
+					 .args = json_pack("{s:s, s:I}", "node-name",
+							   d->drive->node_name, "size",
+							   (json_int_t)bytes),
+					 .deadline_ns = UINT64_MAX,
+					 .error = error,
+					 .error_len = 512};
+
+	return mp_err_trace(command(d, &call, NULL));
+}
+
+/* The spawning thread sees its end, and starts it again. */
+static void kill_it(struct mp_daemon *d)
+{
+	pthread_mutex_lock(&d->state_lock);
+	if (d->pid > 0)
+		kill(d->pid, SIGKILL);
+	pthread_mutex_unlock(&d->state_lock);
+}
+
 int mp_daemon_resize(struct mp_daemon *d, uint64_t bytes, char error[512])
 {
-	char ignored[512];
+	char why[512];
 	int r = mp_daemon_command(d, "block-export-del",
 				  json_pack("{s:s, s:s}", "id", EXPORT_ID, "mode", "hard"), NULL,
 				  error);
 
-	if (r < 0)
-		return mp_err_trace(r);
-	r = wait_for_no_export(d, error);
 	if (r == 0)
-		r = mp_daemon_command(d, "block_resize",
-				      json_pack("{s:s, s:I}", "node-name", d->drive->node_name,
-						"size", (json_int_t)bytes),
-				      NULL, error);
-	/* Whatever came of it. A daemon that has died exports it again by itself. */
-	mp_daemon_command(d, "block-export-add", export_of(d->drive), NULL, ignored);
+		r = wait_for_no_export(d, error);
+	if (r == 0)
+		r = resize(d, bytes, error);
+	/* Whatever came of it. One that has died exports it again by itself, as will this one. */
+	if (mp_daemon_command(d, "block-export-add", export_of(d->drive), NULL, why) < 0 &&
+	    mp_daemon_pid(d) > 0) {
+		mp_warn("drive %s: its storage daemon doesn't export the image again (%s) and is "
+			"killed",
+			name_of(d), why);
+		kill_it(d);
+	}
 	return mp_err_trace(r);
 }
 
@@ -622,18 +668,20 @@ int mp_daemon_pid(struct mp_daemon *d)
 	return pid;
 }
 
-int mp_daemon_create(const struct mp_cmdline *cmd, const struct mp_opt_drive *drive,
-		     struct mp_daemon **ret_d, char *error, size_t error_len)
+int mp_daemon_create(const struct mp_daemon_cfg *cfg, struct mp_daemon **ret_d, char *error,
+		     size_t error_len)
 {
 	struct mp_daemon *d = calloc(1, sizeof(*d));
 	int r;
 
 	snprintf(error, error_len, "drive %s: cannot make a socket for its storage daemon",
-		 drive->id);
+		 cfg->drive->id);
 	if (!d)
 		return mp_err_origin(-ENOMEM);
-	d->cmd = cmd;
-	d->drive = drive;
+	d->cmd = cfg->cmd;
+	d->drive = cfg->drive;
+	d->give_up = cfg->give_up;
+	d->opaque = cfg->opaque;
 	d->listen_fd = d->path_fd = d->pidfd = d->err_fd = -1;
 	d->qmp = MP_QMP_CLIENT_NULL;
 	pthread_mutex_init(&d->lock, NULL);

@@ -12,19 +12,26 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "monitor/qmp_client.h"
 #include "remote-worker/options/cmdline.h"
 
 #define MP_DAEMON_N_FDS 2u
 
 struct mp_daemon;
 
+struct mp_daemon_cfg {
+	const struct mp_cmdline *cmd;
+	const struct mp_opt_drive *drive; /* MP_DRIVE_DAEMON; outlives the daemon */
+	mp_qmp_give_up_fn *give_up; /* aren't its answers waited for any more? NULL: they are */
+	void *opaque;
+};
+
 /**
  * mp_daemon_create() - make its socket; mp_daemon_spawn() comes next
- * @drive:  MP_DRIVE_DAEMON; outlives the daemon
  * @error:  on failure a sentence for the user
  */
-int mp_daemon_create(const struct mp_cmdline *cmd, const struct mp_opt_drive *drive,
-		     struct mp_daemon **ret_d, char *error, size_t error_len);
+int mp_daemon_create(const struct mp_daemon_cfg *cfg, struct mp_daemon **ret_d, char *error,
+		     size_t error_len);
 /**
  * mp_daemon_destroy() - ask it to end, wait for it; NULL is fine; returns NULL
  *
@@ -62,7 +69,9 @@ int mp_daemon_command(struct mp_daemon *d, const char *name, json_t *args, json_
  * mp_daemon_resize() - give the image another size; any thread
  *
  * An image that is exported keeps its size, so its export goes for a moment, and
- * with it every connection. Return: 0; negative errno with a sentence in @error.
+ * with it every connection. A daemon that can't export it again is killed, and so
+ * started again, with its export. Takes as long as the image does. Return: 0;
+ * negative errno with a sentence in @error.
  */
 int mp_daemon_resize(struct mp_daemon *d, uint64_t bytes, char error[512]);
 

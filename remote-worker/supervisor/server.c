@@ -55,6 +55,10 @@ struct mp_daemon *mp_server_daemon(struct mp_server *s)
 int mp_server_create(const struct mp_server_cfg *cfg, struct mp_server **ret_s, char *error,
 		     size_t error_len)
 {
+	const struct mp_daemon_cfg daemon = {.cmd = cfg->cmd,
+					     .drive = cfg->drive,
+					     .give_up = cfg->give_up,
+					     .opaque = cfg->opaque};
 	struct mp_server *s = calloc(1, sizeof(*s));
 	pthread_condattr_t attr;
 	int r = 0;
@@ -69,7 +73,7 @@ int mp_server_create(const struct mp_server_cfg *cfg, struct mp_server **ret_s, 
 	pthread_cond_init(&s->wanted, &attr);
 	pthread_condattr_destroy(&attr);
 	if (cfg->drive->kind == MP_DRIVE_DAEMON)
-		r = mp_daemon_create(cfg->cmd, cfg->drive, &s->daemon, error, error_len);
+		r = mp_daemon_create(&daemon, &s->daemon, error, error_len);
 	if (r < 0) {
 		mp_server_destroy(s);
 		return mp_err_trace(r);

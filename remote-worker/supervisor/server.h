@@ -19,6 +19,7 @@ struct mp_server_cfg {
 	 * What it returns: 0 done, or negative errno, as if it had been lost again.
 	 */
 	int (*again)(void *opaque, const char *node, unsigned int conn, int sock);
+	mp_qmp_give_up_fn *give_up; /* of a daemon; NULL: never */
 	void *opaque;
 };
 

@@ -22,6 +22,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -65,6 +66,7 @@ struct mp_supervisor {
 	void *opaque;
 	bool started, over;
 	bool closed; /* to errands */
+	atomic_bool ended; /* the worker has: nobody needs a daemon's answers */
 	int errand_fds[2]; /* a pipe: a byte an errand */
 	pthread_mutex_t lock; /* of the errands */
 	struct errand *errands;
@@ -134,11 +136,20 @@ static int hand_over(void *opaque, const char *node, unsigned int conn, int sock
 	return mp_err_trace(r);
 }
 
+/* Asked by who waits for a daemon. */
+static bool is_over(void *opaque)
+{
+	struct mp_supervisor *s = opaque;
+
+	return atomic_load_explicit(&s->ended,
+				    memory_order_relaxed); /* relaxed: it orders nothing */
+}
+
 static int add_server(struct mp_supervisor *s, const struct mp_opt_drive *drive,
 		      struct mp_server **ret_server, char *error, size_t error_len)
 {
 	const struct mp_server_cfg cfg = {
-		.cmd = s->cmd, .drive = drive, .again = hand_over, .opaque = s};
+		.cmd = s->cmd, .drive = drive, .again = hand_over, .give_up = is_over, .opaque = s};
 	struct serving *i = calloc(1, sizeof(*i));
 	int r = i ? 0 : mp_err_origin(-ENOMEM);
 
@@ -610,7 +621,7 @@ static int look(struct mp_supervisor *s, unsigned int unit, uint64_t most, struc
 	return 0;
 }
 
-/* The worker sees the new size when it is connected again. */
+/* The worker sees the new size when it is connected again. A size that it refuses is the old one. */
 static int wait_for_size(struct mp_supervisor *s, unsigned int unit, uint64_t bytes,
 			 struct mp_rpc_error *ret_error)
 {
@@ -621,9 +632,9 @@ static int wait_for_size(struct mp_supervisor *s, unsigned int unit, uint64_t by
 
 	do {
 		r = look(s, unit, 0, &sight, ret_error);
-		if (r < 0)
+		if (r < 0 && r != -EREMOTEIO)
 			return mp_err_trace(r);
-		if (sight.bytes / SECTOR == bytes / SECTOR)
+		if (r == 0 && sight.bytes / SECTOR == bytes / SECTOR)
 			return 0;
 		nanosleep(&pause, NULL);
 	} while (mp_clock_ns() < end_ns);
@@ -661,16 +672,17 @@ static int resize_raw(struct mp_supervisor *s, unsigned int unit, const char *fi
 	cut = mp_blk_truncate(file, bytes);
 	r = look(s, unit, 0, &sight, ret_error);
 	if (cut < 0) {
-		mp_rpc_error_set(ret_error, "GenericError", "%s: %s", file, strerror(-cut));
+		mp_rpc_error_set(ret_error, "GenericError", "Could not resize %s: %s", file,
+				 strerror(-cut));
 		return mp_err_trace(cut);
 	}
 	return mp_err_trace(r);
 }
 
-static int cannot_resize(int r, struct mp_rpc_error *ret_error)
+static int cannot_resize(const char *why, struct mp_rpc_error *ret_error)
 {
-	mp_rpc_error_set(ret_error, "GenericError", "%s", strerror(-r));
-	return mp_err_origin(r);
+	mp_rpc_error_set(ret_error, "GenericError", "%s", why);
+	return mp_err_origin(-EINVAL);
 }
 
 int mp_supervisor_resize(struct mp_supervisor *s, unsigned int unit,
@@ -682,11 +694,12 @@ int mp_supervisor_resize(struct mp_supervisor *s, unsigned int unit,
 	if (d)
 		return mp_err_trace(resize_served(s, unit, d, bytes, ret_error));
 	if (drive->kind != MP_DRIVE_RAW)
-		return cannot_resize(-ENOTSUP, ret_error);
+		return cannot_resize("Image format driver does not support resize", ret_error);
 	if (drive->read_only)
-		return cannot_resize(-EROFS, ret_error);
-	if (bytes == 0 || bytes > (uint64_t)INT64_MAX - MAX_BLOCK)
-		return cannot_resize(-EINVAL, ret_error);
+		return cannot_resize("Image is read-only", ret_error);
+	if (bytes > (uint64_t)INT64_MAX - MAX_BLOCK)
+		return cannot_resize("Image size cannot exceed 9223372036854771711 bytes",
+				     ret_error);
 	return mp_err_trace(resize_raw(s, unit, drive->file, bytes, ret_error));
 }
 
@@ -726,6 +739,7 @@ int mp_supervisor_run(struct mp_supervisor *s, const struct mp_supervisor_ops *o
 	s->opaque = opaque;
 	while (wait_and_handle(s))
 		;
+	atomic_store_explicit(&s->ended, true, memory_order_relaxed); /* relaxed: as above */
 	close_rpc(s);
 	close_errands(s);
 	if (s->started && ops->ended)

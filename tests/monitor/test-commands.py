@@ -445,6 +445,55 @@ def test_images_of_storage_daemons_come_and_go_too(tools):
     return None
 
 
+def test_less_than_a_block_is_no_size_and_changes_nothing(tools):
+    def sizes(q):
+        return [b["inserted"]["image"]["virtual-size"] for b in q.run("query-block") if "inserted" in b]
+
+    if not shutil.which("qemu-storage-daemon"):
+        return "no qemu-storage-daemon"
+    block = ("GenericError", "The disk has blocks of 4096 bytes; less than one can't be")
+    with remote(tools, "-drive", "id=d4,if=none,format=raw,file={dir}/other.iso",
+                "-device", "scsi-hd,drive=d4,scsi-id=4,logical_block_size=4096,physical_block_size=4096") as r, \
+            Qmp(r) as q:
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", r.path("disk.qcow2"), "4M"], check=True)
+        q.run("blockdev-add", driver="qcow2", node_name="q1",
+              file={"driver": "file", "filename": r.path("disk.qcow2")})
+        q.run("device_add", driver="scsi-hd", id="dq", drive="q1", scsi_id=5,
+              **{"_logical_block_size": 4096, "_physical_block_size": 4096})
+        before = sizes(q)
+        for size in 0, 512, 2048, 4095:
+            assert q.fails("block_resize", device="d4", size=size) == block
+            assert q.fails("block_resize", node_name="q1", size=size) == block
+        assert sizes(q) == before
+        q.run("block_resize", node_name="q1", size=4096)
+        q.run("block_resize", node_name="q1", size=2 * MIB)
+        q.run("block_resize", device="d4", size=4096)
+        assert sizes(q)[-2:] == [4096, 2 * MIB]
+        assert q.fails("block_resize", device="d4", size=(1 << 63) - 1) == \
+            ("GenericError", "Image size cannot exceed 9223372036854771711 bytes")
+        assert q.fails("block_resize", device="d4", size=1 << 62) == \
+            ("GenericError", "Could not resize %s: File too large" % r.path("other.iso"))
+        assert sizes(q)[-2] == 4096
+    return None
+
+
+def test_a_long_backing_chain_is_shown(tools):
+    """What its daemon says of its nodes is more than a megabyte."""
+    if not shutil.which("qemu-storage-daemon"):
+        return "no qemu-storage-daemon"
+    n = 75
+    with remote(tools) as r, Qmp(r) as q:
+        for i in range(n):
+            base = ["-b", "c%d" % (i - 1), "-F", "qcow2", "-u"] if i else []
+            subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", *base, r.path("c%d" % i), "1M"], check=True)
+        q.run("blockdev-add", driver="qcow2", node_name="q1",
+              file={"driver": "file", "filename": r.path("c%d" % (n - 1))})
+        q.run("device_add", driver="scsi-hd", id="dq", drive="q1")
+        assert q.run("query-block")[2]["inserted"]["backing_file_depth"] == n - 1
+        q.run("block_resize", node_name="q1", size=2 * MIB)
+    return None
+
+
 def test_limits_are_kept_and_shown(tools):
     with remote(tools) as r, Qmp(r) as q:
         q.run("block_set_io_throttle", id="drive2",

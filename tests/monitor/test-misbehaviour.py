@@ -78,7 +78,8 @@ def test_block_resize_leaves_the_worker_without_a_way_to_truncate(tools):
     with remote(tools) as r, Qmp(r) as q:
         q.run("block_resize", device="d0", size=2 * MIB)
         assert q.run("query-block")[0]["inserted"]["image"]["virtual-size"] == 2 * MIB
-        assert q.fails("block_resize", device="d0", size=0) == ("GenericError", "Invalid argument")
+        assert q.fails("block_resize", device="d0", size=511) == \
+            ("GenericError", "The disk has blocks of 512 bytes; less than one can't be")
         assert os.path.getsize(r.path("disk.img")) == 2 * MIB
 
 
@@ -154,6 +155,24 @@ def test_a_daemon_that_never_serves_keeps_nobody_from_ending(tools):
             r.process.terminate()
             assert r.wait() == -signal.SIGTERM, r.said()
             wait_until("the daemon is still there", lambda: is_gone(daemon))
+
+
+def test_a_daemon_that_never_serves_a_new_disk_keeps_nobody_from_ending(tools):
+    with tools.folder() as folder:
+        mute = os.path.join(folder, "mute")
+        with open(mute, "w") as f:
+            f.write("#!/bin/sh\nexec sleep 1000\n")
+        os.chmod(mute, 0o755)
+        with remote(tools, "-storage-daemon", mute, "-storage-daemon-start", "0") as r, Qmp(r) as q:
+            with open(r.path("new.qcow2"), "wb"):
+                pass
+            q.run("blockdev-add", driver="qcow2", node_name="n9",
+                  file={"driver": "file", "filename": r.path("new.qcow2")})
+            q.send({"execute": "device_add", "arguments": {"driver": "scsi-hd", "drive": "n9", "scsi-id": 5}})
+            wait_until("no daemon: " + r.said(), lambda: "sleep" in [
+                name_of(c) for c in children(r.process.pid)])
+            r.process.terminate()
+            assert r.wait() == 0, r.said()
 
 
 def test_nothing_is_left_of_a_supervisor_that_was_killed(tools):

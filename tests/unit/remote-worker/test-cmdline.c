@@ -222,12 +222,14 @@ static void test_supervision_options_and_their_defaults(void)
 	T_EQ(cmd.proxy_timeout_ns, 5000000000ull);
 	T_EQ(cmd.monitor_farewell_ns, 2000000000);
 	T_EQ(cmd.storage_daemon_start_ns, 30000000000ull);
+	T_EQ(cmd.storage_daemon_answer_ns, 10000000000ull);
 	T_EQ(cmd.reconnect_ns, 30000000000ull);
 	T_EQ(cmd.request_timeout_ns, 0);
 	T_EQ(cmd.nbd_connections, 4);
 	T_EQ(cmd.unstable_bytes, 32 << 20);
 	T_STR_EQ(cmd.storage_daemon, "qemu-storage-daemon");
 	T_EQ(parse(HBA "--rpc-timeout 1 --storage-daemon /bin/x --storage-daemon-start 2 "
+		       "--storage-daemon-answer 0 "
 		       "--nbd-connections 3 --reconnect-delay 0 --request-timeout 5 "
 		       "--unstable-bytes 6M --proxy-timeout 7 --monitor-farewell 0"),
 	     0);
@@ -235,6 +237,7 @@ static void test_supervision_options_and_their_defaults(void)
 	T_EQ(cmd.proxy_timeout_ns, 7000000000ull);
 	T_EQ(cmd.monitor_farewell_ns, 0);
 	T_EQ(cmd.storage_daemon_start_ns, 2000000000);
+	T_EQ(cmd.storage_daemon_answer_ns, 0);
 	T_EQ(cmd.reconnect_ns, 0);
 	T_EQ(cmd.request_timeout_ns, 5000000000ull);
 	T_EQ(cmd.nbd_connections, 3);

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -409,6 +410,67 @@ static void test_daemon_answers_commands_and_refuses_with_a_reason(void)
 	end();
 }
 
+static void *watch(void *opaque)
+{
+	atomic_bool *over = opaque;
+
+	while (!atomic_load_explicit(over, memory_order_relaxed))
+		turn();
+	return NULL;
+}
+
+/* It may still do what it was asked for, later: nobody knows whether it exports the image. */
+static void test_a_daemon_that_does_not_answer_a_resize_is_started_again(void)
+{
+	atomic_bool over = false;
+	pthread_t watcher;
+	int sock[2], old;
+	char why[512];
+
+	begin_qcow2();
+	cmd.storage_daemon_answer_ns = MP_NS_PER_SEC / 10;
+	T_EQ(open_server(sock), 2);
+	T_OK(greets(sock[0]));
+	close(sock[1]);
+	old = mp_daemon_pid(mp_server_daemon(server));
+	kill(old, SIGSTOP);
+	T_EQ(pthread_create(&watcher, NULL, watch, &over), 0);
+	T_EQ(mp_daemon_resize(mp_server_daemon(server), 16 << 20, why), -ETIMEDOUT);
+	T_STR_EQ(why, "it doesn't answer in time");
+	T_OK(greets(mp_daemon_dial(mp_server_daemon(server))));
+	T_OK(mp_daemon_pid(mp_server_daemon(server)) != old);
+	cmd.storage_daemon_answer_ns = 0;
+	T_EQ(mp_daemon_resize(mp_server_daemon(server), 16 << 20, why), 0);
+	T_OK(greets(mp_daemon_dial(mp_server_daemon(server))));
+	atomic_store_explicit(&over, true, memory_order_relaxed);
+	pthread_join(watcher, NULL);
+	end();
+}
+
+static bool gives_up(void *opaque)
+{
+	return true;
+}
+
+static void test_nobody_waits_for_a_daemon_any_more(void)
+{
+	struct mp_server_cfg cfg = {
+		.cmd = &cmd, .drive = &drive, .again = again, .give_up = gives_up};
+	char mute[128];
+	int sock[2];
+
+	begin_qcow2();
+	cmd.storage_daemon_start_ns = 0;
+	snprintf(mute, sizeof(mute), "%s/mute", dir);
+	run("printf '#!/bin/sh\nexec sleep 1000\n' >%s && chmod +x %1$s", mute);
+	cmd.storage_daemon = mute;
+	T_EQ(mp_server_create(&cfg, &server, error, sizeof(error)), 0);
+	T_EQ(mp_server_spawn(server, error, sizeof(error)), 0);
+	T_EQ(mp_server_open(server, sock, error, sizeof(error)), -EINTR);
+	check_says("isn't waited for any more");
+	end();
+}
+
 static void check_no_folder(void)
 {
 	char line[128];
@@ -532,7 +594,8 @@ T_MAIN(T_TEST(test_daemon_opens_an_image_and_serves_it),
        T_TEST(test_lost_connection_is_handed_over_again),
        T_TEST(test_connections_lost_all_the_time_come_back_ever_more_slowly),
        T_TEST(test_daemon_answers_commands_and_refuses_with_a_reason),
-       T_TEST(test_nothing_is_left_of_a_daemon),
+       T_TEST(test_a_daemon_that_does_not_answer_a_resize_is_started_again),
+       T_TEST(test_nobody_waits_for_a_daemon_any_more), T_TEST(test_nothing_is_left_of_a_daemon),
        T_TEST(test_server_elsewhere_is_dialled_as_often_as_wanted),
        T_TEST(test_server_that_refuses_is_named),
        T_TEST(test_server_that_comes_back_later_is_found))
