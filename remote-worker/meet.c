@@ -79,6 +79,7 @@ int mp_meet_go_on(struct mp_meet *m, int sock, struct mp_mpqemu_msg *ret_first,
 		if (r != MP_MEET_WAIT)
 			break;
 		*ret_why = "the proxy doesn't take the answer to its offer";
+		m->offered = true;
 		r = answer(sock);
 		if (r < 0)
 			return mp_err_trace(r);

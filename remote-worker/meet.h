@@ -13,6 +13,7 @@
 #ifndef MP_REMOTE_WORKER_MEET_H
 #define MP_REMOTE_WORKER_MEET_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "wire/mpqemu.h"
@@ -22,6 +23,7 @@ struct mp_meet {
 	struct mp_mpqemu_rx rx;
 	uint64_t timeout_ns; /* for the rest of a message; 0: MP_SESSION_DEFAULT_TIMEOUT_NS */
 	uint64_t begun_ns; /* when the message began that isn't whole; 0 none has */
+	bool offered; /* it is a proxy of ours, that has something else to say */
 };
 
 enum mp_meet_result { MP_MEET_WAIT, MP_MEET_RINGS, MP_MEET_STOCK };

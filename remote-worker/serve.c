@@ -151,6 +151,10 @@ static void meet(struct serve *s, unsigned int i)
 	int r;
 
 	r = mp_meet_go_on(&p->meet, p->sock, &first, &why);
+	/* Who only looked whether somebody listens was no proxy. */
+	if (s->cfg->cmd->auto_shutdown && r != MP_MEET_WAIT &&
+	    (r != -ECONNRESET || p->meet.offered))
+		mp_fd_close(&p->listener);
 	if (r == -ECONNRESET)
 		leave(s, i);
 	else if (r < 0)
@@ -313,7 +317,7 @@ static int poll_ms(const struct serve *s)
 	return until_ns > now_ns ? (int)((until_ns - now_ns) / 1000000 + 1) : 0;
 }
 
-/* One proxy, or, if the worker stays when it has left, one after the other. */
+/* One proxy, or, if the worker stays when it has left, one after the other; see meet(). */
 static void admit(struct serve *s, unsigned int i)
 {
 	struct peer *p = &s->peer[i];
@@ -324,8 +328,6 @@ static void admit(struct serve *s, unsigned int i)
 	p->sock = fd;
 	p->state = PEER_WAITING;
 	p->meet = (struct mp_meet){.timeout_ns = s->cfg->cmd->proxy_timeout_ns};
-	if (s->cfg->cmd->auto_shutdown)
-		mp_fd_close(&p->listener);
 }
 
 static void handle_peer(struct serve *s, unsigned int i)

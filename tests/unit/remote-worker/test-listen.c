@@ -103,6 +103,21 @@ static void test_proxy_may_be_there_before_its_worker(void)
 	spawn(HBA DISK "--listen %s");
 	T_EQ(waitpid(connector, &status, 0), connector);
 	T_EQ(status, 0);
+	T_EQ(kill(rig.pid, SIGTERM), 0);
+	T_EQ(rig_stop(&rig), 0);
+	teardown();
+}
+
+/* As a second worker does before it listens, or a script that waits for the path. */
+static void test_who_only_looks_is_no_proxy(void)
+{
+	setup();
+	spawn(HBA DISK "--listen %s");
+	for (unsigned int i = 0; i < 3; i++) {
+		rig_connect(&rig, path);
+		close(rig.dev[0].sock);
+	}
+	link_and_look();
 	T_EQ(rig_stop(&rig), 0);
 	teardown();
 }
@@ -282,6 +297,7 @@ int main(int argc, char **argv)
 		T_TEST(test_object_with_a_path_is_met_there_and_ends_with_its_proxy),
 		T_TEST(test_listen_option_is_for_the_next_adapter),
 		T_TEST(test_proxy_may_be_there_before_its_worker),
+		T_TEST(test_who_only_looks_is_no_proxy),
 		T_TEST(test_one_that_stays_meets_one_proxy_after_the_other),
 		T_TEST(test_one_that_stays_meets_stock_proxies_too),
 		T_TEST(test_second_proxy_waits_for_the_first_to_leave),
