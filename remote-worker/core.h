@@ -54,6 +54,7 @@ struct mp_core {
 	bool stopped; /* by the user: every device is held */
 	bool prelaunch; /* since the start, by -S */
 	struct mp_ending *ending; /* NULL: not yet; see mp_units_end() */
+	bool unflushed; /* it has ended, and a drive may lack what was written last */
 	uint64_t n_turns, n_idle_turns, n_sleeps;
 	uint64_t cpu_ns, cpu_read_ns; /* CPU time, and when it was read */
 };

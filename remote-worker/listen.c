@@ -78,7 +78,9 @@ int mp_listen_open(struct mp_cmdline *cmd, char *error, size_t error_len)
 		if (hba->fd < 0) {
 			snprintf(error, error_len, "cannot listen on %s: %s", hba->socket_path,
 				 hba->fd == -EADDRINUSE ? "another process does, or it is no socket"
-							: strerror(-hba->fd));
+				 : hba->fd == -ENAMETOOLONG
+					 ? "a socket's path has at most 107 characters"
+					 : strerror(-hba->fd));
 			return mp_err_trace(hba->fd);
 		}
 		hba->listens = listens(hba->fd);

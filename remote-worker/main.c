@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -102,6 +103,46 @@ static bool is_ours(const struct mp_cmdline *cmd, int fd)
 			if (cmd->drive[i].sock[k] == fd)
 				return true;
 	return false;
+}
+
+static bool is_unix_stream(int fd)
+{
+	int domain = 0, type = 0;
+	socklen_t len = sizeof(int);
+
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_UNIX &&
+	       getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
+}
+
+/* Or one of our own would be taken for it. */
+static int check_passed(const struct inherited *in, int fd, bool is_socket)
+{
+	if (fd < 0 || fd <= STDERR_FILENO)
+		return 0;
+	if (!was_inherited(in, fd)) {
+		mp_error("descriptor %d isn't open: whoever starts the worker passes it on", fd);
+		return mp_err_origin(-EBADF);
+	}
+	if (is_socket && !is_unix_stream(fd)) {
+		mp_error("descriptor %d is no unix stream socket", fd);
+		return mp_err_origin(-ENOTSOCK);
+	}
+	return 0;
+}
+
+static int check_all_passed(const struct inherited *in, const struct mp_cmdline *cmd)
+{
+	int r = 0;
+
+	for (unsigned int i = 0; r == 0 && i < cmd->n_hbas; i++) {
+		if (!cmd->hba[i].socket_path)
+			r = check_passed(in, cmd->hba[i].fd, true);
+		if (r == 0)
+			r = check_passed(in, cmd->hba[i].stats_fd, false);
+	}
+	for (unsigned int i = 0; r == 0 && i < cmd->n_monitors; i++)
+		r = check_passed(in, cmd->monitor[i].fd, false);
+	return r;
 }
 
 /* A parent's fds that leaked into us would be what a broken worker could reach. */
@@ -205,7 +246,7 @@ static int run(const struct mp_cmdline *cmd, const struct inherited *in, struct 
 	MP_CLEANUP_FD int signal_fd = make_signal_fd(rpc >= 0);
 	struct mp_serve_cfg cfg = {.cmd = cmd, .signal_fd = signal_fd};
 	char error[ERROR_LEN];
-	int r;
+	int r, r_end;
 
 	if (signal_fd < 0) {
 		mp_error("cannot take signals: %s", strerror(errno));
@@ -230,9 +271,9 @@ static int run(const struct mp_cmdline *cmd, const struct inherited *in, struct 
 		r = mp_serve(&cfg);
 	}
 	mp_office_end(cfg.office);
-	mp_worker_stop(cfg.worker);
+	mp_worker_stop(cfg.worker, &r_end);
 	mp_office_destroy(cfg.office);
-	return r;
+	return r < 0 ? r : r_end;
 }
 
 static int exit_status(int r)
@@ -368,6 +409,8 @@ int main(int argc, char **argv)
 		mp_error("cannot list the open files: %s", strerror(-r_inherited));
 		return EXIT_FAILURE;
 	}
+	if (check_all_passed(&in, &cmd) < 0)
+		return EXIT_USAGE;
 	if (mp_cmdline_probe(&cmd) < 0) {
 		mp_error("out of memory");
 		return EXIT_FAILURE;

@@ -342,15 +342,18 @@ void mp_units_end(struct mp_core *core, void *ret_over)
 	*over = core->ending->flushing && core->ending->n_left == 0;
 }
 
-static void say_unflushed(const struct mp_core *core)
+static void say_unflushed(struct mp_core *core)
 {
 	const struct mp_blk_req *req = core->ending->req;
 
-	for (unsigned int i = 0; i < MP_CORE_MEDIA; i++)
-		if (req[i].result < 0)
-			mp_error("drive %s: cannot flush it at the end: %s; what was written last "
-				 "may be lost",
-				 core->medium[i].drive->id, strerror(-req[i].result));
+	for (unsigned int i = 0; i < MP_CORE_MEDIA; i++) {
+		if (req[i].result >= 0)
+			continue;
+		core->unflushed = true;
+		mp_error("drive %s: cannot flush it at the end: %s; what was written last may be "
+			 "lost",
+			 core->medium[i].drive->id, strerror(-req[i].result));
+	}
 }
 
 void mp_units_finish(struct mp_core *core)

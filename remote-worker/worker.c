@@ -598,14 +598,18 @@ int mp_worker_start(const struct mp_cmdline *cmd, struct mp_worker **ret_w, char
 	return 0;
 }
 
-struct mp_worker *mp_worker_stop(struct mp_worker *w)
+struct mp_worker *mp_worker_stop(struct mp_worker *w, int *ret_result)
 {
+	if (ret_result)
+		*ret_result = 0;
 	if (!w)
 		return NULL;
 	for (unsigned int i = 0; i < w->cmd->n_hbas; i++)
 		mp_worker_detach(w, i);
 	mp_control_call(w->control, MP_CONTROL_STOP, 0, NULL);
 	pthread_join(w->thread, NULL);
+	if (ret_result && w->core.unflushed)
+		*ret_result = mp_err_origin(-EIO);
 	release(w);
 	return NULL;
 }

@@ -32,8 +32,11 @@ struct mp_worker;
 int mp_worker_start(const struct mp_cmdline *cmd, struct mp_worker **ret_w, char *error,
 		    size_t error_len);
 
-/** mp_worker_stop() - let go of all devices, finish block I/O, end the thread; NULL is fine; returns NULL */
-struct mp_worker *mp_worker_stop(struct mp_worker *w);
+/**
+ * mp_worker_stop() - let go of all devices, finish block I/O, end the thread; NULL is fine; returns NULL
+ * @ret_result:  0; -EIO a drive could not be flushed, as the user has been told. NULL: not wanted
+ */
+struct mp_worker *mp_worker_stop(struct mp_worker *w, int *ret_result);
 
 /** mp_worker_bell_fd() - eventfd that wakes the core; mp_session_cfg.bell_fd. Borrowed */
 int mp_worker_bell_fd(const struct mp_worker *w);

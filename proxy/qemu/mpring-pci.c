@@ -284,8 +284,15 @@ static int open_fd(const char *text, Error **errp)
 {
     int fd = monitor_fd_param(monitor_cur(), text, errp);
 
-    if (fd >= 0) {
-        qemu_set_cloexec(fd);
+    if (fd < 0) {
+        return fd;
+    }
+    /* QEMU's own helper would abort. */
+    if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) {
+        error_setg(errp,
+                   "descriptor %d isn't open; whoever starts QEMU passes it on",
+                   fd);
+        return -1;
     }
     return fd;
 }
@@ -295,7 +302,11 @@ static int open_path(MpringPci *d, Error **errp)
     int fd =
         mp_link_connect(d->socket_path, d->connect_timeout_ms * 1000000ull);
 
-    if (fd < 0) {
+    if (fd == -ENAMETOOLONG) {
+        error_setg(errp,
+                   "socket=%s: a socket's path has at most 107 characters",
+                   d->socket_path);
+    } else if (fd < 0) {
         error_setg_errno(errp, -fd,
                          "nobody listens on socket=%s; start the worker, or "
                          "give it more time with connect-timeout=MILLISECONDS",

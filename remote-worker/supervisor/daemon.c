@@ -48,6 +48,7 @@
 #define BACKLOG      64
 #define FIRST_WAIT   (MP_NS_PER_SEC / 10)
 #define LONGEST_WAIT (10 * MP_NS_PER_SEC)
+#define GRACE_NS     MP_NS_PER_SEC
 #define LONG_LIFE    (10 * MP_NS_PER_SEC) /* forgets what was before */
 
 struct mp_daemon {
@@ -698,7 +699,7 @@ int mp_daemon_create(const struct mp_daemon_cfg *cfg, struct mp_daemon **ret_d, 
 static void end_process(struct mp_daemon *d)
 {
 	struct pollfd pfd = {.fd = d->pidfd, .events = POLLIN};
-	uint64_t until_ns = start_deadline_ns(d), now_ns;
+	uint64_t until_ns = is_ready(d) ? start_deadline_ns(d) : mp_clock_ns() + GRACE_NS, now_ns;
 
 	if (d->pidfd < 0)
 		return;
@@ -712,6 +713,12 @@ static void end_process(struct mp_daemon *d)
 			return;
 		}
 	} while (now_ns < until_ns);
+	/* Nobody has given it anything to write. */
+	if (!is_ready(d)) {
+		pidfd_send_signal(d->pidfd, SIGKILL, NULL, 0);
+		waitpid(d->pid, NULL, 0);
+		return;
+	}
 	mp_warn("drive %s: its storage daemon (pid %d) still writes; it goes on alone", name_of(d),
 		d->pid);
 }

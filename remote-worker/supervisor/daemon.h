@@ -36,7 +36,7 @@ int mp_daemon_create(const struct mp_daemon_cfg *cfg, struct mp_daemon **ret_d, 
  * mp_daemon_destroy() - ask it to end, wait for it; NULL is fine; returns NULL
  *
  * It may have a lot to write. What takes longer than --storage-daemon-start
- * goes on without us: nothing is killed.
+ * goes on without us; only one that hasn't served yet is killed.
  */
 struct mp_daemon *mp_daemon_destroy(struct mp_daemon *d);
 

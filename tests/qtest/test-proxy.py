@@ -197,6 +197,18 @@ def test_missing_and_double_socket_are_explained(tools):
         assert "give either fd=N" in m.log(), m.log()
 
 
+def test_descriptor_that_nobody_passed_is_named(tools):
+    with Machine(tools, device=",stats-fd=333") as m:
+        assert m.qemu.poll() == 1, m.qemu.poll()
+        assert "descriptor 333 isn't open; whoever starts QEMU passes it on" in m.log(), m.log()
+
+
+def test_path_too_long_for_a_socket_is_named(tools):
+    with Machine(tools, by_path=True, device=",socket=/" + 110 * "x") as m:
+        assert m.qemu.poll() == 1, m.qemu.poll()
+        assert "a socket's path has at most 107 characters" in m.log(), m.log()
+
+
 def test_killed_worker_costs_the_device_only(tools):
     with Machine(tools) as m:
         m.enable()

@@ -160,7 +160,7 @@ static void test_start_survives_each_failing_call(void)
 	}
 	/* Struct, two eventfds, control, its ring, memfd, size, map, seals. */
 	T_OK(nth > 9);
-	mp_worker_stop(w);
+	mp_worker_stop(w, NULL);
 	mp_cmdline_fini(&cmd);
 }
 

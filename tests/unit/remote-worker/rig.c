@@ -241,7 +241,7 @@ int rig_stop(struct rig *r)
 		T_EQ(waitpid(r->pid, &r->serve_result, 0), r->pid);
 	} else {
 		pthread_join(r->thread, NULL);
-		r->worker = mp_worker_stop(r->worker);
+		r->worker = mp_worker_stop(r->worker, NULL);
 		if (r->office)
 			close(r->office_sock);
 		r->office = mp_office_destroy(r->office);

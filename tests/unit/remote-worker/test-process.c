@@ -170,6 +170,40 @@ static void test_version(void)
 	check_says("mpring-worker 0.");
 }
 
+/* Or the worker would take a descriptor of its own for it. */
+static void test_descriptor_that_nobody_passed_is_status_2_and_named(void)
+{
+	static const char *const lines[][2] = {
+		{"4 -device lsi53c895a,id=lsi0", "descriptor 4"},
+		{"-device lsi53c895a,id=lsi0 -object x-remote-object,id=o,devid=lsi0,fd=7",
+		 "descriptor 7"},
+		{"3 -device lsi53c895a,id=lsi0 -stats-fd lsi0=9", "descriptor 9"},
+		{"3 -device lsi53c895a,id=lsi0 -chardev socket,id=c,fd=5 -mon c,mode=control",
+		 "descriptor 5"},
+	};
+	int socks[2];
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		T_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, socks), 0);
+		T_EQ(socks[0], 3);
+		close(socks[1]);
+		T_EQ(run(lines[i][0]), 2);
+		check_says(lines[i][1]);
+		check_says("isn't open: whoever starts the worker passes it on");
+		close(socks[0]);
+	}
+}
+
+static void test_descriptor_that_is_no_socket_is_named(void)
+{
+	int fd = open("/dev/null", O_RDWR);
+
+	T_EQ(fd, 3);
+	T_EQ(run("3 -device lsi53c895a,id=lsi0"), 2);
+	check_says("descriptor 3 is no unix stream socket");
+	close(fd);
+}
+
 static void test_missing_file_is_status_1_and_named(void)
 {
 	T_EQ(run("0 -device lsi53c895a,id=l -drive id=d,file=/nonexistent/disk "
@@ -505,10 +539,10 @@ static void test_io_uring_works_in_the_sandbox(void)
 
 /* Used to say "Unknown error -1". */
 /* Runs a worker whose proxy has closed already, without one system call. */
-static void run_without(int nr, int err, const char *options)
+static int run_without(int nr, int err, const char *options)
 {
 	char args[512];
-	int socks[2];
+	int socks[2], status;
 
 	T_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, socks), 0);
 	snprintf(args, sizeof(args),
@@ -519,15 +553,16 @@ static void run_without(int nr, int err, const char *options)
 	shutdown(socks[0], SHUT_RDWR);
 	refused_call = nr;
 	refused_errno = err;
-	run(args);
+	status = run(args);
 	refused_errno = 0;
 	close(socks[0]);
 	close(socks[1]);
+	return status;
 }
 
 static void test_refused_io_uring_is_said_with_its_reason(void)
 {
-	run_without(__NR_io_uring_setup, EPERM, NULL_DISK);
+	T_EQ(run_without(__NR_io_uring_setup, EPERM, NULL_DISK), 0);
 	check_says("io_uring is not permitted here (Operation not permitted)");
 }
 
@@ -535,7 +570,7 @@ static void test_disk_that_cannot_be_flushed_at_the_end_is_named(void)
 {
 	int fd = temp_file(DISK_BYTES);
 
-	run_without(__NR_fdatasync, EIO, disk_option(fd, ",format=raw -aio threads"));
+	T_EQ(run_without(__NR_fdatasync, EIO, disk_option(fd, ",format=raw -aio threads")), 1);
 	check_says("drive d0: cannot flush it at the end: Input/output error");
 	close(fd);
 }
@@ -666,6 +701,8 @@ int main(int argc, char **argv)
 		T_TEST(test_usage_error_is_status_2_and_a_sentence),
 		T_TEST(test_help_names_every_option_with_its_default),
 		T_TEST(test_version),
+		T_TEST(test_descriptor_that_nobody_passed_is_status_2_and_named),
+		T_TEST(test_descriptor_that_is_no_socket_is_named),
 		T_TEST(test_missing_file_is_status_1_and_named),
 		T_TEST(test_message_that_nobody_can_read_costs_nothing),
 		T_TEST(test_killed_worker_makes_the_device_dead_at_once),

@@ -462,7 +462,7 @@ static void test_nobody_waits_for_a_daemon_any_more(void)
 	begin_qcow2();
 	cmd.storage_daemon_start_ns = 0;
 	snprintf(mute, sizeof(mute), "%s/mute", dir);
-	run("printf '#!/bin/sh\nexec sleep 1000\n' >%s && chmod +x %1$s", mute);
+	run("printf '#!/bin/sh\ntrap \"\" TERM; exec sleep 1000\n' >%s && chmod +x %1$s", mute);
 	cmd.storage_daemon = mute;
 	T_EQ(mp_server_create(&cfg, &server, error, sizeof(error)), 0);
 	T_EQ(mp_server_spawn(server, error, sizeof(error)), 0);

@@ -208,10 +208,8 @@ static int run_program(const char *options)
 {
 	char line[512];
 
-	snprintf(line, sizeof(line),
-		 "%s -device lsi53c895a,id=lsi0 -object x-remote-object,id=o,devid=lsi0,fd=4 %s "
-		 "4<&0 2>%s/err",
-		 exe, options, dir);
+	snprintf(line, sizeof(line), "%s -device lsi53c895a,id=lsi0 --listen %s/lsi0 %s 2>%s/err",
+		 exe, dir, options, dir);
 	return system(line);
 }
 
