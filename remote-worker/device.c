@@ -169,7 +169,9 @@ uint64_t mp_device_hold(struct mp_device *d, enum mp_hold who)
 void mp_device_release(struct mp_device *d, enum mp_hold who)
 {
 	d->holds &= (uint8_t)~who;
-	d->io_stopped = 0;
+	/* What QEMU has stopped for, QEMU continues. */
+	if (!(d->holds & MP_HOLD_PROXY))
+		d->io_stopped = 0;
 	if (d->holds)
 		return;
 	d->halted = false;

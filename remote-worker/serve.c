@@ -212,8 +212,9 @@ static void say_stop(const struct serve *s, unsigned int i, const struct mp_scsi
 	mp_error("%s: cannot %s drive %s (%s): %s; %s", id_of(s, i),
 		 stop->reading ? "read" : "write", drive ? drive->id : "",
 		 drive && drive->file ? drive->file : "no file", strerror(-stop->error),
-		 s->peer[i].state == PEER_STOCK ? "its disks stand still until a monitor says cont"
-						: "the machine is stopped until it continues");
+		 s->peer[i].state == PEER_STOCK
+			 ? "its disks stand still until a monitor says cont"
+			 : "QEMU's machine is stopped until its monitor says cont");
 }
 
 static void map_stock_ram(struct serve *s, unsigned int i, struct mp_mpqemu_msg *msg)

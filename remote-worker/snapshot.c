@@ -19,7 +19,7 @@
 #define CONFIG_BYTES 64u /* the header; what lies behind it the chip doesn't have */
 
 struct device_copy {
-	bool attached, broken, stalled, halted, io_stopped, irq;
+	bool attached, broken, stalled, halted, io_stopped, paused, irq;
 	uint8_t config[CONFIG_BYTES];
 };
 
@@ -47,6 +47,7 @@ static void copy_device(const struct mp_device *d, struct device_copy *c)
 	c->stalled = d->front && d->front->stalled;
 	c->halted = d->halted;
 	c->io_stopped = d->io_stopped != 0;
+	c->paused = d->holds & MP_HOLD_PROXY;
 	c->irq = mp_lsi_irq_level(&d->lsi) != 0;
 	memcpy(c->config, d->config.value, sizeof(c->config));
 }
@@ -127,11 +128,12 @@ static json_t *device(const struct mp_device *d, const struct device_copy *c)
 
 	for (unsigned int i = 0; i < CONFIG_BYTES; i++)
 		snprintf(hex + (size_t)2 * i, 3, "%02x", c->config[i]);
-	return json_pack("{s:s, s:b, s:b, s:b, s:b, s:b, s:b, s:s, s:o, s:{s:o, s:o, s:o}}", "id",
-			 d->id, "attached", c->attached, "broken", c->broken, "stalled", c->stalled,
-			 "halted", c->halted, "io-stopped", c->io_stopped, "irq", c->irq, "config",
-			 hex, "counters", counters(d), "stages", "queue", hist(&s->queue), "block",
-			 hist(&s->block), "command", hist(&s->command));
+	return json_pack("{s:s, s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:s, s:o, s:{s:o, s:o, s:o}}",
+			 "id", d->id, "attached", c->attached, "broken", c->broken, "stalled",
+			 c->stalled, "halted", c->halted, "io-stopped", c->io_stopped, "paused",
+			 c->paused, "irq", c->irq, "config", hex, "counters", counters(d), "stages",
+			 "queue", hist(&s->queue), "block", hist(&s->block), "command",
+			 hist(&s->command));
 }
 
 static json_t *kind_stats(const struct mp_blk_kind_stats *k)

@@ -6,7 +6,7 @@
  *	{"status": "running" | "prelaunch" | "paused" | "io-error", "turns": {"total", "idle", "sleeps",
  *		"cpu-ns", "busy": HIST},
  *	 "engine": {"backend": "io_uring" | "threads", "enters", "requests"},
- *	 "devices": [{"id", "attached", "broken", "stalled", "halted", "io-stopped", "irq",
+ *	 "devices": [{"id", "attached", "broken", "stalled", "halted", "io-stopped", "paused" (by QEMU), "irq",
  *		"config": "HEX" (the header), "counters": {NAME: N},
  *		"stages": {"queue": HIST, "block": HIST, "command": HIST}}],
  *	 "units": [{"unit": N, "hba": INDEX, "device": ID, "id", "drive", "scsi-id", "lun", "cd",

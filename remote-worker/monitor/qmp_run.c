@@ -3,27 +3,36 @@
 
 #include <string.h>
 
-/* 1; 0: it stands still, for whatever reason; negative after a failure. */
-static int is_running(struct mp_mon_call *call)
+/* What matters of the worker's state to who stops it, or continues. */
+struct state {
+	bool running;
+	bool is_qemus; /* it has stopped its machine for an I/O error of ours */
+};
+
+static int get_state(struct mp_mon_call *call, struct state *ret)
 {
-	json_t *snapshot = mp_qmp_snapshot(call);
-	int running = strcmp(mp_qmp_text(snapshot, "status"), "running") == 0;
+	json_t *snapshot = mp_qmp_snapshot(call), *device;
+	size_t i;
 
 	if (!snapshot)
 		return -1;
+	*ret = (struct state){.running = strcmp(mp_qmp_text(snapshot, "status"), "running") == 0};
+	json_array_foreach(mp_qmp_list(snapshot, "devices"), i, device)
+		ret->is_qemus |= json_is_true(json_object_get(device, "io-stopped")) &&
+				 json_is_true(json_object_get(device, "paused"));
 	json_decref(snapshot);
-	return running;
+	return 0;
 }
 
 json_t *mp_qmp_stop(struct mp_mon_call *call, const json_t *args)
 {
-	int was_running = is_running(call);
+	struct state before;
 	json_t *value;
 
-	if (was_running < 0)
+	if (get_state(call, &before) < 0)
 		return NULL;
 	value = mp_qmp_worker(call, "stop", NULL);
-	if (value && was_running)
+	if (value && before.running)
 		mp_mon_event(call->mon, "STOP", NULL);
 	return mp_qmp_done(value);
 }
@@ -38,14 +47,18 @@ static void forget_io_errors(struct mp_monitor *m)
 
 json_t *mp_qmp_cont(struct mp_mon_call *call, const json_t *args)
 {
-	int was_running = is_running(call);
+	struct state before;
 
-	if (was_running < 0)
+	if (get_state(call, &before) < 0)
 		return NULL;
+	if (before.is_qemus)
+		return mp_mon_fail(
+			call, MP_MON_GENERIC,
+			"An I/O error has stopped QEMU's machine: say cont at QEMU's monitor");
 	/* Before the worker tries again, which may fail again. */
 	forget_io_errors(call->opaque);
 	/* And told before the STOP that may come of it. */
-	if (!was_running)
+	if (!before.running)
 		mp_mon_event(call->mon, "RESUME", NULL);
 	return mp_qmp_done(mp_qmp_worker(call, "cont", NULL));
 }

@@ -29,10 +29,10 @@ STOP, IN_FLIGHT, PAUSED = 0x60, 0x64, 0x68
 class Monitor:
     """A QMP connection that keeps its events."""
 
-    def __init__(self, m):
+    def __init__(self, m, name="qmp"):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(DEADLINE_S)
-        self.sock.connect(os.path.join(m.dir, "qmp"))
+        self.sock.connect(os.path.join(m.dir, name))
         self.lines = self.sock.makefile("rw")
         self.lines.readline()
         self.events, self.data = [], {}
@@ -52,14 +52,18 @@ class Monitor:
             self.data[answer["event"]] = answer.get("data")
         return answer
 
-    def run(self, command):
+    def answer(self, command):
         self.lines.write(json.dumps({"execute": command}) + "\n")
         self.lines.flush()
         while True:
             answer = self._take()
             if "event" not in answer:
-                assert "return" in answer, answer
-                return answer["return"]
+                return answer
+
+    def run(self, command):
+        answer = self.answer(command)
+        assert "return" in answer, answer
+        return answer["return"]
 
     def status(self):
         return self.run("query-status")["status"]
@@ -75,8 +79,8 @@ def idle(tools):
     return {"paused": False, "qemu_args": ["-bios", tools.rom]}
 
 
-def machine(tools, policy, folder=None, device=""):
-    """A running machine whose disk has an error policy."""
+def machine(tools, policy, folder=None, device="", monitor=False):
+    """A running machine whose disk has an error policy; its worker may have a monitor, "worker-qmp"."""
     def command(fd, own_folder):
         disk = os.path.join(folder or own_folder, "disk.img")
         with open(disk, "wb") as f:
@@ -84,7 +88,8 @@ def machine(tools, policy, folder=None, device=""):
         return [tools.worker, "-machine", "x-remote", "-device", "lsi53c895a,id=lsi0",
                 "-drive", "id=d0,file=%s,format=raw,%s" % (disk, policy),
                 "-device", "scsi-hd,drive=d0,bus=lsi0.0,scsi-id=0",
-                "-object", "x-remote-object,id=o0,devid=lsi0,fd=%d" % fd]
+                "-object", "x-remote-object,id=o0,devid=lsi0,fd=%d" % fd] + (
+                    ["-qmp", "unix:%s/worker-qmp,server=on,wait=off" % own_folder] if monitor else [])
     m = Machine(tools, worker=command, device=device, **idle(tools))
     m.disk = os.path.join(folder or m.dir, "disk.img")
     m.enable(IO, MEM, RAM_BAR)
@@ -136,8 +141,12 @@ def begin_far_write(m):
 
 
 def limit_files(m, n_bytes):
-    hard = resource.prlimit(m.worker.pid, resource.RLIMIT_FSIZE)[1]
-    resource.prlimit(m.worker.pid, resource.RLIMIT_FSIZE, (n_bytes, hard))
+    """of the worker, which is a child where there is a monitor"""
+    with open("/proc/%d/task/%d/children" % (m.worker.pid, m.worker.pid)) as f:
+        pids = [m.worker.pid] + [int(pid) for pid in f.read().split()]
+    for pid in pids:
+        hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)[1]
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (n_bytes, hard))
 
 
 def on_disk(m):
@@ -167,6 +176,27 @@ def test_write_error_stops_the_machine_and_cont_finishes_the_write(tools):
         assert on_disk(m) == b"\x5a" * 512
         assert mon.status() == "running"
         assert m.log().count("stops the machine") == 2, m.log()
+
+
+def test_who_has_stopped_the_machine_continues_it(tools):
+    with machine(tools, "werror=stop", monitor=True) as m, Monitor(m) as mon, Monitor(m, "worker-qmp") as ours:
+        ready(m)
+        limit_files(m, LIMIT)
+        begin_far_write(m)
+        mon.wait("STOP")
+        assert ours.status() == "io-error"
+        limit_files(m, resource.RLIM_INFINITY)
+        assert ours.answer("cont")["error"]["desc"] == \
+            "An I/O error has stopped QEMU's machine: say cont at QEMU's monitor"
+        assert ours.status() == "io-error" and mon.status() == "io-error"
+        assert "RESUME" not in ours.events
+        mon.run("cont")
+        assert finish(m) == 0
+        assert on_disk(m) == b"\x5a" * 512
+        assert ours.status() == "running"
+        ours.run("stop")
+        ours.run("cont")
+        assert ours.status() == "running"
 
 
 def mount_tmpfs(folder):
