@@ -123,7 +123,7 @@ static const struct argp_option run_options[] = {
 	 "CD-ROM with the image FILE, on the first device's bus; may be given more than once", 1},
 	{"monitor", OPT_MONITOR, "PATH", 0,
 	 "the worker's monitor for people listens on this unix socket (with more workers: PATH.0, "
-	 "PATH.1, ...)",
+	 "PATH.1, ...), or at a place as -monitor of mpring-worker has it: unix:..., tcp:...",
 	 1},
 	{"qmp", OPT_QMP, "PATH", 0, "the worker's monitor for programs, likewise", 1},
 	{0},
@@ -523,11 +523,58 @@ static void check_dashes(struct argp_state *st)
 	}
 }
 
+/* -OPTION or --OPTION, as QEMU takes both. */
+static bool is_qemu_option(const char *word, const char *option)
+{
+	if (word[0] != '-')
+		return false;
+	return strcmp(word + (word[1] == '-' ? 2 : 1), option) == 0;
+}
+
+bool mp_options_qemu_has(const struct mp_options *o, const char *option)
+{
+	for (int i = 0; i < o->qemu_argc; i++)
+		if (is_qemu_option(o->qemu_argv[i], option))
+			return true;
+	return false;
+}
+
+const char *mp_options_qemu_value(const struct mp_options *o, const char *option, int nth)
+{
+	for (int i = 0; i + 1 < o->qemu_argc; i++)
+		if (is_qemu_option(o->qemu_argv[i], option) && nth-- == 0)
+			return o->qemu_argv[i + 1];
+	return NULL;
+}
+
+bool mp_options_is_place(const char *monitor)
+{
+	return strncmp(monitor, "unix:", 5) == 0 || strncmp(monitor, "tcp:", 4) == 0;
+}
+
+static void check_monitor(struct argp_state *st, const struct mp_options *o, const char *option,
+			  const char *where)
+{
+	unsigned int n_workers = (o->n_devices + o->devices_per_worker - 1) / o->devices_per_worker;
+
+	if (where && mp_options_is_place(where) && n_workers > 1)
+		argp_error(st,
+			   "--%s %s: one place for %u workers; a path gets .0, .1, ... of its own",
+			   option, where, n_workers);
+}
+
 static void check_run(struct argp_state *st, struct mp_options *o)
 {
+	if (mp_options_qemu_has(o, "daemonize"))
+		argp_error(st,
+			   "-daemonize would take QEMU away from its workers; have mpring in "
+			   "the background instead: setsid %s ... &",
+			   st->name);
 	if (!o->n_disks && !o->n_cdroms)
 		argp_error(st, "give at least one --disk FILE or --cdrom FILE");
 	o->n_devices = o->n_disks ? o->n_disks : 1;
+	check_monitor(st, o, "monitor", o->monitor);
+	check_monitor(st, o, "qmp", o->qmp);
 	check_remote(st, o);
 }
 

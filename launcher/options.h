@@ -69,6 +69,14 @@ struct mp_options {
 int mp_options_parse(struct mp_options *o, enum mp_mode mode, int argc, char **argv);
 void mp_options_fini(struct mp_options *o);
 
+/** mp_options_qemu_has() - is "-OPTION" among the arguments for QEMU? */
+bool mp_options_qemu_has(const struct mp_options *o, const char *option);
+/** mp_options_qemu_value() - of the @nth "-OPTION" among them, from 0; NULL: there are fewer */
+const char *mp_options_qemu_value(const struct mp_options *o, const char *option, int nth);
+
+/** mp_options_is_place() - is --monitor or --qmp a place as QEMU spells it, and no path? */
+bool mp_options_is_place(const char *monitor);
+
 /** mp_options_size() - "4k", "256M", "1G" in bytes; -EINVAL */
 int mp_options_size(const char *text, uint64_t *ret_bytes);
 

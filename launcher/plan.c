@@ -194,15 +194,11 @@ void mp_plan_layout(struct mp_plan *p)
 /* The memory of a user's guest: what its -m says, in QEMU's own spelling. */
 static void memory_size(struct mp_plan *p)
 {
-	const struct mp_options *o = p->opt;
+	const char *v;
+	size_t len;
 
-	snprintf(p->mem_size, sizeof(p->mem_size), "%uM", o->memory_mib);
-	for (int i = 0; i + 1 < o->qemu_argc; i++) {
-		const char *v = o->qemu_argv[i + 1];
-		size_t len;
-
-		if (strcmp(o->qemu_argv[i], "-m") != 0)
-			continue;
+	snprintf(p->mem_size, sizeof(p->mem_size), "%uM", p->opt->memory_mib);
+	for (int i = 0; (v = mp_options_qemu_value(p->opt, "m", i)); i++) {
 		v += strncmp(v, "size=", 5) == 0 ? 5 : 0;
 		len = strcspn(v, ",");
 		/* A bare number means MiB to -m, but bytes to a memory backend. */

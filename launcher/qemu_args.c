@@ -105,14 +105,20 @@ static void worker_monitor(const struct mp_plan *p, unsigned int w, const char *
 			   const char *path, struct mp_args *a)
 {
 	MP_CLEANUP_FREE char *escaped = NULL;
+	const char *key;
 
 	if (!path)
 		return;
+	if (mp_options_is_place(path)) {
+		mp_args_add2(a, option, "%s", path);
+		return;
+	}
 	escaped = mp_args_escape(path);
+	key = strchr(path, '=') ? "path=" : ""; /* or what is in front of the sign would be one */
 	if (p->n_workers == 1)
-		mp_args_add2(a, option, "unix:%s,server=on,wait=off", escaped);
+		mp_args_add2(a, option, "unix:%s%s,server=on,wait=off", key, escaped);
 	else
-		mp_args_add2(a, option, "unix:%s.%u,server=on,wait=off", escaped, w);
+		mp_args_add2(a, option, "unix:%s%s.%u,server=on,wait=off", key, escaped, w);
 }
 
 /* Or of an image whose format the worker finds out. */
@@ -211,14 +217,30 @@ static void qemu_devices(const struct mp_plan *p, struct mp_args *a)
 	}
 }
 
+/* -machine memory-backend=ID: what that is, is the user's business. */
+static bool user_has_backend(const struct mp_options *o)
+{
+	const char *value;
+
+	for (int i = 0; (value = mp_options_qemu_value(o, "machine", i)); i++)
+		if (strstr(value, "memory-backend="))
+			return true;
+	for (int i = 0; (value = mp_options_qemu_value(o, "M", i)); i++)
+		if (strstr(value, "memory-backend="))
+			return true;
+	return false;
+}
+
 /* What every guest of ours needs: the plugin, memory that workers can map, and our QMP. */
 static void qemu_common(const struct mp_plan *p, struct mp_args *a)
 {
 	if (p->n_remote)
 		mp_args_add2(a, "-plugin", "%s", p->plugin);
-	mp_args_add2(a, "-object", "memory-backend-memfd,id=mpring-mem,size=%s,share=on",
-		     p->mem_size);
-	mp_args_add2(a, "-machine", "memory-backend=mpring-mem");
+	if (!user_has_backend(p->opt)) {
+		mp_args_add2(a, "-object", "memory-backend-memfd,id=mpring-mem,size=%s,share=on",
+			     p->mem_size);
+		mp_args_add2(a, "-machine", "memory-backend=mpring-mem");
+	}
 	mp_args_add2(a, "-chardev", "socket,id=mpring-qmp,fd=%d", p->fd_qmp);
 	mp_args_add2(a, "-mon", "chardev=mpring-qmp,mode=control");
 }
@@ -251,12 +273,31 @@ static void qemu_perf_guest(const struct mp_plan *p, struct mp_args *a)
 			     p->fd_job[i]);
 }
 
-static bool user_says_memory(const struct mp_options *o)
+/* Ours is a monitor, and with one QEMU makes no other by itself: so this is what it would make. */
+static void user_monitor(const struct mp_options *o, struct mp_args *a)
 {
+	static const char *const none[] = {"nodefaults", "monitor", "qmp", "qmp-pretty", "mon"};
+
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+		if (mp_options_qemu_has(o, none[i]))
+			return;
+	if (!mp_options_qemu_has(o, "nographic"))
+		mp_args_add2(a, "-monitor", "vc:80Cx24C");
+	else if (mp_options_qemu_has(o, "serial"))
+		mp_args_add2(a, "-monitor", "stdio");
+	else
+		mp_args_add2(a, "-serial", "mon:stdio");
+}
+
+static void qemu_user_guest(const struct mp_plan *p, struct mp_args *a)
+{
+	const struct mp_options *o = p->opt;
+
 	for (int i = 0; i < o->qemu_argc; i++)
-		if (strcmp(o->qemu_argv[i], "-m") == 0)
-			return true;
-	return false;
+		mp_args_add(a, "%s", o->qemu_argv[i]);
+	if (!mp_options_qemu_has(o, "m"))
+		mp_args_add2(a, "-m", "%s", p->mem_size);
+	user_monitor(o, a);
 }
 
 void mp_plan_qemu_args(const struct mp_plan *p, struct mp_args *ret_args)
@@ -267,10 +308,7 @@ void mp_plan_qemu_args(const struct mp_plan *p, struct mp_args *ret_args)
 	if (p->opt->mode == MP_MODE_PERF)
 		qemu_perf_guest(p, a);
 	else
-		for (int i = 0; i < p->opt->qemu_argc; i++)
-			mp_args_add(a, "%s", p->opt->qemu_argv[i]);
-	if (p->opt->mode == MP_MODE_RUN && !user_says_memory(p->opt))
-		mp_args_add2(a, "-m", "%s", p->mem_size);
+		qemu_user_guest(p, a);
 	qemu_common(p, a);
 	qemu_devices(p, a);
 }

@@ -207,6 +207,18 @@ static void test_wrong_lines_end_with_status_2_and_say_what_is_valid(void)
 	T_OK(strstr(m, "--disk") != NULL);
 }
 
+static void test_what_would_leave_its_workers_is_refused(void)
+{
+	char m[1024];
+
+	T_EQ(refused(MP_MODE_RUN, "mpring --disk a -- --daemonize", m, sizeof(m)), 2);
+	T_OK(strstr(m, "in the background instead") != NULL);
+	T_EQ(refused(MP_MODE_RUN, "mpring --disk a --disk b --qmp tcp:h:1,server -- -m 1G", m,
+		     sizeof(m)),
+	     2);
+	T_OK(strstr(m, "one place for 2 workers") != NULL);
+}
+
 static void test_a_load_that_cannot_run_is_refused(void)
 {
 	char m[1024];
@@ -249,4 +261,5 @@ T_MAIN(T_TEST(test_defaults_are_the_documented_ones), T_TEST(test_compare_means_
        T_TEST(test_cdroms_may_come_without_a_disk),
        T_TEST(test_qemus_options_without_dashes_are_told_where_to_stand),
        T_TEST(test_wrong_lines_end_with_status_2_and_say_what_is_valid),
+       T_TEST(test_what_would_leave_its_workers_is_refused),
        T_TEST(test_a_load_that_cannot_run_is_refused), T_TEST(test_sizes_have_units))

@@ -373,9 +373,62 @@ static void test_user_guest_keeps_its_own_arguments(void)
 	make_plan(&p, &o);
 	MP_CLEANUP_FREE char *text = joined(mp_plan_qemu_args, &p);
 
-	check_has(text, "qemu -m 512M -nographic -plugin /p.so ");
+	/* With our own monitor QEMU would make none of these by itself. */
+	check_has(text, "qemu -m 512M -nographic -serial mon:stdio -plugin /p.so ");
 	check_lacks(text, "-nodefaults");
 	check_lacks(text, "addr=");
+}
+
+static char *user_guest(int argc, char **argv)
+{
+	struct mp_options o = make_options(1);
+	struct mp_plan p;
+
+	o.mode = MP_MODE_RUN;
+	o.qemu_argv = argv;
+	o.qemu_argc = argc;
+	make_plan(&p, &o);
+	return joined(mp_plan_qemu_args, &p);
+}
+
+static void test_user_guest_has_the_monitor_that_qemu_would_make(void)
+{
+	char nographic[] = "-nographic", serial[] = "--serial", null[] = "null", mon[] = "-monitor",
+	     none[] = "none", nodefaults[] = "-nodefaults";
+	MP_CLEANUP_FREE char *window = user_guest(0, NULL);
+	MP_CLEANUP_FREE char *own_serial = user_guest(3, (char *[]){nographic, serial, null});
+	MP_CLEANUP_FREE char *own = user_guest(3, (char *[]){nographic, mon, none});
+	MP_CLEANUP_FREE char *bare = user_guest(2, (char *[]){nographic, nodefaults});
+
+	check_has(window, "-monitor vc:80Cx24C ");
+	check_has(own_serial, "-monitor stdio ");
+	check_lacks(own_serial, "mon:stdio");
+	check_lacks(own, "stdio");
+	check_lacks(own, "vc:");
+	check_lacks(bare, "stdio");
+}
+
+static void test_user_guest_keeps_its_own_memory_backend(void)
+{
+	char machine[] = "-machine", backend[] = "pc,memory-backend=mine";
+	MP_CLEANUP_FREE char *text = user_guest(2, (char *[]){machine, backend});
+
+	check_lacks(text, "mpring-mem");
+}
+
+static void test_monitors_may_be_at_a_place_of_qemus(void)
+{
+	struct mp_options o = make_options(1);
+	struct mp_plan p;
+	MP_CLEANUP_FREE char *text = NULL;
+
+	o.mode = MP_MODE_RUN;
+	o.monitor = "tcp:localhost:4444,server=on,wait=off";
+	o.qmp = "/a=b";
+	make_plan(&p, &o);
+	text = joined(fill_worker0, &p);
+	check_has(text, "-monitor tcp:localhost:4444,server=on,wait=off ");
+	check_has(text, "-qmp unix:path=/a=b,server=on,wait=off\n");
 }
 
 static void test_cdroms_stand_on_the_first_device(void)
@@ -506,6 +559,9 @@ T_MAIN(T_TEST(test_28_devices_stand_on_the_root_bus),
        T_TEST(test_stock_remote_gets_only_what_qemu_knows),
        T_TEST(test_monitors_and_further_arguments_reach_each_worker),
        T_TEST(test_user_guest_keeps_its_own_arguments),
+       T_TEST(test_user_guest_has_the_monitor_that_qemu_would_make),
+       T_TEST(test_user_guest_keeps_its_own_memory_backend),
+       T_TEST(test_monitors_may_be_at_a_place_of_qemus),
        T_TEST(test_cdroms_stand_on_the_first_device),
        T_TEST(test_cdrom_with_a_colon_in_its_name_is_a_file),
        T_TEST(test_guest_with_a_cdrom_alone_has_no_disk),
