@@ -14,7 +14,8 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 
-#define BACKLOG 16
+#define BACKLOG    16
+#define PORT_TRIES 16
 
 int mp_mon_listen_unix(const char *path, int *ret_fd)
 {
@@ -82,16 +83,20 @@ static in_port_t *port_of(struct sockaddr *at)
 					 : &((struct sockaddr_in *)(void *)at)->sin_port;
 }
 
+static void set_port(struct addrinfo *list, in_port_t port)
+{
+	for (; list; list = list->ai_next)
+		*port_of(list->ai_addr) = port;
+}
+
 /* "0" became a number with the first socket: the others get the same. */
 static void settle_port(int fd, struct addrinfo *list)
 {
 	struct sockaddr_storage at;
 	socklen_t len = sizeof(at);
 
-	if (getsockname(fd, (struct sockaddr *)&at, &len) < 0)
-		return;
-	for (; list; list = list->ai_next)
-		*port_of(list->ai_addr) = *port_of((struct sockaddr *)&at);
+	if (getsockname(fd, (struct sockaddr *)&at, &len) == 0)
+		set_port(list, *port_of((struct sockaddr *)&at));
 }
 
 static bool is_lacking(int r)
@@ -122,6 +127,18 @@ static int listen_at_all(struct addrinfo *list, int *ret_fd)
 	return n > 0 ? n : mp_err_origin(failure);
 }
 
+/* What the kernel chose for the first address may be taken at another. */
+static int listen_at_any_port(struct addrinfo *list, int *ret_fd)
+{
+	int r = -EADDRINUSE;
+
+	for (unsigned int i = 0; r == -EADDRINUSE && i < PORT_TRIES; i++) {
+		set_port(list, 0);
+		r = listen_at_all(list, ret_fd);
+	}
+	return mp_err_trace(r);
+}
+
 int mp_mon_listen_tcp(const struct mp_mon_tcp *at, int ret_fd[MP_MON_MAX_ADDRESSES], char *error,
 		      size_t error_len)
 {
@@ -137,7 +154,8 @@ int mp_mon_listen_tcp(const struct mp_mon_tcp *at, int ret_fd[MP_MON_MAX_ADDRESS
 		snprintf(error, error_len, "%s", gai_strerror(r));
 		return mp_err_origin(-EHOSTUNREACH);
 	}
-	r = listen_at_all(list, ret_fd);
+	r = strcmp(at->port, "0") == 0 ? listen_at_any_port(list, ret_fd)
+				       : listen_at_all(list, ret_fd);
 	freeaddrinfo(list);
 	if (r < 0)
 		snprintf(error, error_len, "%s", strerror(-r));

@@ -185,7 +185,7 @@ void mp_mon_event(struct mp_mon *mon, const char *name, json_t *data);
 
 /**
  * mp_mon_destroy() - end the running command, write what waits, close
- * @deadline_ns:  for clients to read their last answers
+ * @deadline_ns:  for clients to read their last answers; on TCP, for their kernels to take them
  *
  * Commands that wait are dropped. NULL is fine; returns NULL.
  */

@@ -21,11 +21,14 @@
  * I/O thread changes the list.
  *
  * The end: running commands are waited for, those in queues dropped, outputs
- * written until the caller's deadline.
+ * written until the caller's deadline. A TCP socket that is closed with input
+ * unread resets the connection, and what the peer's kernel hasn't got is lost. So
+ * there, written is what was acknowledged; nothing tells of that, it is asked for.
  */
 #include "monitor/mon.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -33,6 +36,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -43,6 +47,7 @@
 #include "monitor/internal.h"
 
 #define MUTE_NS (MP_NS_PER_SEC / 10) /* after accept() has failed, for want of fds e.g. */
+#define ACK_MS  10 /* between looks at what was acknowledged */
 
 void mp_mon_wake(struct mp_mon *mon)
 {
@@ -218,8 +223,10 @@ static void watch_all(struct turn *t, struct mp_mon *mon)
 		watch_listener(t, mon, &mon->listener[i]);
 	for (struct mp_mon_client *c = mon->clients; c; c = c->next)
 		watch_client(t, mon, c);
-	if (mon->no_more_input)
+	if (mon->no_more_input) {
 		limit(t, ms_until(mon->end_ns, mp_clock_ns()));
+		limit(t, ACK_MS);
+	}
 	pthread_mutex_unlock(&mon->lock);
 }
 
@@ -250,14 +257,20 @@ static int add_client(struct mp_mon *mon, struct mp_mon_listener *l, int in, int
 	return 0;
 }
 
-/* Answers are short and wait for nothing; a machine that is off shall not count as a client. */
+/*
+ * Answers are short and wait for nothing; a machine that is off shall not count as a
+ * client for hours. TCP_USER_TIMEOUT is no help: it also ends those who don't read.
+ */
 static void tune(int fd)
 {
-	int on = 1;
+	int on = 1, idle_s = 30, each_s = 10, n = 3;
 
-	/* Fails on a unix socket, which needs neither. */
+	/* Fails on a unix socket, which needs none. */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &each_s, sizeof(each_s));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &n, sizeof(n));
 }
 
 static void meet(struct mp_mon *mon, struct mp_mon_listener *l, int listening)
@@ -346,12 +359,34 @@ static void handle_all(struct mp_mon *mon, struct turn *t)
 	sweep(mon);
 }
 
-static bool is_written(const struct mp_mon *mon)
+/* Whether the peer's kernel has all that was sent and its end, or is gone. */
+static bool is_acknowledged(int fd)
 {
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+	int n_bytes = 0;
+
+	/* Fails when it isn't TCP. */
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 || info.tcpi_state == TCP_CLOSE)
+		return true;
+	/* The end is sent once, however often it is said, and counts as a byte. */
+	shutdown(fd, SHUT_WR);
+	return ioctl(fd, SIOCOUTQ, &n_bytes) < 0 || n_bytes == 0;
+}
+
+static bool is_written(const struct mp_mon_client *c)
+{
+	return c->out_dead || (mp_mon_buf_len(&c->output) == 0 && is_acknowledged(c->out));
+}
+
+/* Looks at each, as that also tells it of the end. */
+static bool are_all_written(const struct mp_mon *mon)
+{
+	bool all = true;
+
 	for (const struct mp_mon_client *c = mon->clients; c; c = c->next)
-		if (!c->out_dead && mp_mon_buf_len(&c->output) > 0)
-			return false;
-	return true;
+		all = is_written(c) && all;
+	return all;
 }
 
 static bool is_over(struct mp_mon *mon)
@@ -359,7 +394,7 @@ static bool is_over(struct mp_mon *mon)
 	bool over;
 
 	pthread_mutex_lock(&mon->lock);
-	over = mon->no_more_input && (is_written(mon) || mp_clock_ns() >= mon->end_ns);
+	over = mon->no_more_input && (are_all_written(mon) || mp_clock_ns() >= mon->end_ns);
 	pthread_mutex_unlock(&mon->lock);
 	return over;
 }

@@ -12,12 +12,14 @@
 #include "remote-worker/options/parser.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
 
 #define UNIX       "unix:"
 #define TCP        "tcp:"
+#define LAST_PORT  65535
 
 #define CHARDEV(f) offsetof(struct mp_parser_chardev, f)
 const struct mp_prop mp_props_chardev[] = {
@@ -60,10 +62,22 @@ static bool is_on(const char *word, const char *other)
 	return word ? strcmp(word, "on") == 0 : !other || strcmp(other, "off") == 0;
 }
 
+/* Of its number the network would use the last 16 bits; a name is not looked at. */
+static bool is_no_port(const char *port)
+{
+	char *end;
+	long n = strtol(port, &end, 10);
+
+	return *end == '\0' && (n < 0 || n > LAST_PORT);
+}
+
 static int check_tcp(struct mp_parser *p, const struct mp_parser_chardev *dev, const char *what)
 {
 	if (dev->host && !(dev->port && dev->port[0]))
 		return mp_parser_fail(p, "%s: port=N is missing", what);
+	if (dev->host && is_no_port(dev->port))
+		return mp_parser_fail(p, "%s: port %s is none; the last is %d", what, dev->port,
+				      LAST_PORT);
 	if (!dev->host && (dev->port || dev->ipv4 || dev->ipv6))
 		return mp_parser_fail(p, "%s: port, ipv4 and ipv6 go with host=NAME", what);
 	if (!is_on(dev->ipv4, dev->ipv6) && !is_on(dev->ipv6, dev->ipv4))

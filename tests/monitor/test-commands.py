@@ -601,6 +601,21 @@ def test_a_monitor_listens_on_tcp(tools):
             assert "monitor tcp:127.0.0.1:%d: Address already in use" % port in other.said()
 
 
+def test_on_tcp_the_last_answers_are_read_too(tools):
+    with remote(tools, "-qmp", "tcp:127.0.0.1:0,server=on,wait=off", "-monitor-farewell", "60") as r, \
+            Qmp(r) as q, socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.connect(("127.0.0.1", tcp_port(q)))
+        words = ["qmp_capabilities"] + ["query-qmp-schema"] * 5 + ["quit"] + ["query-name"] * 2000
+        sock.sendall(b"".join(b'{"execute": "%s"}' % word.encode() for word in words))
+        q.event("SHUTDOWN")
+        data = b""
+        while more := sock.recv(1 << 20):
+            data += more
+        assert data.count(b'"return"') >= 7 and data.endswith(b"\r\n")
+        assert r.wait() == 0
+
+
 def test_a_file_in_the_way_is_named(tools):
     with remote(tools, "-qmp", "unix:{dir}/disk.img,server,nowait") as r:
         assert r.wait() == 1

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -157,15 +158,185 @@ static int listen_tcp(const struct mp_mon_tcp *at, int fd[MP_MON_MAX_ADDRESSES])
 	return mp_mon_listen_tcp(at, fd, why, sizeof(why));
 }
 
+/* As many ports that were asked for by number are somebody else's. */
+static unsigned int n_taken;
+
+int __real_bind(int fd, const struct sockaddr *at, socklen_t len);
+int __wrap_bind(int fd, const struct sockaddr *at, socklen_t len);
+
+int __wrap_bind(int fd, const struct sockaddr *at, socklen_t len)
+{
+	in_port_t number = at->sa_family == AF_INET
+				   ? ((const struct sockaddr_in *)(const void *)at)->sin_port
+				   : ((const struct sockaddr_in6 *)(const void *)at)->sin6_port;
+
+	if (at->sa_family == AF_UNIX || number == 0 || n_taken == 0)
+		return __real_bind(fd, at, len);
+	n_taken--;
+	errno = EADDRINUSE;
+	return -1;
+}
+
 static void dial_tcp(struct rig_client *client, int listening)
 {
 	struct sockaddr_in addr;
 	socklen_t len = sizeof(addr);
+	int bytes = 4096;
 
 	T_EQ(getsockname(listening, (struct sockaddr *)&addr, &len), 0);
 	client->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	client->n = 0;
+	/* Answers that aren't read stay at the other end. */
+	T_EQ(setsockopt(client->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes)), 0);
 	T_EQ(connect(client->fd, (struct sockaddr *)&addr, len), 0);
+}
+
+static void open_tcp(void)
+{
+	struct mp_mon_port p = {.is_qmp = true, .label = "m", .filename = "tcp:m,server=on"};
+	int fd[MP_MON_MAX_ADDRESSES];
+
+	rig_init(&r);
+	T_EQ(mp_mon_create(&r.cfg, &r.mon), 0);
+	T_EQ(listen_tcp(&loopback, fd), 1);
+	T_EQ(mp_mon_add_listener_take(r.mon, fd[0], &p), 0);
+	rig_start(&r);
+	dial_tcp(&c[0], fd[0]);
+	rig_negotiate(&c[0]);
+}
+
+/* Long answers, a command that runs, and requests that stay in the socket. */
+static void ask_more_than_is_read(struct rig_client *client)
+{
+	rig_send(client, "{'execute':'big','arguments':{'bytes':100000}}"
+			 "{'execute':'big','arguments':{'bytes':100000}}{'execute':'wait'}");
+	for (unsigned int i = 0; i < 4000; i++)
+		rig_send(client, "{'execute':'now'}");
+	rig_wait_until_running(&r, 1);
+	rig_let_go(&r);
+}
+
+/* In seconds: how long it took, and how long it may take. */
+static struct {
+	uint64_t most, took;
+} end;
+
+static void *end_it(void *unused)
+{
+	uint64_t start_ns = mp_clock_ns();
+
+	r.mon = mp_mon_destroy(r.mon, start_ns + end.most * MP_NS_PER_SEC);
+	end.took = (mp_clock_ns() - start_ns) / MP_NS_PER_SEC;
+	return unused;
+}
+
+static void test_on_tcp_the_end_waits_for_answers_to_be_read(void)
+{
+	pthread_t thread;
+	const char *line;
+
+	open_tcp();
+	ask_more_than_is_read(&c[0]);
+	end.most = 30;
+	T_EQ(pthread_create(&thread, NULL, end_it, NULL), 0);
+	/* These were lost with the reset that the unread requests caused. */
+	T_EQ(strlen(rig_line(&c[0])), strlen("{\"return\": \"\"}") + 100000);
+	T_EQ(strlen(rig_line(&c[0])), strlen("{\"return\": \"\"}") + 100000);
+	T_STR_EQ(rig_line(&c[0]), "{\"return\": {}}");
+	do
+		line = rig_line(&c[0]);
+	while (strcmp(line, "{\"return\": {}}") == 0);
+	T_STR_EQ(line, "(eof)");
+	T_EQ(c[0].n, 0);
+	T_EQ(recv(c[0].fd, c[0].buf, 1, 0), 0);
+	pthread_join(thread, NULL);
+	T_OK(end.took < 15);
+	rig_done(&r, &c[0]);
+}
+
+static void test_on_tcp_the_end_does_not_wait_for_who_has_read_all_or_is_gone(void)
+{
+	open_tcp();
+	T_STR_EQ(rig_ask(&c[0], "{'execute':'now'}"), "{\"return\": {}}");
+	end.most = 30;
+	end_it(NULL);
+	T_OK(end.took < 15);
+	rig_done(&r, &c[0]);
+
+	open_tcp();
+	ask_more_than_is_read(&c[0]);
+	rig_close(&c[0]);
+	end_it(NULL);
+	T_OK(end.took < 15);
+	rig_fini(&r);
+}
+
+static void test_on_tcp_the_end_waits_no_longer_than_allowed(void)
+{
+	open_tcp();
+	ask_more_than_is_read(&c[0]);
+	end.most = 1;
+	end_it(NULL);
+	T_EQ(end.took, 1);
+	rig_done(&r, &c[0]);
+}
+
+static int option(int fd, int name)
+{
+	socklen_t len = sizeof(int);
+	int value = -1;
+
+	T_EQ(getsockopt(fd, IPPROTO_TCP, name, &value, &len), 0);
+	return value;
+}
+
+/* The server's end of a connection. */
+static int other_end(const struct rig_client *client)
+{
+	struct sockaddr_in ours, peer = {.sin_port = 0};
+	socklen_t len = sizeof(ours);
+	int fd;
+
+	T_EQ(getsockname(client->fd, (struct sockaddr *)&ours, &len), 0);
+	for (fd = 3; fd < 1000; fd++) {
+		len = sizeof(peer);
+		if (getpeername(fd, (struct sockaddr *)&peer, &len) == 0 &&
+		    peer.sin_family == AF_INET && peer.sin_port == ours.sin_port)
+			break;
+	}
+	return fd;
+}
+
+static void test_a_tcp_client_that_has_vanished_goes_in_a_minute(void)
+{
+	int fd;
+
+	open_tcp();
+	fd = other_end(&c[0]);
+	/* Was two hours: the system's default. */
+	T_EQ(option(fd, TCP_KEEPIDLE) + option(fd, TCP_KEEPINTVL) * option(fd, TCP_KEEPCNT), 60);
+	/* With it, who is there and doesn't read would go as well. */
+	T_EQ(option(fd, TCP_USER_TIMEOUT), 0);
+	rig_done(&r, &c[0]);
+}
+
+static void test_a_port_that_is_taken_at_another_address_is_chosen_anew(void)
+{
+	const struct mp_mon_tcp at = {.host = "", .port = "0"};
+	int fd[MP_MON_MAX_ADDRESSES], n;
+
+	n_taken = 3;
+	n = listen_tcp(&at, fd);
+	if (n_taken == 3)
+		t_skip("this machine has addresses of one family only");
+	/* Was refused at the first. */
+	T_EQ(n, 2);
+	close(fd[0]);
+	close(fd[1]);
+	n_taken = 100;
+	T_EQ(listen_tcp(&at, fd), -EADDRINUSE);
+	T_EQ(n_taken, 100 - 16);
+	n_taken = 0;
 }
 
 static void test_addresses_of_one_monitor_share_its_limit(void)
@@ -308,6 +479,11 @@ T_MAIN(T_TEST(test_many_clients_are_served_at_once),
        T_TEST(test_a_socket_that_was_left_is_replaced),
        T_TEST(test_a_file_in_the_way_is_not_removed),
        T_TEST(test_a_path_too_long_for_a_socket_is_refused),
+       T_TEST(test_on_tcp_the_end_waits_for_answers_to_be_read),
+       T_TEST(test_on_tcp_the_end_does_not_wait_for_who_has_read_all_or_is_gone),
+       T_TEST(test_on_tcp_the_end_waits_no_longer_than_allowed),
+       T_TEST(test_a_tcp_client_that_has_vanished_goes_in_a_minute),
+       T_TEST(test_a_port_that_is_taken_at_another_address_is_chosen_anew),
        T_TEST(test_addresses_of_one_monitor_share_its_limit),
        T_TEST(test_a_port_with_both_addresses_waiting_takes_one_client),
        T_TEST(test_a_name_of_this_machine_listens_at_each_of_its_addresses),

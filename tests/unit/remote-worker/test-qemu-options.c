@@ -78,6 +78,18 @@ static void test_wrong_addresses_of_monitors_are_named(void)
 	T_EQ(parse("-qmp tcp:a:0,server -monitor tcp:a:0,server"), 0);
 }
 
+static void test_a_port_beyond_the_last_is_refused(void)
+{
+	/* Was 34463, and -1 an unknown service. */
+	T_REFUSED("-qmp tcp:a:99999,server", "-qmp: port 99999 is none; the last is 65535");
+	T_REFUSED("-chardev socket,id=a,host=h,port=99999,server=on",
+		  "-chardev: port 99999 is none; the last is 65535");
+	T_REFUSED("-qmp tcp:a:65536,server", "port 65536 is none");
+	T_REFUSED("-qmp tcp:a:-1,server", "port -1 is none");
+	T_REFUSED("-qmp tcp:a:99999999999999999999,server", "the last is 65535");
+	T_EQ(parse("-qmp tcp:a:65535,server -monitor tcp:a:99999x,server"), 0);
+}
+
 static void test_monitor_on_stdio_or_nowhere(void)
 {
 	T_EQ(parse("-monitor none -qmp stdio -chardev null,id=n -mon n"), 0);
@@ -220,6 +232,7 @@ static void test_word_that_is_no_option_is_named(void)
 
 T_MAIN(T_TEST(test_short_forms_of_monitors_old_and_new),
        T_TEST(test_long_form_may_stand_in_any_order), T_TEST(test_monitors_listen_on_tcp),
+       T_TEST(test_a_port_beyond_the_last_is_refused),
        T_TEST(test_wrong_addresses_of_monitors_are_named), T_TEST(test_monitor_on_stdio_or_nowhere),
        T_TEST(test_wrong_places_of_monitors_name_the_right_ones),
        T_TEST(test_places_of_monitors_are_used_once), T_TEST(test_chardev_without_a_user_is_said),
