@@ -233,7 +233,8 @@ static json_t *user_of(const json_t *snapshot, const char *drive)
 /* What QEMU says before it looks at properties. */
 static bool check_device(struct mp_mon_call *call, const json_t *snapshot, const json_t *args)
 {
-	const struct mp_cmdline *cmd = ((struct mp_monitor *)call->opaque)->cmd;
+	const struct mp_monitor *m = call->opaque;
+	const struct mp_cmdline *cmd = m->cmd;
 	const char *driver = mp_qmp_text(args, "driver"), *bus = mp_qmp_text(args, "bus");
 	const char *drive = mp_qmp_text(args, "drive"), *id = mp_qmp_text(args, "id");
 	const char *dot = strrchr(bus, '.');
@@ -251,6 +252,9 @@ static bool check_device(struct mp_mon_call *call, const json_t *snapshot, const
 	else if (user_of(snapshot, drive))
 		mp_mon_fail(call, MP_MON_GENERIC, "Drive '%s' is already in use by another device",
 			    drive);
+	else if (*drive && !mp_line_has_drive(&m->hotplug.line, drive))
+		mp_mon_fail(call, MP_MON_GENERIC,
+			    "no drive '%s'; blockdev-add makes one, or drive_add of HMP", drive);
 	return !call->error.is_set;
 }
 

@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "remote-worker/options/node.h"
 #include "remote-worker/options/parser.h"
 
 int mp_parser_fail(struct mp_parser *p, const char *fmt, ...)
@@ -42,11 +43,31 @@ int mp_parser_warn(struct mp_parser *p, const char *fmt, ...)
 	return mp_err_trace(mp_texts_take(&p->c->warnings, text));
 }
 
+static int split_json(struct mp_parser *p, const char *opt, const char *text,
+		      struct mp_keyval *ret_kv)
+{
+	char why[256];
+	int r = mp_node_split(text, p->texts, ret_kv, why);
+
+	if (r == -EINVAL)
+		return mp_parser_fail(p, "-%s %s: %s", opt, text, why);
+	return mp_err_trace(r);
+}
+
+/* In JSON as in text they have the same properties; -blockdev reads its own. */
+static bool takes_json(const char *opt)
+{
+	return strcmp(opt, "device") == 0 || strcmp(opt, "object") == 0;
+}
+
 int mp_parser_split(struct mp_parser *p, const char *opt, const char *text, const char *implied,
 		    struct mp_keyval *ret_kv)
 {
-	int r = mp_keyval_parse(text, implied, ret_kv);
+	int r;
 
+	if (text[0] == '{' && takes_json(opt))
+		return mp_err_trace(split_json(p, opt, text, ret_kv));
+	r = mp_keyval_parse(text, implied, ret_kv);
 	if (r == -ENOMEM)
 		return mp_err_trace(r);
 	if (r < 0)
@@ -209,6 +230,14 @@ static const struct mp_option options[] = {
 
 #define N_OPTIONS (sizeof(options) / sizeof(options[0]))
 
+static const struct mp_option *find_option(const char *name)
+{
+	for (size_t i = 0; i < N_OPTIONS; i++)
+		if (strcmp(options[i].name, name) == 0)
+			return &options[i];
+	return NULL;
+}
+
 static int unknown_option(struct mp_parser *p, const char *arg)
 {
 	char list[1024];
@@ -216,7 +245,7 @@ static int unknown_option(struct mp_parser *p, const char *arg)
 
 	list[0] = '\0';
 	for (size_t i = 0; i < N_OPTIONS && n < sizeof(list); i++)
-		if (i == 0 || strcmp(options[i].name, options[i - 1].name) != 0)
+		if (find_option(options[i].name) == &options[i])
 			n += (size_t)snprintf(list + n, sizeof(list) - n, "%s -%s", i ? "," : "",
 					      options[i].name);
 	return mp_parser_fail(p, "unknown option '%s'; valid are%s", arg, list);
@@ -225,14 +254,6 @@ static int unknown_option(struct mp_parser *p, const char *arg)
 static const char *name_of(const char *word)
 {
 	return word + 1 + (word[1] == '-');
-}
-
-static const struct mp_option *find_option(const char *name)
-{
-	for (size_t i = 0; i < N_OPTIONS; i++)
-		if (strcmp(options[i].name, name) == 0)
-			return &options[i];
-	return NULL;
 }
 
 /* The oldest form, "PROGRAM 4 -device ...": the socket of the next adapter without one. */
@@ -413,7 +434,8 @@ void mp_cmdline_help(FILE *to)
 	fputs("usage: mpring-worker [OPTION]...\n"
 	      "       mpring-worker SOCKET-FD [OPTION]...\n\n"
 	      "Emulates LSI53C895A SCSI adapters for a QEMU that has their proxy devices.\n"
-	      "Options take one dash or two. \",,\" in a value stands for a comma.\n\n",
+	      "Options take one dash or two. \",,\" in a value stands for a comma.\n"
+	      "-device, -object and -blockdev take JSON, too.\n\n",
 	      to);
 	for (size_t i = 0; i < N_OPTIONS; i++) {
 		fprintf(to, "  -%s%s%s\n      %s\n", options[i].name, options[i].arg ? " " : "",

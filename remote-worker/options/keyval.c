@@ -17,8 +17,8 @@
 
 #include "base/err.h"
 
-/* Ends the item at @in, with ",," folded to ","; returns where the next one starts. */
-static char *cut_item(char *in)
+/* Ends the value at @in, with ",," folded to ","; returns where the next item starts. */
+static char *cut_value(char *in)
 {
 	char *out = in;
 
@@ -36,42 +36,56 @@ static char *cut_item(char *in)
 	return in;
 }
 
-static int add_item(struct mp_keyval *kv, char *item, const char *implied_key)
+/* A key goes to the first "=" or ",", as QEMU has it; only values have commas. */
+static char *cut_item(char *text, const char *implied_key, struct mp_keyval_item *ret_item)
 {
-	char *eq = strchr(item, '=');
+	char *end = text + strcspn(text, "=,"), *next;
 
-	if (*item == '\0')
-		return 0;
+	if (*end != '=' && implied_key) {
+		*ret_item = (struct mp_keyval_item){.key = implied_key, .value = text};
+		return cut_value(text);
+	}
+	*ret_item = (struct mp_keyval_item){.key = text, .value = *end == '=' ? end + 1 : "on"};
+	next = *end == '=' ? cut_value(end + 1) : end + (*end == ',');
+	*end = '\0';
+	return next;
+}
+
+/* Nothing before a comma, unless a value starts with that. */
+static bool is_empty(const char *text, const char *implied_key)
+{
+	return text[0] == ',' && !(implied_key && text[1] == ',');
+}
+
+static int add_item(struct mp_keyval *kv, const struct mp_keyval_item *item)
+{
 	if (kv->n == MP_KEYVAL_MAX)
 		return mp_err_origin(-E2BIG);
-	if (eq == item)
+	if (*item->key == '\0')
 		return mp_err_origin(-EINVAL);
-	if (eq) {
-		*eq = '\0';
-		kv->item[kv->n].key = item;
-		kv->item[kv->n].value = eq + 1;
-	} else {
-		kv->item[kv->n].key = kv->n == 0 && implied_key ? implied_key : item;
-		kv->item[kv->n].value = kv->n == 0 && implied_key ? item : "on";
-	}
-	kv->n++;
+	kv->item[kv->n++] = *item;
 	return 0;
 }
 
 int mp_keyval_parse(const char *text, const char *implied_key, struct mp_keyval *ret_kv)
 {
 	struct mp_keyval kv = MP_KEYVAL_NULL;
-	char *item, *next;
+	struct mp_keyval_item item;
+	char *at;
 	int r = 0;
 
-	/* A second terminator: the item behind the last comma is an empty one. */
-	kv.text = calloc(1, strlen(text) + 2);
+	kv.text = calloc(1, strlen(text) + 1);
 	if (!kv.text)
 		return mp_err_origin(-ENOMEM);
 	memcpy(kv.text, text, strlen(text));
-	for (item = kv.text; r == 0 && *item; item = next) {
-		next = cut_item(item);
-		r = add_item(&kv, item, implied_key);
+	for (at = kv.text; r == 0 && *at;) {
+		if (is_empty(at, implied_key)) {
+			at++;
+			continue;
+		}
+		at = cut_item(at, implied_key, &item);
+		implied_key = NULL;
+		r = add_item(&kv, &item);
 	}
 	if (r < 0) {
 		mp_keyval_fini(&kv);

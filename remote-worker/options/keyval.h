@@ -28,10 +28,11 @@ struct mp_keyval {
 
 /**
  * mp_keyval_parse() - split an option's text
- * @implied_key:  of a first item without "=", may be NULL
+ * @implied_key:  of a first item without "=" before its first ",", may be NULL
  *
- * ",," stands for a comma. A key without "=" has the value "on". An empty item
- * (a comma at the end) is skipped. Return: 0; -EINVAL empty key; -E2BIG; -ENOMEM.
+ * ",," in a value stands for a comma. A key without "=" has the value "on". An
+ * empty item (a comma at the end) is skipped. Return: 0; -EINVAL empty key; -E2BIG;
+ * -ENOMEM.
  */
 int mp_keyval_parse(const char *text, const char *implied_key, struct mp_keyval *ret_kv);
 void mp_keyval_fini(struct mp_keyval *kv);

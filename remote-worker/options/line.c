@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "remote-worker/options/keyval.h"
+#include "remote-worker/options/node.h"
 
 static int add_word(struct mp_line *l, const char *word)
 {
@@ -77,7 +78,8 @@ static bool is_option(const char *word, const char *option)
 static bool json_has(const char *arg, const char *key, const char *value)
 {
 	json_t *json = json_loads(arg, 0, NULL);
-	const char *text = json_string_value(json_object_get(json, key));
+	char number[MP_NODE_NUMBER_LEN];
+	const char *text = mp_node_as_text(json_object_get(json, key), number);
 	bool has = text && strcmp(text, value) == 0;
 
 	json_decref(json);
@@ -154,4 +156,21 @@ struct mp_cmdline *mp_line_forget(struct mp_cmdline *c)
 		mp_cmdline_fini(c);
 	free(c);
 	return NULL;
+}
+
+bool mp_line_has_drive(const struct mp_line *l, const char *name)
+{
+	static const char *const nothing[] = {NULL};
+	struct mp_cmdline *c;
+	char error[256];
+	bool found;
+
+	/* Whoever adds to it will be told why. */
+	if (mp_line_try(l, nothing, &c, error, sizeof(error)) < 0)
+		return true;
+	found = json_object_get(c->nodes, name) != NULL;
+	for (unsigned int i = 0; !found && i < c->n_drives; i++)
+		found = strcmp(c->drive[i].id, name) == 0;
+	mp_line_forget(c);
+	return found;
 }

@@ -41,4 +41,7 @@ int mp_line_try(const struct mp_line *l, const char *const more[], struct mp_cmd
 /** mp_line_forget() - NULL is fine; returns NULL */
 struct mp_cmdline *mp_line_forget(struct mp_cmdline *c);
 
+/** mp_line_has_drive() - is there a drive or a node of that name, for drive= of a disk? */
+bool mp_line_has_drive(const struct mp_line *l, const char *name);
+
 #endif

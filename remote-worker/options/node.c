@@ -83,14 +83,25 @@ const char *mp_node_text(const json_t *node, const char *key)
 	return json_string_value(json_object_get(node, key));
 }
 
+static int load(const char *text, json_t **ret_json, json_error_t *where)
+{
+	*ret_json = json_loads(text, JSON_REJECT_DUPLICATES, where);
+	if (*ret_json)
+		return 0;
+	/* Out of memory it says nothing, but in some places. */
+	if (where->text[0] == '\0' || json_error_code(where) == json_error_out_of_memory)
+		return mp_err_origin(-ENOMEM);
+	return mp_err_origin(-EINVAL);
+}
+
 int mp_node_load(const char *text, json_t **ret_node, char why[256])
 {
 	json_error_t where;
-	json_t *node = json_loads(text, JSON_REJECT_DUPLICATES, &where);
+	json_t *node = NULL;
+	int r = load(text, &node, &where);
 
-	/* Out of memory it says nothing, but in some places. */
-	if (!node && (where.text[0] == '\0' || json_error_code(&where) == json_error_out_of_memory))
-		return mp_err_origin(-ENOMEM);
+	if (r == -ENOMEM)
+		return mp_err_trace(r);
 	if (!node || !json_is_object(node)) {
 		snprintf(why, 256, "no JSON object: %s",
 			 node ? "it is something else" : where.text);
@@ -196,27 +207,49 @@ int mp_node_fold_lists(json_t *node)
 
 /* -- and back ---------------------------------------------------------------- */
 
-static const char *as_text(const json_t *value, struct mp_texts *texts)
+const char *mp_node_as_text(const json_t *value, char number[MP_NODE_NUMBER_LEN])
 {
-	char *text;
-
-	if (json_is_string(value))
-		return json_string_value(value);
 	if (json_is_boolean(value))
 		return json_is_true(value) ? "on" : "off";
-	text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+	if (!json_is_integer(value))
+		return json_string_value(value);
+	snprintf(number, MP_NODE_NUMBER_LEN, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+	return number;
+}
+
+static const char *as_text(const json_t *value, struct mp_texts *texts)
+{
+	char number[MP_NODE_NUMBER_LEN];
+	const char *plain = mp_node_as_text(value, number);
+	char *text = plain ? strdup(plain) : json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+
 	return mp_texts_take(texts, text) == 0 ? text : NULL;
 }
 
 struct flatten {
 	struct mp_texts *texts;
 	struct mp_keyval *kv;
+	bool is_node; /* its "file" is left out, and what has no text is JSON */
+	char *why; /* of an option: the sentence about what has no text */
 };
+
+static int refuse(struct flatten *f, const char *prefix, const char *key, const json_t *value)
+{
+	const char *what = json_is_array(value)  ? "a list"
+			   : json_is_null(value) ? "null"
+						 : "no whole number";
+
+	snprintf(f->why, 256, "'%s%s' is %s; it takes text, a whole number, true or false", prefix,
+		 key, what);
+	return mp_err_origin(-EINVAL);
+}
 
 static int add_item(struct flatten *f, const char *prefix, const char *key, const json_t *value)
 {
-	char *name = NULL;
+	char number[MP_NODE_NUMBER_LEN], *name = NULL;
 
+	if (!f->is_node && !mp_node_as_text(value, number))
+		return refuse(f, prefix, key, value);
 	if (f->kv->n == MP_KEYVAL_MAX)
 		return mp_err_origin(-E2BIG);
 	if (asprintf(&name, "%s%s", prefix, key) < 0)
@@ -239,7 +272,7 @@ static int flatten(struct flatten *f, json_t *node, const char *prefix, unsigned
 		return mp_err_origin(-E2BIG);
 	json_object_foreach(node, key, value)
 	{
-		if (depth == 0 && strcmp(key, "file") == 0)
+		if (f->is_node && depth == 0 && strcmp(key, "file") == 0)
 			continue;
 		if (json_is_object(value)) {
 			if ((size_t)snprintf(inner, sizeof(inner), "%s%s.", prefix, key) >=
@@ -257,8 +290,28 @@ static int flatten(struct flatten *f, json_t *node, const char *prefix, unsigned
 
 int mp_node_flatten(json_t *node, struct mp_texts *texts, struct mp_keyval *ret_kv)
 {
-	struct flatten f = {.texts = texts, .kv = ret_kv};
+	struct flatten f = {.texts = texts, .kv = ret_kv, .is_node = true};
 
 	*ret_kv = MP_KEYVAL_NULL;
 	return mp_err_trace(flatten(&f, node, "", 0));
+}
+
+int mp_node_split(const char *text, struct mp_texts *texts, struct mp_keyval *ret_kv, char why[256])
+{
+	struct flatten f = {.texts = texts, .kv = ret_kv, .why = why};
+	json_error_t where;
+	json_t *json = NULL;
+	int r = load(text, &json, &where);
+
+	*ret_kv = MP_KEYVAL_NULL;
+	if (r == -EINVAL)
+		snprintf(why, 256, "not JSON: %s at column %d", where.text, where.column);
+	if (r == 0)
+		r = flatten(&f, json, "", 0);
+	json_decref(json);
+	if (r == -E2BIG) {
+		snprintf(why, 256, "more than %u properties, or nested too deep", MP_KEYVAL_MAX);
+		return mp_err_origin(-EINVAL);
+	}
+	return mp_err_trace(r);
 }

@@ -33,11 +33,26 @@ int mp_node_fold_lists(json_t *node);
 
 /**
  * mp_node_flatten() - members as dotted keys with text; a member "file" is left out
- * @texts:  keeps what the items point into, and so does @node
+ * @texts:  keeps what the items point into
  *
  * Return: 0; -E2BIG; -ENOMEM.
  */
 int mp_node_flatten(json_t *node, struct mp_texts *texts, struct mp_keyval *ret_kv);
+
+/**
+ * mp_node_split() - an option that is a JSON object into items, as mp_keyval_parse() does text
+ * @texts:  keeps what the items point into
+ * @why:    on -EINVAL a sentence for the user
+ *
+ * Members of members have dotted keys. Return: 0; -EINVAL; -ENOMEM.
+ */
+int mp_node_split(const char *text, struct mp_texts *texts, struct mp_keyval *ret_kv,
+		  char why[256]);
+
+#define MP_NODE_NUMBER_LEN 24u
+
+/** mp_node_as_text() - a string, "5", "on" or "off"; NULL: it is nothing of that kind */
+const char *mp_node_as_text(const json_t *value, char number[MP_NODE_NUMBER_LEN]);
 
 /* What a file name of -drive means. */
 struct mp_node_source {

@@ -268,6 +268,16 @@ static void test_unknown_option_lists_the_valid_ones(void)
 	T_REFUSED("--pol busy", "-stats-fd");
 }
 
+/* Used to list -object twice: other options stand between its forms. */
+static void test_an_option_of_several_forms_is_listed_once(void)
+{
+	char *first;
+
+	T_REFUSED("-foo", " -version");
+	first = strstr(error, " -object,");
+	T_OK(first && !strstr(first + 1, " -object,"));
+}
+
 static void test_unknown_property_lists_the_valid_ones(void)
 {
 	T_REFUSED("-drive id=a,fil=b", "unknown property 'fil'; valid are id, file, format");
@@ -392,6 +402,88 @@ static void test_wrong_bus_names_the_right_one(void)
 	T_REFUSED(HBA "-drive id=a,file=A -device scsi-hd,drive=a,bus=scsi.0", "is 'lsi0.0'");
 }
 
+/* Used to take "/tmp/a,b" as a key. */
+static void test_value_of_an_implied_key_may_have_commas_and_an_equals_sign(void)
+{
+	T_EQ(parse(HBA "-qmp unix:/tmp/a,,b=c.qmp,server=on,wait=off"), 0);
+	T_STR_EQ(cmd.monitor[0].path, "/tmp/a,b=c.qmp");
+	T_EQ(parse(HBA "-name a,,b=c"), 0);
+	T_STR_EQ(cmd.name, "a,b=c");
+	T_EQ(parse(HBA "-name ,,b"), 0);
+	T_STR_EQ(cmd.name, ",b");
+}
+
+static void test_only_values_have_commas(void)
+{
+	T_EQ(parse(HBA "-drive file=a,,b=c,id=d0,readonly,if=none,"), 0);
+	T_STR_EQ(cmd.drive[0].file, "a,b=c");
+	T_OK(cmd.drive[0].read_only);
+	T_REFUSED(HBA "-drive id=d0,fil,,e=F", "unknown property 'fil'");
+	T_REFUSED(HBA "-drive id=d0,=F", "a key is empty");
+}
+
+/* -- JSON ---------------------------------------------------------------------- */
+
+#define JSON_HBA                                                                                   \
+	"-device {\"driver\":\"lsi53c895a\",\"id\":\"lsi0\"} "                                     \
+	"-object {\"qom-type\":\"x-remote-object\",\"id\":\"o0\",\"devid\":\"lsi0\",\"fd\":4} "
+#define JSON_DISK(more) "-device {\"driver\":\"scsi-hd\",\"drive\":\"d0\"," more "}"
+
+static void test_devices_and_objects_may_be_json(void)
+{
+	T_EQ(parse(JSON_HBA "-drive id=d0,file=F " JSON_DISK(
+		     "\"id\":\"x\",\"bus\":\"lsi0.0\",\"scsi-id\":3,\"channel\":0,"
+		     "\"removable\":true,\"share-rw\":false,\"serial\":\"a,b=c\","
+		     "\"wwn\":5764607523034234880,\"bootindex\":1")),
+	     0);
+	T_STR_EQ(cmd.hba[0].id, "lsi0");
+	T_EQ(cmd.hba[0].fd, 4);
+	T_STR_EQ(cmd.disk[0].id, "x");
+	T_EQ(cmd.disk[0].scsi_id, 3);
+	T_OK(cmd.disk[0].removable);
+	T_STR_EQ(cmd.disk[0].serial, "a,b=c");
+	T_EQ(cmd.disk[0].wwn, 0x5000000000000000ull);
+}
+
+static void test_wrong_json_properties_are_told_as_those_of_text(void)
+{
+	T_REFUSED(JSON_HBA JSON_DISK("\"scsi-id\":16"), "from 0 to 15, not '16'");
+	T_REFUSED(JSON_HBA JSON_DISK("\"scsi-id\":-1"), "from 0 to 15, not '-1'");
+	T_REFUSED(JSON_HBA JSON_DISK("\"drve\":1"), "-device scsi-hd: unknown property 'drve'");
+	T_REFUSED("-device {\"driver\":\"virtio-blk\"}", "unknown device; valid are lsi53c895a");
+	T_REFUSED("-object {\"id\":\"a\"}", "valid are x-remote-object");
+}
+
+static void test_json_without_a_text_form_is_refused_by_name(void)
+{
+	T_REFUSED(JSON_HBA JSON_DISK("\"bootindex\":[1]"), "'bootindex' is a list");
+	T_REFUSED(JSON_HBA JSON_DISK("\"serial\":null"), "'serial' is null");
+	T_REFUSED(JSON_HBA JSON_DISK("\"lun\":1.5"), "'lun' is no whole number");
+	T_REFUSED("-object {\"qom-type\":\"throttle-group\",\"limits\":{\"iops-total\":[]}}",
+		  "'limits.iops-total' is a list");
+}
+
+static void test_what_is_not_json_says_where(void)
+{
+	T_REFUSED("-device {\"driver\"}", "-device {\"driver\"}: not JSON: ");
+	T_REFUSED("-device {\"driver\"}", " at column 10");
+	T_REFUSED("-object {", "not JSON: ");
+	T_REFUSED("-device {\"id\":1}x", "not JSON: end of file expected near 'x' at column 9");
+	T_REFUSED("-device {\"id\":\"a\",\"id\":\"b\"}", "not JSON: duplicate object key");
+}
+
+static void test_json_has_as_many_members_as_text(void)
+{
+	char line[1024];
+	int n = snprintf(line, sizeof(line), "-device {\"driver\":\"scsi-hd\"");
+
+	for (unsigned int i = 0; i < MP_KEYVAL_MAX; i++)
+		n += snprintf(line + n, sizeof(line) - (size_t)n, ",\"k%u\":1", i);
+	n += snprintf(line + n, sizeof(line) - (size_t)n, "}");
+	T_OK((size_t)n < sizeof(line));
+	T_REFUSED(line, "more than 64 properties");
+}
+
 static void test_sizes(void)
 {
 	uint64_t v;
@@ -424,10 +516,16 @@ T_MAIN(T_TEST(test_documented_x_remote_form_is_taken_verbatim),
        T_TEST(test_supervision_options_and_their_defaults),
        T_TEST(test_wrong_supervision_values_name_the_right_ones), T_TEST(test_help_and_version_win),
        T_TEST(test_unknown_option_lists_the_valid_ones),
+       T_TEST(test_an_option_of_several_forms_is_listed_once),
        T_TEST(test_unknown_property_lists_the_valid_ones),
        T_TEST(test_unknown_device_lists_the_valid_ones),
        T_TEST(test_wrong_values_name_the_right_ones), T_TEST(test_missing_pieces_are_named),
        T_TEST(test_adapters_without_a_name_have_qemus_buses), T_TEST(test_sockets_by_path),
        T_TEST(test_machine_properties), T_TEST(test_globals_are_defaults_wherever_they_stand),
        T_TEST(test_conflicts_are_refused), T_TEST(test_wrong_bus_names_the_right_one),
+       T_TEST(test_value_of_an_implied_key_may_have_commas_and_an_equals_sign),
+       T_TEST(test_only_values_have_commas), T_TEST(test_devices_and_objects_may_be_json),
+       T_TEST(test_wrong_json_properties_are_told_as_those_of_text),
+       T_TEST(test_json_without_a_text_form_is_refused_by_name),
+       T_TEST(test_what_is_not_json_says_where), T_TEST(test_json_has_as_many_members_as_text),
        T_TEST(test_sizes))

@@ -396,6 +396,23 @@ static void test_secrets_go_to_every_storage_daemon(void)
 	       "{\"driver\":\"file\",\"filename\":\"/a\"}}]");
 }
 
+static void test_objects_of_drives_may_be_json(void)
+{
+	T_PARSES("-object {\"qom-type\":\"throttle-group\",\"id\":\"g\",\"limits\":"
+		 "{\"iops-total\":5,\"bps-read\":1000}} "
+		 "-blockdev raw,node-name=r,file.driver=file,file.filename=/a "
+		 "-blockdev throttle,node-name=d0,throttle-group=g,file=r" HD);
+	T_EQ(cmd.drive[0].throttle.iops_total.avg, 5);
+	T_EQ(cmd.drive[0].throttle.bps_read.avg, 1000);
+	T_PARSES("-object {\"qom-type\":\"secret\",\"id\":\"s\",\"file\":\"/k\"} "
+		 "-drive id=d0,file=/a,format=qcow2" HD);
+	T_JSON(cmd.drive[0].objects, "[{\"qom-type\":\"secret\",\"id\":\"s\",\"file\":\"/k\"}]");
+	T_PARSES("-object {\"qom-type\":\"tls-creds-x509\",\"id\":\"t\",\"verify-peer\":false} "
+		 "-drive id=d0,file=/a,format=qcow2" HD);
+	T_JSON(cmd.drive[0].objects,
+	       "[{\"qom-type\":\"tls-creds-x509\",\"id\":\"t\",\"verify-peer\":false}]");
+}
+
 static void test_an_encrypted_qcow2_is_luks_unless_something_is_said(void)
 {
 	T_PARSES("-object secret,id=s,file=/key "
@@ -588,7 +605,7 @@ T_MAIN(T_TEST(test_drive_of_a_file_is_raw_and_probed_until_a_format_is_said),
        T_TEST(test_named_child_keeps_its_own_options),
        T_TEST(test_part_of_a_raw_file_is_the_storage_daemons),
        T_TEST(test_throttle_on_top_of_a_node_is_kept_by_the_worker),
-       T_TEST(test_secrets_go_to_every_storage_daemon),
+       T_TEST(test_secrets_go_to_every_storage_daemon), T_TEST(test_objects_of_drives_may_be_json),
        T_TEST(test_an_encrypted_qcow2_is_luks_unless_something_is_said),
        T_TEST(test_json_file_names), T_TEST(test_wrong_nodes_say_what_is_wrong),
        T_TEST(test_probed_image_of_a_format_goes_to_a_storage_daemon),

@@ -58,5 +58,41 @@ static void test_an_added_option_is_found_by_key_and_value(void)
 	mp_line_fini(&l);
 }
 
+static void test_devices_in_json_are_found_as_those_of_text(void)
+{
+	static const char *const more[] = {"-device", "scsi-cd,id=c0", NULL};
+	struct mp_line l;
+
+	fresh(&l);
+	T_EQ(mp_line_add(&l, "-device", "{\"driver\":\"scsi-cd\",\"id\":\"c1\"}"), 0);
+	T_EQ(mp_line_add(&l, "-device", "{\"driver\":\"scsi-cd\",\"id\":2}"), 0);
+	T_EQ(mp_line_try(&l, more, &c, error, sizeof(error)), 0);
+	T_EQ(c->n_disks, 3);
+	T_STR_EQ(c->disk[1].id, "2");
+	mp_line_forget(c);
+	T_OK(mp_line_has(&l, "-device", "id", "c1"));
+	T_EQ(mp_line_remove(&l, "-device", "id", "c1"), 1);
+	T_EQ(mp_line_remove(&l, "-device", "id", "2"), 1);
+	T_EQ(l.n, 4);
+	mp_line_fini(&l);
+}
+
+static void test_drives_and_nodes_are_what_a_disk_may_take(void)
+{
+	struct mp_line l;
+
+	fresh(&l);
+	T_EQ(mp_line_add(&l, "-drive", "if=none,media=cdrom"), 0);
+	T_EQ(mp_line_add(&l, "-drive", "id=d1,media=cdrom"), 0);
+	T_EQ(mp_line_add(&l, "-blockdev", "{\"driver\":\"null-co\",\"node-name\":\"n0\"}"), 0);
+	T_OK(mp_line_has_drive(&l, "none0"));
+	T_OK(mp_line_has_drive(&l, "d1"));
+	T_OK(mp_line_has_drive(&l, "n0"));
+	T_OK(!mp_line_has_drive(&l, "d2"));
+	mp_line_fini(&l);
+}
+
 T_MAIN(T_TEST(test_what_is_tried_is_not_kept), T_TEST(test_what_does_not_fit_says_why),
-       T_TEST(test_an_added_option_is_found_by_key_and_value))
+       T_TEST(test_an_added_option_is_found_by_key_and_value),
+       T_TEST(test_devices_in_json_are_found_as_those_of_text),
+       T_TEST(test_drives_and_nodes_are_what_a_disk_may_take))
