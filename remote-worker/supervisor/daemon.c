@@ -60,7 +60,7 @@ struct mp_daemon {
 	pid_t pid;
 	int pidfd, err_fd; /* err_fd: what it prints */
 	char line[LINE_BYTES]; /* begun */
-	char first[LINE_BYTES]; /* the first one since it was spawned */
+	char first[LINE_BYTES]; /* the first one since it was spawned, and its hints */
 	size_t n_line;
 	uint64_t spawned_ns, retry_ns, pause_ns;
 	pthread_mutex_t state_lock; /* of ready; of pid, for others than the spawning thread */
@@ -418,6 +418,22 @@ static const char *gist(const char *text)
 	return text;
 }
 
+/* A hint stands on a line of its own, without the program's name. */
+static bool is_hint(const struct mp_daemon *d)
+{
+	const char *slash = strrchr(d->cmd->storage_daemon, '/');
+	const char *name = slash ? slash + 1 : d->cmd->storage_daemon;
+
+	return strncmp(d->line, name, strlen(name)) != 0;
+}
+
+static void keep_hint(struct mp_daemon *d)
+{
+	size_t used = strlen(d->first);
+
+	snprintf(d->first + used, sizeof(d->first) - used, ": %s", d->line);
+}
+
 static void end_line(struct mp_daemon *d)
 {
 	d->line[d->n_line] = '\0';
@@ -428,6 +444,8 @@ static void end_line(struct mp_daemon *d)
 		mp_warn("drive %s: %s", name_of(d), gist(d->line));
 	else if (!d->first[0])
 		memcpy(d->first, d->line, sizeof(d->first));
+	else if (is_hint(d))
+		keep_hint(d);
 }
 
 static void read_lines(struct mp_daemon *d)
@@ -477,6 +495,14 @@ static void read_rest(struct mp_daemon *d)
 		end_line(d);
 }
 
+static const char *way_out(const struct mp_daemon *d)
+{
+	if (!d->drive->read_only &&
+	    (strstr(d->first, "Permission denied") || strstr(d->first, "does not support writes")))
+		return "; readonly=on needs no right to write";
+	return "";
+}
+
 int mp_daemon_wait(struct mp_daemon *d, char *error, size_t error_len)
 {
 	char why[512];
@@ -505,9 +531,9 @@ int mp_daemon_wait(struct mp_daemon *d, char *error, size_t error_len)
 			 "drive %s: %s isn't ready in time; --storage-daemon-start allows more",
 			 name_of(d), d->cmd->storage_daemon);
 	else
-		snprintf(error, error_len, "drive %s: %s", name_of(d),
-			 d->first[0] ? gist(d->first)
-				     : "its storage daemon ended without a reason");
+		snprintf(error, error_len, "drive %s: %s%s", name_of(d),
+			 d->first[0] ? gist(d->first) : "its storage daemon ended without a reason",
+			 way_out(d));
 	return mp_err_trace(r);
 }
 

@@ -40,6 +40,7 @@ struct mp_server {
 	uint32_t lost; /* bit n: connection n */
 	uint64_t since_ns[MAX_CONNS]; /* when it was there last */
 	uint64_t pause_ns;
+	bool said_gone;
 };
 
 const char *mp_server_node(const struct mp_server *s)
@@ -153,20 +154,40 @@ static void wait_ns(struct mp_server *s, uint64_t ns)
 		;
 }
 
+/* Once an outage. A daemon's end is said by who starts it again. */
+static void say(struct mp_server *s, bool is_there, const char *why)
+{
+	if (s->daemon || s->said_gone == !is_there)
+		return;
+	s->said_gone = !is_there;
+	if (is_there)
+		mp_warn("drive %s: its NBD server is there again", s->cfg.drive->id);
+	else
+		mp_warn("drive %s: its NBD server is gone: %s; requests wait for "
+			"--reconnect-delay, %u s, and fail then",
+			s->cfg.drive->id, why,
+			(unsigned int)(s->cfg.cmd->reconnect_ns / MP_NS_PER_SEC));
+}
+
 /* With the lock held, but not while it connects. */
 static void try_one(struct mp_server *s, unsigned int conn)
 {
 	char error[512] = "the worker doesn't want it";
+	bool is_there;
 	int r;
 
 	s->lost &= ~(1u << conn);
 	pthread_mutex_unlock(&s->lock);
 	r = dial(s, mp_clock_ns() + ATTEMPT_NS, error, sizeof(error));
-	if (r >= 0)
+	is_there = r >= 0;
+	if (is_there)
 		r = s->cfg.again(s->cfg.opaque, mp_server_node(s), conn, r);
 	pthread_mutex_lock(&s->lock);
 	s->since_ns[conn] = mp_clock_ns();
-	if (r >= 0 || s->over)
+	if (s->over)
+		return;
+	say(s, is_there, error);
+	if (r >= 0)
 		return;
 	mp_debug("drive %s: connection %u: %s", s->cfg.drive->id, conn, error);
 	s->lost |= 1u << conn;

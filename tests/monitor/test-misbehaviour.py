@@ -175,6 +175,38 @@ def test_a_daemon_that_never_serves_a_new_disk_keeps_nobody_from_ending(tools):
             assert r.wait() == 0, r.said()
 
 
+def serve_nbd(path, image):
+    """qemu-nbd, once it listens"""
+    if os.path.exists(path):
+        os.unlink(path)
+    server = subprocess.Popen(["qemu-nbd", "-x", "e", "-k", path, "-t", "-f", "raw", image])
+    wait_until("no NBD server", lambda: os.path.exists(path) or server.poll() is not None)
+    return server
+
+
+def test_an_nbd_server_that_goes_is_said_once_and_its_return_too(tools):
+    if not shutil.which("qemu-nbd"):
+        return "no qemu-nbd"
+    with tools.folder() as folder:
+        path, image = os.path.join(folder, "nbd"), os.path.join(folder, "disk.img")
+        with open(image, "wb") as f:
+            f.truncate(MIB)
+        server = serve_nbd(path, image)
+        try:
+            with remote(tools, "-drive", "id=n0,if=none,file=nbd+unix:///e?socket=" + path,
+                        "-device", "scsi-hd,drive=n0,scsi-id=6") as r, Qmp(r):
+                server.kill()
+                server.wait()
+                wait_until("its end isn't said", lambda: "drive n0: its NBD server is gone" in r.said())
+                server = serve_nbd(path, image)
+                wait_until("its return isn't said", lambda: "drive n0: its NBD server is there again" in r.said())
+                assert r.said().count("is gone") == 1, r.said()
+        finally:
+            server.kill()
+            server.wait()
+    return None
+
+
 def test_nothing_is_left_of_a_supervisor_that_was_killed(tools):
     """Its worker has something to flush, and nobody is left who would connect it again."""
     with tools.folder() as folder:

@@ -410,6 +410,21 @@ static void test_daemon_answers_commands_and_refuses_with_a_reason(void)
 	end();
 }
 
+static void test_an_image_that_is_in_use_is_named(void)
+{
+	struct mp_server *other;
+	int sock[2];
+
+	begin_qcow2();
+	T_EQ(open_server(sock), 2);
+	other = server;
+	T_EQ(open_server(sock), -ECONNRESET);
+	check_says("drive d0: Failed to get \"write\" lock: Is another process using the image [");
+	check_says("disk.qcow2]?");
+	mp_server_destroy(other);
+	end();
+}
+
 static void *watch(void *opaque)
 {
 	atomic_bool *over = opaque;
@@ -595,6 +610,7 @@ T_MAIN(T_TEST(test_daemon_opens_an_image_and_serves_it),
        T_TEST(test_connections_lost_all_the_time_come_back_ever_more_slowly),
        T_TEST(test_daemon_answers_commands_and_refuses_with_a_reason),
        T_TEST(test_a_daemon_that_does_not_answer_a_resize_is_started_again),
+       T_TEST(test_an_image_that_is_in_use_is_named),
        T_TEST(test_nobody_waits_for_a_daemon_any_more), T_TEST(test_nothing_is_left_of_a_daemon),
        T_TEST(test_server_elsewhere_is_dialled_as_often_as_wanted),
        T_TEST(test_server_that_refuses_is_named),
