@@ -79,7 +79,10 @@ static void prep(const struct mp_uring *u, struct io_uring_sqe *sqe, struct mp_b
 		io_uring_prep_fallocate(sqe, fd, st.mode, (off_t)st.offset, (off_t)st.len);
 		break;
 	case MP_BLK_CALL_ADVISE:
-		io_uring_prep_fadvise(sqe, fd, st.offset, (off_t)st.len, POSIX_FADV_WILLNEED);
+		/* The kernel's length has 32 bits, and it is advice. */
+		io_uring_prep_fadvise(sqe, fd, st.offset,
+				      (uint32_t)(st.len < UINT32_MAX ? st.len : UINT32_MAX),
+				      POSIX_FADV_WILLNEED);
 		break;
 	default:
 		prep_rw(u, sqe, &st, fd);

@@ -151,7 +151,8 @@ place_module() { # list file, module: the module after all it needs
 	local list=$1 name=$2 file dep
 	[ -z "${placed[$name]:-}" ] || return 0
 	placed[$name]=1
-	file=$(find "$work/kernel/lib/modules" -name "$name.ko*" -o -name "${name//_/-}.ko*" | head -n 1)
+	# Below /lib, or with a merged /usr below that.
+	file=$(find "$work/kernel" -name "$name.ko*" -o -name "${name//_/-}.ko*" | head -n 1)
 	[ -n "$file" ] || return 0 # built into the kernel
 	for dep in $(modinfo -F depends "$file" | tr , ' ') $(modinfo -F softdep "$file" | sed 's/pre: //; s/post:.*//'); do
 		place_module "$list" "${dep//-/_}"
