@@ -4,9 +4,12 @@
 
 test-examples.py SOURCE-ROOT QEMU WORKER PLUGIN MPRING BOOT_IMAGE [CHECK...]      TAP; without CHECK all
 """
+import fcntl
 import glob
 import os
+import pty
 import re
+import select
 import shlex
 import shutil
 import signal
@@ -14,6 +17,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 import xml.etree.ElementTree
 
@@ -110,29 +114,95 @@ def still_run(words):
     return found
 
 
-def check_sigterm(place, *argv):
-    """It ends what it has started, in good order, and itself."""
+def paused(place):
+    """arguments of a QEMU that does nothing, but has a monitor"""
+    return ('-nodefaults', '-display', 'none', '-S', '-monitor', f'unix:{place.path("qemu.monitor")},server=on,wait=off')
+
+
+def wait_for_qemu(place, script):
+    """until its main loop runs"""
     monitor = place.path('qemu.monitor')
-    script = subprocess.Popen(argv + ('-nodefaults', '-display', 'none', '-S', '-monitor',
-                                      f'unix:{monitor},server=on,wait=off'),
-                              env=place.env, stdin=subprocess.DEVNULL, start_new_session=True)
+    wait_for_path(monitor, script)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(DEADLINE_S)
+        deadline = time.monotonic() + DEADLINE_S
+        while client.connect_ex(monitor) != 0:  # its path is there before it listens
+            if script.poll() is not None or time.monotonic() > deadline:
+                raise Failure(f'nobody listens on {monitor}')
+            time.sleep(0.01)
+        client.recv(1)
+
+
+def end_session(script):
     try:
-        wait_for_path(monitor, script)
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(DEADLINE_S)
-            client.connect(monitor)
-            client.recv(1)  # its main loop runs
-        script.terminate()
-        if script.wait(DEADLINE_S) != 128 + signal.SIGTERM:
+        os.killpg(script.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    script.wait()
+
+
+def check_signal(place, number, *argv):
+    """It ends what it has started, in good order, and itself."""
+    script = subprocess.Popen(argv, env=place.env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              start_new_session=True)
+    try:
+        wait_for_qemu(place, script)
+        script.send_signal(number)
+        if script.wait(DEADLINE_S) != 128 + number:
             raise Failure(f'{argv[0]} ended with {script.returncode}')
         if left := still_run([place.dir]):
             raise Failure(f'{argv[0]} left {left}')
     finally:
-        try:
-            os.killpg(script.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        script.wait()
+        end_session(script)
+
+
+def check_sigterm(place, *argv):
+    check_signal(place, signal.SIGTERM, *argv, *paused(place))
+
+
+class Terminal:
+    """@argv at a terminal of its own"""
+
+    def __init__(self, place, *argv):
+        def own_terminal():
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # whatever ours is
+
+        self.name, self.said = argv[0], b''
+        self.fd, theirs = pty.openpty()
+        self.script = subprocess.Popen(argv, env=place.env, cwd=place.dir, stdin=theirs, stdout=theirs, stderr=theirs,
+                                       start_new_session=True, preexec_fn=own_terminal)
+        os.close(theirs)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        end_session(self.script)
+        os.close(self.fd)
+
+    def type(self, keys):
+        os.write(self.fd, keys)
+
+    def read_until(self, done, what):
+        deadline = time.monotonic() + DEADLINE_S
+        while not done():
+            if not select.select([self.fd], [], [], max(0, deadline - time.monotonic()))[0]:
+                raise Failure(f'{self.name}: {what} did not come; it said {self.said!r}')
+            try:
+                self.said += os.read(self.fd, 4096)
+            except OSError:  # nobody is at the other end
+                break
+
+    def expect(self, word):
+        self.read_until(lambda: word in self.said, word)
+        if word not in self.said:
+            raise Failure(f'{self.name} did not say {word}; it said {self.said!r}')
+
+    def expect_end(self, status):
+        self.read_until(lambda: False, 'its end')
+        if self.script.wait(DEADLINE_S) != status:
+            raise Failure(f'{self.name} ended with {self.script.returncode}, expected {status}; it said {self.said!r}')
 
 
 # === orchestrator.py =========================================================
@@ -171,9 +241,34 @@ def orchestrator_ends_all_on_sigterm():
 
 # === replay.py ===============================================================
 
-def dry_run(place, disk, *options):
+def dry_run(place, disk, guest=GUEST):
     return place.run(MPRING, 'run', '--qemu', QEMU, '--worker', WORKER, '--plugin', PLUGIN, '--disk',
-                     disk.replace(',', ',,') + ',format=raw', '--dry-run', *options, '--', '-m', '64M', *GUEST)
+                     disk.replace(',', ',,') + ',format=raw', '--dry-run', '--', '-m', '64M', *guest)
+
+
+def plan_file(place, text):
+    path = place.path('plan')
+    with open(path, 'wb') as f:
+        f.write(text)
+    return path
+
+
+def plan_of_scripts(place, qemu):
+    """QEMU is a Python script; the worker takes its time to write "written" when QEMU has gone."""
+    with open(place.path('qemu.py'), 'w') as f:
+        f.write(qemu)
+    worker = f'cat <&9; sleep 0.3; echo done >{shlex.quote(place.path("written"))}'
+    return plan_file(place, ('# fd 8 qemu socket lsi0\n# fd 9 worker0 socket lsi0\n'
+                             f'{shlex.join(["sh", "-c", worker])}\n{shlex.join([sys.executable, place.path("qemu.py")])}\n').encode())
+
+
+def check_worker_has_written(place):
+    if not os.path.exists(place.path('written')):
+        raise Failure('the worker was not left to write what it held')
+
+
+def replay_from_pipe(plan):
+    return 'sh', '-c', 'cat "$1" | "$0"', example('replay.py'), plan
 
 
 def what_a_dry_run_prints_can_be_started():
@@ -197,12 +292,112 @@ def a_shell_takes_what_a_dry_run_prints():
             raise Failure(f'not what was asked for: {words}')
 
 
-def check_says(place, argv, pattern):
+def check_says(place, argv, pattern, status=1):
     """It fails, and says why."""
     done = subprocess.run(argv, env=place.env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                           stderr=subprocess.PIPE, timeout=DEADLINE_S)
-    if done.returncode != 1 or not re.search(pattern, done.stderr):
+    if done.returncode != status or not re.search(pattern, done.stderr):
         raise Failure(f'{argv} ended with {done.returncode}, and said {done.stderr!r}')
+
+
+def replay_gives_qemu_the_terminal():
+    """used to give it the pipe that the plan had come from, which was at its end"""
+    with Place() as place:
+        plan = plan_file(place, dry_run(place, place.disk(), ['-nodefaults', '-display', 'none', '-S', '-monitor', 'stdio']))
+        place.run(example('replay.py'), plan, text=b'quit\n')
+        for argv in (example('replay.py'), plan), replay_from_pipe(plan):
+            with Terminal(place, *argv) as terminal:
+                terminal.expect(b'(qemu)')
+                terminal.type(b'quit\n')
+                terminal.expect_end(0)
+
+
+def replay_without_a_terminal_gives_qemu_nothing_to_read():
+    with Place() as place:
+        plan = plan_of_scripts(place, 'import os; print(os.readlink("/proc/self/fd/0"))')
+        with open(plan, 'rb') as f:
+            out = place.run(example('replay.py'), text=f.read())
+        if out != b'/dev/null\n':
+            raise Failure(f'QEMU reads {out}')
+        out = place.run(example('replay.py'), plan)
+        if not out.startswith(b'pipe:'):
+            raise Failure(f'with a plan from a file QEMU reads {out}')
+
+
+def replay_leaves_ctrl_c_to_the_guest():
+    """used to end of it when the plan had come by a pipe"""
+    with Place() as place:
+        plan = plan_file(place, dry_run(place, place.disk(), paused(place) + ('-serial', 'mon:stdio')))
+        with Terminal(place, *replay_from_pipe(plan)) as terminal:
+            wait_for_qemu(place, terminal.script)
+            terminal.type(b'\x03\x01c')  # Ctrl-C; the monitor at the same terminal
+            terminal.expect(b'(qemu)')
+            terminal.type(b'\x01x')
+            terminal.expect_end(0)
+
+
+def replay_waits_when_qemu_ends_of_ctrl_c():
+    """used to kill QEMU and the worker"""
+    with Place() as place:
+        plan = plan_of_scripts(place, 'import signal, sys, time\n'
+                                      'signal.signal(signal.SIGINT, lambda *_: (time.sleep(0.3), sys.exit(7)))\n'
+                                      'print("qemu runs", flush=True)\nwhile True: time.sleep(0.1)')
+        with Terminal(place, example('replay.py'), plan) as terminal:
+            terminal.expect(b'qemu runs')
+            terminal.type(b'\x03')
+            terminal.expect_end(7)
+        check_worker_has_written(place)
+
+
+def replay_ends_all_when_asked():
+    """used to leave all that it had started behind on SIGTERM"""
+    for number in signal.SIGTERM, signal.SIGINT:
+        with Place() as place:
+            check_signal(place, number, example('replay.py'), plan_file(place, dry_run(place, place.disk(), paused(place))))
+
+
+def replay_lets_workers_write():
+    """used to kill them, and QEMU"""
+    for number in signal.SIGTERM, signal.SIGINT:
+        with Place() as place:
+            plan = plan_of_scripts(place, 'import signal, sys, time\n'
+                                          'def end(*_): open(sys.path[0] + "/asked", "w"), sys.exit()\n'
+                                          'signal.signal(signal.SIGTERM, end)\n'
+                                          'print("qemu runs", flush=True)\nwhile True: time.sleep(0.1)')
+            script = subprocess.Popen([example('replay.py'), plan], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                      start_new_session=True)
+            try:
+                script.stdout.read(1)
+                script.send_signal(number)
+                if script.wait(DEADLINE_S) != 128 + number:
+                    raise Failure(f'replay.py ended with {script.returncode}')
+            finally:
+                end_session(script)
+                script.stdout.close()
+            check_worker_has_written(place)
+            if not os.path.exists(place.path('asked')):
+                raise Failure('QEMU was not asked to end')
+
+
+def replay_says_why_it_cannot_use_a_plan():
+    """used to show where in Python it was"""
+    with Place() as place:
+        for text, why in ((None, b'No such file or directory'), (b'', b'command lines are missing'),
+                          (b'# fd 9 worker0 socket lsi0\nqemu\n', b'command lines are missing'),
+                          (b"# a plan\nqemu 'half a word\n", b'line 2 is not what a dry run prints'),
+                          (b'# fd 9 qemu spoon lsi0\nqemu\n', b'line 1 is not what a dry run prints'),
+                          (b'# fd 1 qemu socket lsi0\nqemu\n', b'line 1 is not what a dry run prints'),
+                          (b'# fd 9 qemu stats many 00\nqemu\n', b'line 1 is not what a dry run prints'),
+                          (b'#| text of nothing\nqemu\n', b'line 1 is not what a dry run prints'),
+                          (b'\x7fELF\0\xff\nqemu\n', b'line 1 is not what a dry run prints'),
+                          (b'# fd 9 qemu copy /no/disk\nqemu\n', b'line 1: /no/disk: No such file or directory')):
+            path = place.path('no-plan') if text is None else plan_file(place, text)
+            said = re.escape(f'replay.py: {path}: '.encode() + why + b'\n')
+            check_says(place, [example('replay.py'), path], rb'\A' + said + rb'\Z', status=2)
+        check_says(place, [example('replay.py'), place.dir], rb'\Areplay.py: .*: Is a directory\n\Z', status=2)
+        check_says(place, [example('replay.py')], rb'\Areplay.py: standard input: .* missing\n\Z', status=2)
+        plan = plan_file(place, b'# fd 8 qemu socket lsi0\n# fd 9 worker0 socket lsi0\nsh -c "cat <&9"\n/no/qemu\n')
+        check_says(place, [example('replay.py'), plan], rb'\Areplay.py: /no/qemu: No such file or directory\n\Z')
 
 
 def a_dry_run_that_nobody_can_read_fails():
@@ -397,7 +592,11 @@ def installed_programs_find_each_other():
 CHECKS = [orchestrator_starts_a_worker_for_each_disk, orchestrator_knows_the_old_form,
           orchestrator_runs_our_device_with_a_stock_remote, orchestrator_runs_the_stock_device_with_our_worker,
           orchestrator_runs_stock_qemu_at_both_ends, what_a_dry_run_prints_can_be_started,
-          a_shell_takes_what_a_dry_run_prints, a_dry_run_that_nobody_can_read_fails, too_few_descriptors_are_named, by_hand_the_worker_may_be_first, by_hand_qemu_may_be_first,
+          a_shell_takes_what_a_dry_run_prints, replay_gives_qemu_the_terminal,
+          replay_without_a_terminal_gives_qemu_nothing_to_read, replay_leaves_ctrl_c_to_the_guest,
+          replay_waits_when_qemu_ends_of_ctrl_c, replay_ends_all_when_asked, replay_lets_workers_write,
+          replay_says_why_it_cannot_use_a_plan, a_dry_run_that_nobody_can_read_fails, too_few_descriptors_are_named,
+          by_hand_the_worker_may_be_first, by_hand_qemu_may_be_first,
           by_hand_the_terminal_is_qemus, by_hand_ends_all_on_sigterm, orchestrator_ends_all_on_sigterm,
           systemd_takes_the_units, systemd_starts_a_worker_for_each_connection,
           libvirts_hook_starts_the_worker_of_its_guest, libvirts_hook_ends_a_worker_that_nobody_came_to,
