@@ -61,6 +61,7 @@ struct mp_nbd_cmd {
 	int64_t cookie; /* libnbd's name for it, while conn->round is the command's */
 	uint32_t round;
 	uint64_t issued_ns; /* only with a request time-out */
+	bool in_flight; /* is in the connection's list */
 	bool reserved; /* room in the log */
 	int error; /* when it has ended: 0, or libnbd's positive errno */
 };

@@ -201,19 +201,24 @@ static void link_cmd(struct mp_nbd_conn *c, struct mp_nbd_cmd *cmd)
 	else
 		c->oldest = cmd;
 	c->newest = cmd;
+	cmd->in_flight = true;
 	c->n_inflight++;
 	c->nbd->n_inflight++;
 }
 
 /*
  * Inside of a call to libnbd. It isn't let go of the command here (1), for where
- * issuing it finds the connection dead, libnbd 1.14 still reads it afterwards.
+ * issuing it finds the connection dead, libnbd 1.14 still reads it afterwards. And
+ * where it hasn't been let go of when the connection closes, 1.22 says it again.
  */
 static int on_ended(void *opaque, int *error)
 {
 	struct mp_nbd_cmd *cmd = opaque;
 	struct mp_nbd *n = cmd->conn->nbd;
 
+	if (!cmd->in_flight)
+		return 0;
+	cmd->in_flight = false;
 	unlink_cmd(cmd->conn, cmd);
 	cmd->error = *error;
 	cmd->next = NULL;
