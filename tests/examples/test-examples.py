@@ -414,6 +414,18 @@ def too_few_descriptors_are_named():
             check_says(place, ['sh', '-c', f'ulimit -n {n}; exec {shlex.join(words)}'], rb'Too many open files')
 
 
+def run_leaves_ctrl_c_to_the_guest():
+    """used to end QEMU, whose own monitor our QMP kept from being there"""
+    with Place() as place:
+        with Terminal(place, MPRING, 'run', '--worker', WORKER, '--plugin', PLUGIN, '--qemu', QEMU, '--disk', place.disk(),
+                      '--', '-m', '64M', '-nographic') as terminal:
+            terminal.expect(b'SeaBIOS')
+            terminal.type(b'\x03\x01c')
+            terminal.expect(b'(qemu)')
+            terminal.type(b'\x01x')
+            terminal.expect_end(0)
+
+
 # === by-hand.sh ==============================================================
 
 def by_hand(*options):
@@ -595,7 +607,8 @@ CHECKS = [orchestrator_starts_a_worker_for_each_disk, orchestrator_knows_the_old
           a_shell_takes_what_a_dry_run_prints, replay_gives_qemu_the_terminal,
           replay_without_a_terminal_gives_qemu_nothing_to_read, replay_leaves_ctrl_c_to_the_guest,
           replay_waits_when_qemu_ends_of_ctrl_c, replay_ends_all_when_asked, replay_lets_workers_write,
-          replay_says_why_it_cannot_use_a_plan, a_dry_run_that_nobody_can_read_fails, too_few_descriptors_are_named,
+          replay_says_why_it_cannot_use_a_plan, run_leaves_ctrl_c_to_the_guest, a_dry_run_that_nobody_can_read_fails,
+          too_few_descriptors_are_named,
           by_hand_the_worker_may_be_first, by_hand_qemu_may_be_first,
           by_hand_the_terminal_is_qemus, by_hand_ends_all_on_sigterm, orchestrator_ends_all_on_sigterm,
           systemd_takes_the_units, systemd_starts_a_worker_for_each_connection,
