@@ -81,7 +81,8 @@ def main():
             for_qemu, for_remote = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
             with for_remote: # each socket in one process only, or nobody sees the other end's end
                 remotes.append(subprocess.Popen(remote_command(args, i, disk, for_remote.fileno()),
-                                                pass_fds=[for_remote.fileno()], stdin=subprocess.DEVNULL))
+                                                pass_fds=[for_remote.fileno()], stdin=subprocess.DEVNULL,
+                                                start_new_session=True)) # Ctrl-C is QEMU's
             ends.append(for_qemu)
         qemu = subprocess.Popen(qemu_command(args, ends, more), pass_fds=[end.fileno() for end in ends])
         for end in ends:
@@ -90,6 +91,8 @@ def main():
         for remote in remotes: # they end by themselves when QEMU has closed its sockets
             status = remote.wait() or status
         return status if status >= 0 else 128 - status
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     finally:
         end_all([qemu] + remotes if qemu else remotes)
 

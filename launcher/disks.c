@@ -232,7 +232,7 @@ static int check_disk(const struct mp_opt_disk *d)
 	if (faccessat(AT_FDCWD, d->file, d->readonly ? R_OK : R_OK | W_OK, AT_EACCESS) == 0)
 		return 0;
 	mp_error("--disk %s: %s; %s", d->file, strerror(errno),
-		 errno == ENOENT ? "create it with truncate -s SIZE FILE"
+		 errno == ENOENT ? "create it with qemu-img create -f FORMAT FILE SIZE"
 		 : d->readonly   ? "check its owner and mode"
 				 : "check its owner and mode, or add ,readonly=on");
 	return mp_err_origin(-errno);

@@ -273,6 +273,16 @@ static void qemu_perf_guest(const struct mp_plan *p, struct mp_args *a)
 			     p->fd_job[i]);
 }
 
+static bool is_at_monitor(const struct mp_options *o, const char *option)
+{
+	const char *value;
+
+	for (int i = 0; (value = mp_options_qemu_value(o, option, i)); i++)
+		if (strncmp(value, "mon:", 4) == 0)
+			return true;
+	return false;
+}
+
 /* Ours is a monitor, and with one QEMU makes no other by itself: so this is what it would make. */
 static void user_monitor(const struct mp_options *o, struct mp_args *a)
 {
@@ -281,6 +291,8 @@ static void user_monitor(const struct mp_options *o, struct mp_args *a)
 	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
 		if (mp_options_qemu_has(o, none[i]))
 			return;
+	if (is_at_monitor(o, "serial") || is_at_monitor(o, "parallel"))
+		return;
 	if (!mp_options_qemu_has(o, "nographic"))
 		mp_args_add2(a, "-monitor", "vc:80Cx24C");
 	else if (mp_options_qemu_has(o, "serial"))

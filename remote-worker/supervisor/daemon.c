@@ -634,6 +634,10 @@ static int wait_for_no_export(struct mp_daemon *d, char error[512])
 		json_decref(exports);
 		if (n == 0)
 			return 0;
+		if (d->give_up && d->give_up(d->opaque)) {
+			snprintf(error, 512, "interrupted");
+			return mp_err_origin(-EINTR);
+		}
 		nanosleep(&pause, NULL);
 	}
 	snprintf(error, 512, "its connections don't end");
@@ -663,20 +667,30 @@ static void kill_it(struct mp_daemon *d)
 	pthread_mutex_unlock(&d->state_lock);
 }
 
+/* What the last step but one came to, and the last: its connection was there, and ended. */
+static bool has_died(int before, int last)
+{
+	return last == -ECONNRESET && (before == 0 || before == -EREMOTEIO ||
+				       before == -ETIMEDOUT || before == -ECONNRESET);
+}
+
 int mp_daemon_resize(struct mp_daemon *d, uint64_t bytes, char error[512])
 {
 	char why[512];
-	int r = mp_daemon_command(d, "block-export-del",
-				  json_pack("{s:s, s:s}", "id", EXPORT_ID, "mode", "hard"), NULL,
-				  error);
+	int add, r = mp_daemon_command(d, "block-export-del",
+				       json_pack("{s:s, s:s}", "id", EXPORT_ID, "mode", "hard"),
+				       NULL, error);
 
-	if (r == 0)
+	/* It may have gone by a command whose answer nobody waited for. */
+	if (r == 0 || r == -EREMOTEIO)
 		r = wait_for_no_export(d, error);
 	if (r == 0)
 		r = resize(d, bytes, error);
+	if (r == -EINTR) /* nobody needs the export any more */
+		return mp_err_trace(r);
 	/* Whatever came of it. One that has died exports it again by itself, as will this one. */
-	if (mp_daemon_command(d, "block-export-add", export_of(d->drive), NULL, why) < 0 &&
-	    mp_daemon_pid(d) > 0) {
+	add = mp_daemon_command(d, "block-export-add", export_of(d->drive), NULL, why);
+	if (add < 0 && add != -EINTR && !has_died(r, add)) {
 		mp_warn("drive %s: its storage daemon doesn't export the image again (%s) and is "
 			"killed",
 			name_of(d), why);

@@ -134,7 +134,7 @@ def test_killed_worker_costs_the_device_only(tools):
 
 
 def test_stopped_worker_works_again_after_a_reset(tools):
-    with machine(tools, device=",reply-timeout=200") as m:
+    with machine(tools, device=",reply-timeout=1000") as m:
         m.worker.send_signal(signal.SIGSTOP)
         begin = time.monotonic()
         assert m.read(MEM + DSTAT, 1) == 0xFF

@@ -394,7 +394,8 @@ static char *user_guest(int argc, char **argv)
 static void test_user_guest_has_the_monitor_that_qemu_would_make(void)
 {
 	char nographic[] = "-nographic", serial[] = "--serial", null[] = "null", mon[] = "-monitor",
-	     none[] = "none", nodefaults[] = "-nodefaults";
+	     none[] = "none", nodefaults[] = "-nodefaults", mux[] = "mon:stdio";
+	MP_CLEANUP_FREE char *muxed = user_guest(3, (char *[]){nographic, serial, mux});
 	MP_CLEANUP_FREE char *window = user_guest(0, NULL);
 	MP_CLEANUP_FREE char *own_serial = user_guest(3, (char *[]){nographic, serial, null});
 	MP_CLEANUP_FREE char *own = user_guest(3, (char *[]){nographic, mon, none});
@@ -406,6 +407,7 @@ static void test_user_guest_has_the_monitor_that_qemu_would_make(void)
 	check_lacks(own, "stdio");
 	check_lacks(own, "vc:");
 	check_lacks(bare, "stdio");
+	check_lacks(muxed, "-monitor");
 }
 
 static void test_user_guest_keeps_its_own_memory_backend(void)

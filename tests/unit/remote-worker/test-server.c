@@ -486,6 +486,32 @@ static void test_nobody_waits_for_a_daemon_any_more(void)
 	end();
 }
 
+/* It may be in the middle of a resize, and goes on with that. */
+static void test_a_daemon_that_is_not_waited_for_any_more_is_not_killed(void)
+{
+	struct mp_server_cfg cfg = {
+		.cmd = &cmd, .drive = &drive, .again = again, .give_up = gives_up};
+	char why[512];
+	int sock[2], pid;
+
+	begin_qcow2();
+	T_EQ(mp_server_create(&cfg, &server, error, sizeof(error)), 0);
+	T_EQ(mp_server_spawn(server, error, sizeof(error)), 0);
+	while (mp_server_open(server, sock, error, sizeof(error)) == -EINTR)
+		continue;
+	close(sock[0]);
+	close(sock[1]);
+	pid = mp_daemon_pid(mp_server_daemon(server));
+	kill(pid, SIGSTOP);
+	T_EQ(mp_daemon_resize(mp_server_daemon(server), 16 << 20, why), -EINTR);
+	T_STR_EQ(why, "interrupted");
+	kill(pid, SIGCONT);
+	T_EQ(mp_daemon_resize(mp_server_daemon(server), 16 << 20, why), 0);
+	T_EQ(mp_daemon_pid(mp_server_daemon(server)), pid);
+	T_OK(greets(mp_daemon_dial(mp_server_daemon(server))));
+	end();
+}
+
 static void check_no_folder(void)
 {
 	char line[128];
@@ -611,7 +637,9 @@ T_MAIN(T_TEST(test_daemon_opens_an_image_and_serves_it),
        T_TEST(test_daemon_answers_commands_and_refuses_with_a_reason),
        T_TEST(test_a_daemon_that_does_not_answer_a_resize_is_started_again),
        T_TEST(test_an_image_that_is_in_use_is_named),
-       T_TEST(test_nobody_waits_for_a_daemon_any_more), T_TEST(test_nothing_is_left_of_a_daemon),
+       T_TEST(test_nobody_waits_for_a_daemon_any_more),
+       T_TEST(test_a_daemon_that_is_not_waited_for_any_more_is_not_killed),
+       T_TEST(test_nothing_is_left_of_a_daemon),
        T_TEST(test_server_elsewhere_is_dialled_as_often_as_wanted),
        T_TEST(test_server_that_refuses_is_named),
        T_TEST(test_server_that_comes_back_later_is_found))
