@@ -587,9 +587,9 @@ def tcp_port(q):
 
 
 def test_a_monitor_listens_on_tcp(tools):
-    with remote(tools, "-qmp", "tcp:localhost:0,server=on,wait=off") as r, Qmp(r) as q:
+    with remote(tools, "-qmp", "tcp::0,server=on,wait=off") as r, Qmp(r) as q:
         port = tcp_port(q)
-        for host in "localhost", "127.0.0.1":
+        for host in "127.0.0.1", "127.0.0.2":
             with socket.create_connection((host, port), 30) as sock, sock.makefile("rw") as f:
                 assert "QMP" in json.loads(f.readline())
                 f.write('{"execute": "qmp_capabilities"}{"execute": "query-name"}')

@@ -391,9 +391,9 @@ static void test_a_port_with_both_addresses_waiting_takes_one_client(void)
 	rig_done(&r, &c[0]);
 }
 
-static void test_a_name_of_this_machine_listens_at_each_of_its_addresses(void)
+static void test_no_name_listens_at_each_address_of_one_port(void)
 {
-	const struct mp_mon_tcp at = {.host = "localhost", .port = "0"};
+	const struct mp_mon_tcp at = {.host = "", .port = "0"};
 	int fd[MP_MON_MAX_ADDRESSES], n = listen_tcp(&at, fd);
 	unsigned int n_v4 = 0;
 	char name[128], *port_text = NULL, first[16] = "";
@@ -407,8 +407,8 @@ static void test_a_name_of_this_machine_listens_at_each_of_its_addresses(void)
 			snprintf(first, sizeof(first), "%s", port_text);
 		T_STR_EQ(port_text, first);
 		*port_text = '\0';
-		n_v4 += strcmp(name, "127.0.0.1") == 0;
-		T_OK(strcmp(name, "127.0.0.1") == 0 || strcmp(name, "[::1]") == 0);
+		n_v4 += strcmp(name, "0.0.0.0") == 0;
+		T_OK(strcmp(name, "0.0.0.0") == 0 || strcmp(name, "[::]") == 0);
 		close(fd[i]);
 	}
 	T_EQ(n_v4, 1);
@@ -486,7 +486,7 @@ T_MAIN(T_TEST(test_many_clients_are_served_at_once),
        T_TEST(test_a_port_that_is_taken_at_another_address_is_chosen_anew),
        T_TEST(test_addresses_of_one_monitor_share_its_limit),
        T_TEST(test_a_port_with_both_addresses_waiting_takes_one_client),
-       T_TEST(test_a_name_of_this_machine_listens_at_each_of_its_addresses),
+       T_TEST(test_no_name_listens_at_each_address_of_one_port),
        T_TEST(test_no_name_is_every_address_of_the_families_wanted),
        T_TEST(test_a_port_in_use_and_an_unknown_service_are_refused),
        T_TEST(test_pipes_serve_as_well), T_TEST(test_tidy))
