@@ -161,6 +161,13 @@ static bool given_up(void *opaque)
 	return !mp_machine_check(opaque);
 }
 
+/* Somebody else may have asked it to, before we have. */
+static bool has_ended_well(struct mp_machine *m)
+{
+	return mp_child_reap(&m->qemu, mp_clock_ns() + QEMU_LINGER_NS) &&
+	       WIFEXITED(m->qemu.status) && WEXITSTATUS(m->qemu.status) == 0;
+}
+
 static int meet_qemu(struct mp_machine *m)
 {
 	int r;
@@ -170,6 +177,8 @@ static int meet_qemu(struct mp_machine *m)
 	m->qmp.opaque = m;
 	r = ask(m, "query-version", NULL, QMP_START_NS);
 	m->up = r == 0;
+	if (r == -ECONNRESET && has_ended_well(m))
+		return 0;
 	if (r < 0)
 		mp_machine_check(m);
 	if (r == -ECONNRESET && !m->interrupted)
@@ -215,7 +224,7 @@ int mp_machine_start(struct mp_machine *m, struct mp_plan *p)
 	mp_plan_close_children_fds(p);
 	if (r == 0)
 		r = meet_qemu(m);
-	if (r == 0 && p->place.pinned) {
+	if (m->up && p->place.pinned) {
 		pin_main_loop(m);
 		pin_vcpus(m);
 	} else if (r < 0 && m->signal_fd >= 0) {

@@ -557,7 +557,7 @@ def case_full_disk_stops_the_guest_until_there_is_room():
                 f.truncate(32 << 20)
             text = under_load(folder, disk, 1, disturb)
             assert len(sizes) >= 3, sizes
-            assert 'No space left on device; the machine is stopped' in text, text[-3000:]
+            assert "No space left on device; QEMU's machine is stopped" in text, text[-3000:]
         finally:
             # io_uring lets go of its files some time after its process has ended.
             for _ in range(100):
