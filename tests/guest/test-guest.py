@@ -581,7 +581,7 @@ def refused(*args):
 
 
 def case_disks_that_cannot_be_opened_are_named():
-    assert 'truncate -s' in refused('--disk', '/proc/none')
+    assert 'qemu-img create -f' in refused('--disk', '/proc/none')
     with tempfile.TemporaryDirectory() as folder:
         disk = os.path.join(folder, 'disk')
         with open(disk, 'wb') as f:
