@@ -168,14 +168,20 @@ static int await_answer(struct mp_qmp_client *q, const struct mp_qmp_call *c, js
 
 static int take_greeting(struct mp_qmp_client *q, uint64_t deadline_ns)
 {
-	json_t *greeting;
-	int r = next_message(q, &greeting, deadline_ns);
+	json_t *msg;
+	int r;
 
-	if (r < 0)
-		return mp_err_trace(r);
-	r = json_object_get(greeting, "QMP") ? 0 : mp_err_origin(-EPROTO);
-	json_decref(greeting);
-	return r;
+	do {
+		r = next_message(q, &msg, deadline_ns);
+		if (r < 0)
+			return mp_err_trace(r);
+		/* QEMU may tell of RESUME while its monitor is still being made. */
+		r = json_object_get(msg, "QMP")     ? 1
+		    : json_object_get(msg, "event") ? 0
+						    : mp_err_origin(-EPROTO);
+		json_decref(msg);
+	} while (r == 0);
+	return r < 0 ? mp_err_trace(r) : 0;
 }
 
 /* In steps, each of which is done once, however often a deadline comes between. */

@@ -384,16 +384,20 @@ class Qmp:
             assert time.monotonic() < deadline and run.process.poll() is None, run.text
             run.read(0.02)
         self.lines = self.sock.makefile('rw')
-        self.lines.readline()
+        self.answer()
         self.run('qmp_capabilities')
+
+    def answer(self):
+        """The next message that is no event; one may even come before the greeting."""
+        while True:
+            answer = json.loads(self.lines.readline())
+            if 'event' not in answer:
+                return answer
 
     def run(self, command):
         self.lines.write(json.dumps({'execute': command}) + '\n')
         self.lines.flush()
-        while True:
-            answer = json.loads(self.lines.readline())
-            if 'event' not in answer:
-                return answer['return']
+        return self.answer()['return']
 
     def close(self):
         self.lines.close()

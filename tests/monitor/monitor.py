@@ -124,6 +124,9 @@ class Qmp(Client):
         super().__init__(remote.dial("qmp"))
         self.events = []
         self.greeting = self.message()
+        while "event" in self.greeting:
+            # QEMU may tell of RESUME while its monitor is still being made.
+            self.greeting = self.message()
         self.run("qmp_capabilities", **({"enable": ["oob"]} if oob else {}))
 
     def message(self):

@@ -21,6 +21,14 @@ CONFIG_ADDRESS, CONFIG_DATA = 0xCF8, 0xCFC
 DEADLINE_S = 30
 
 
+def but_events(lines):
+    """QMP's next message that is none; one may even come before the greeting."""
+    while True:
+        message = json.loads(lines.readline())
+        if "event" not in message:
+            return message
+
+
 class Stats:
     """A page of counters, as stats/stats.h has it."""
 
@@ -173,13 +181,11 @@ class Machine:
             sock.settimeout(DEADLINE_S)
             sock.connect(os.path.join(self.dir, "qmp"))
             lines = sock.makefile("rw")
-            answer = lines.readline()
+            answer = but_events(lines)
             for name, arguments in (("qmp_capabilities", {}),) + commands:
                 lines.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
                 lines.flush()
-                answer = json.loads(lines.readline())
-                while "event" in answer:
-                    answer = json.loads(lines.readline())
+                answer = but_events(lines)
             return answer
 
     def _note_irq(self, line):

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 
-from qtest import DEADLINE_S, Machine, run_tests, sleeping_rom, wait_for
+from qtest import DEADLINE_S, Machine, but_events, run_tests, sleeping_rom, wait_for
 
 IO, MEM, RAM_BAR = 0xC000, 0xFE000000, 0xFE002000
 DSTAT, DSP, DSPS, SCRATCHA = 0x0C, 0x2C, 0x30, 0x34
@@ -34,7 +34,7 @@ class Monitor:
         self.sock.settimeout(DEADLINE_S)
         self.sock.connect(os.path.join(m.dir, name))
         self.lines = self.sock.makefile("rw")
-        self.lines.readline()
+        but_events(self.lines)
         self.events, self.data = [], {}
         self.run("qmp_capabilities")
 

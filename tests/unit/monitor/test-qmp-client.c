@@ -157,6 +157,15 @@ static void test_a_slow_greeting_is_waited_for_again(void)
 	close(peer);
 }
 
+static void test_an_event_may_come_before_the_greeting(void)
+{
+	int peer = open_peer("{\"event\":\"RESUME\"}\r\n" READY "{\"return\":{},\"id\":1}\r\n");
+
+	T_EQ(ask("now", NULL, NULL), 0);
+	mp_qmp_client_fini(&q);
+	close(peer);
+}
+
 static bool after_three(void *opaque)
 {
 	unsigned int *n = opaque;
@@ -276,6 +285,7 @@ T_MAIN(T_TEST(test_the_greeting_comes_by_itself_and_answers_are_given_back),
        T_TEST(test_an_error_is_the_servers_own_and_no_end), T_TEST(test_events_are_passed_by),
        T_TEST(test_a_late_answer_is_nobodys), T_TEST(test_the_wait_can_be_given_up),
        T_TEST(test_a_slow_greeting_is_waited_for_again),
+       T_TEST(test_an_event_may_come_before_the_greeting),
        T_TEST(test_what_has_come_is_read_before_anybody_gives_up),
        T_TEST(test_the_end_of_a_peer_comes_before_giving_up), T_TEST(test_a_long_answer_is_read),
        T_TEST(test_a_peer_that_ends_is_named), T_TEST(test_what_is_no_qmp_ends_it),
