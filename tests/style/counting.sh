@@ -21,7 +21,7 @@ check() { # claim, expected last line, expected status; meson's log on stdin
 		failed=1
 	fi
 }
-echo "1..7"
+echo "1..9"
 check "each subtest counts" "2 passed, 0 failed, 1 skipped" 0 <<'END'
 {"name": "t", "result": "OK", "stdout": "1..3\nok 1 - a\nok 2 - b\n# skipped: no disk\nok 3 - c # SKIP\n"}
 END
@@ -43,4 +43,23 @@ END
 check "a mutant that fails has passed" "1 passed, 0 failed, 0 skipped" 0 <<'END'
 {"name": "t", "result": "EXPECTEDFAIL", "stdout": ""}
 END
+cat >"$log" <<'END'
+{"name": "t", "result": "FAIL", "stdout": "1..2\n# fine\nok 1 - a\n# b.c:7: 1, not 2\nnot ok 2 - b\n", "stderr": "leak\n"}
+END
+said="FAILED s: t: b
+  # b.c:7: 1, not 2
+  leak
+1 passed, 1 failed, 0 skipped"
+same() { # claim, expected, got
+	nr=$((nr + 1))
+	if [ "$2" = "$3" ]; then
+		echo "ok $nr - $1"
+	else
+		echo "# got: $3" | sed '2,$s/^/# /'
+		echo "not ok $nr - $1"
+		failed=1
+	fi
+}
+same "a failure is told with what it said" "$said" "$("$count" "s=$log")"
+same "but once" "${said%%$'\n'*}" "$("$count" --summary "s=$log" | head -n 1)"
 exit $failed
