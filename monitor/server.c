@@ -44,6 +44,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/tcp.h"
 #include "monitor/internal.h"
 
 #define MUTE_NS (MP_NS_PER_SEC / 10) /* after accept() has failed, for want of fds e.g. */
@@ -257,22 +258,6 @@ static int add_client(struct mp_mon *mon, struct mp_mon_listener *l, int in, int
 	return 0;
 }
 
-/*
- * Answers are short and wait for nothing; a machine that is off shall not count as a
- * client for hours. TCP_USER_TIMEOUT is no help: it also ends those who don't read.
- */
-static void tune(int fd)
-{
-	int on = 1, idle_s = 30, each_s = 10, n = 3;
-
-	/* Fails on a unix socket, which needs none. */
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &each_s, sizeof(each_s));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &n, sizeof(n));
-}
-
 static void meet(struct mp_mon *mon, struct mp_mon_listener *l, int listening)
 {
 	int fd;
@@ -282,11 +267,11 @@ static void meet(struct mp_mon *mon, struct mp_mon_listener *l, int listening)
 		return;
 	fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd >= 0) {
-		tune(fd);
+		mp_tcp_tune(fd);
 		add_client(mon, l, fd, fd);
-	}
-	if (fd < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+	} else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
 		l->mute_until_ns = mp_clock_ns() + MUTE_NS;
+	}
 }
 
 static void handle_client(struct mp_mon_client *c, const struct pollfd *in,

@@ -3,8 +3,6 @@
 
 #include <errno.h>
 #include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/tcp.h"
 
 #define NBD_PORT "10809"
 
@@ -50,18 +49,6 @@ static int connect_to(const struct sockaddr *addr, socklen_t len, uint64_t deadl
 	return r < 0 ? mp_err_origin(r) : mp_fd_steal(&fd);
 }
 
-/* Requests are small; and a peer whose machine is off shall not look alive for hours. */
-static void tune(int fd)
-{
-	int on = 1, idle_s = 30, each_s = 10, n = 3;
-
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &each_s, sizeof(each_s));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &n, sizeof(n));
-}
-
 static int dial_tcp(const struct mp_opt_nbd *to, uint64_t deadline_ns, char *error,
 		    size_t error_len)
 {
@@ -84,7 +71,7 @@ static int dial_tcp(const struct mp_opt_nbd *to, uint64_t deadline_ns, char *err
 		snprintf(error, error_len, "cannot reach NBD server %s, port %s: %s", to->host,
 			 port, strerror(-r));
 	else
-		tune(r);
+		mp_tcp_tune(r);
 	return mp_err_trace(r);
 }
 
