@@ -114,12 +114,11 @@ static bool is_unix_stream(int fd)
 	       getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
 }
 
-/* Or one of our own would be taken for it. */
-static int check_passed(const struct inherited *in, int fd, bool is_socket)
+static int check_passed(int fd, bool is_socket)
 {
-	if (fd < 0 || fd <= STDERR_FILENO)
+	if (fd <= STDERR_FILENO) /* none, or none that could be ours */
 		return 0;
-	if (!was_inherited(in, fd)) {
+	if (fcntl(fd, F_GETFD) < 0) {
 		mp_error("descriptor %d isn't open: whoever starts the worker passes it on", fd);
 		return mp_err_origin(-EBADF);
 	}
@@ -130,18 +129,19 @@ static int check_passed(const struct inherited *in, int fd, bool is_socket)
 	return 0;
 }
 
-static int check_all_passed(const struct inherited *in, const struct mp_cmdline *cmd)
+/* Before we open any: or one of ours would be taken for one that nobody passed. */
+static int check_all_passed(const struct mp_cmdline *cmd)
 {
 	int r = 0;
 
 	for (unsigned int i = 0; r == 0 && i < cmd->n_hbas; i++) {
 		if (!cmd->hba[i].socket_path)
-			r = check_passed(in, cmd->hba[i].fd, true);
+			r = check_passed(cmd->hba[i].fd, true);
 		if (r == 0)
-			r = check_passed(in, cmd->hba[i].stats_fd, false);
+			r = check_passed(cmd->hba[i].stats_fd, false);
 	}
 	for (unsigned int i = 0; r == 0 && i < cmd->n_monitors; i++)
-		r = check_passed(in, cmd->monitor[i].fd, false);
+		r = check_passed(cmd->monitor[i].fd, false);
 	return r;
 }
 
@@ -409,7 +409,7 @@ int main(int argc, char **argv)
 		mp_error("cannot list the open files: %s", strerror(-r_inherited));
 		return EXIT_FAILURE;
 	}
-	if (check_all_passed(&in, &cmd) < 0)
+	if (check_all_passed(&cmd) < 0)
 		return EXIT_USAGE;
 	if (mp_cmdline_probe(&cmd) < 0) {
 		mp_error("out of memory");
