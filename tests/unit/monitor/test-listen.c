@@ -339,11 +339,10 @@ static void test_a_port_that_is_taken_at_another_address_is_chosen_anew(void)
 	n_taken = 0;
 }
 
-static void test_addresses_of_one_monitor_share_its_limit(void)
+/* One port with two addresses, for one client. */
+static void listen_at_two(int a[MP_MON_MAX_ADDRESSES], int b[MP_MON_MAX_ADDRESSES])
 {
 	struct mp_mon_port p = {.is_qmp = true, .label = "m", .filename = "tcp:m,server=on"};
-	struct pollfd pfd = {.events = POLLIN};
-	int a[MP_MON_MAX_ADDRESSES], b[MP_MON_MAX_ADDRESSES];
 
 	rig_init(&r);
 	r.cfg.max_clients = 1;
@@ -352,6 +351,14 @@ static void test_addresses_of_one_monitor_share_its_limit(void)
 	T_EQ(listen_tcp(&loopback, b), 1);
 	T_EQ(mp_mon_add_listener_take(r.mon, a[0], &p), 0);
 	T_EQ(mp_mon_add_address_take(r.mon, 0, b[0]), 0);
+}
+
+static void test_addresses_of_one_monitor_share_its_limit(void)
+{
+	struct pollfd pfd = {.events = POLLIN};
+	int a[MP_MON_MAX_ADDRESSES], b[MP_MON_MAX_ADDRESSES];
+
+	listen_at_two(a, b);
 	rig_start(&r);
 	dial_tcp(&c[0], b[0]);
 	rig_negotiate(&c[0]);
@@ -368,17 +375,10 @@ static void test_addresses_of_one_monitor_share_its_limit(void)
 
 static void test_a_port_with_both_addresses_waiting_takes_one_client(void)
 {
-	struct mp_mon_port p = {.is_qmp = true, .label = "m", .filename = "tcp:m,server=on"};
 	struct pollfd pfd[2];
 	int a[MP_MON_MAX_ADDRESSES], b[MP_MON_MAX_ADDRESSES];
 
-	rig_init(&r);
-	r.cfg.max_clients = 1;
-	T_EQ(mp_mon_create(&r.cfg, &r.mon), 0);
-	T_EQ(listen_tcp(&loopback, a), 1);
-	T_EQ(listen_tcp(&loopback, b), 1);
-	T_EQ(mp_mon_add_listener_take(r.mon, a[0], &p), 0);
-	T_EQ(mp_mon_add_address_take(r.mon, 0, b[0]), 0);
+	listen_at_two(a, b);
 	dial_tcp(&c[0], a[0]);
 	dial_tcp(&c[1], b[0]);
 	rig_start(&r);
