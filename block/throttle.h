@@ -58,8 +58,7 @@ struct mp_throttle_group {
 /* A member, a disk's; zeroed: of no group, and without limits. */
 struct mp_throttle {
 	struct mp_throttle_group *group;
-	struct mp_throttle_group
-		room; /* a group needs no other: it lives with one of its members */
+	struct mp_throttle_group room; /* a group lives in that of one of its members */
 	struct mp_throttle_queue reads, writes; /* that wait, oldest first */
 	struct mp_throttle *next; /* of all members of all groups */
 };

@@ -8,10 +8,9 @@
  *
  * How it ends. QEMU gets SIGTERM and a moment, then the workers see their
  * sockets close, write what they hold and exit by themselves, and who doesn't
- * in time is killed. If the
- * launcher itself is killed, the kernel kills its children (spawn.c). A worker
- * under a supervisor hears of that one's end, and ends by itself; its monitors'
- * paths stay. No other path was ever made.
+ * in time is killed. If the launcher itself is killed, the kernel kills its
+ * children (spawn.c). A worker under a supervisor hears of that one's end, and
+ * ends by itself; its monitors' paths stay. No other path was ever made.
  */
 #include "launcher/machine.h"
 
