@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -71,6 +74,39 @@ static void test_copy_that_ends_in_data_has_its_last_byte(void)
 	T_EQ(st.st_size, 3 * MIB + 3);
 }
 
+/* Is that page of the file in the page cache? */
+static bool is_cached(int fd, off_t at)
+{
+	unsigned char resident = 0;
+	void *page = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, at);
+
+	T_OK(page != MAP_FAILED);
+	T_EQ(mincore(page, 4096, &resident), 0);
+	munmap(page, 4096);
+	return resident & 1;
+}
+
+static void test_file_and_copy_are_read_in_anew(void)
+{
+	char path[64], one;
+	MP_CLEANUP_FD int fd = make_file(path);
+	MP_CLEANUP_FD int copy = -1;
+	struct statfs st;
+
+	T_EQ(fstatfs(fd, &st), 0);
+	put(fd, 0, "begin", 5);
+	put(fd, 64 * MIB, "end", 3);
+	T_EQ(pread(fd, &one, 1, 32 * MIB), 1);
+	T_OK(is_cached(fd, 32 * MIB)); /* a page of a hole, that a user has read */
+	T_EQ(mp_disk_copy(path, &copy), 0);
+	unlink(path);
+	if (st.f_type == TMPFS_MAGIC)
+		t_skip("the page cache of a tmpfs is all that it has");
+	T_OK(!is_cached(fd, 32 * MIB));
+	T_OK(is_cached(fd, 0) && is_cached(fd, 64 * MIB));
+	T_OK(is_cached(copy, 0) && is_cached(copy, 64 * MIB));
+}
+
 /* The head of a qcow2 file whose backing file has this name. */
 static int copy_of_qcow2(const char *backing)
 {
@@ -131,6 +167,7 @@ static void test_disks_that_are_not_there_are_found_before_anything_starts(void)
 
 T_MAIN(T_TEST(test_copy_has_all_data_and_the_holes),
        T_TEST(test_copy_that_ends_in_data_has_its_last_byte),
+       T_TEST(test_file_and_copy_are_read_in_anew),
        T_TEST(test_copy_would_not_find_a_relative_backing_file), T_TEST(test_only_files_are_copied),
        T_TEST(test_a_colon_before_any_slash_is_a_protocol),
        T_TEST(test_disks_that_are_not_there_are_found_before_anything_starts))
