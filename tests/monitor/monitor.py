@@ -41,7 +41,8 @@ class Remote:
         line += ["-object", "x-remote-object,id=robj1,devid=lsi0,fd=%d" % theirs.fileno(),
                  "-qmp", "unix:%s,server=on,wait=off" % self.path("qmp"),
                  "-monitor", "unix:%s,server,nowait" % self.path("hmp")]
-        self.log = open(self.path("log"), "w+")
+        # Appended to: our reading moves the place that we share.
+        self.log = open(self.path("log"), "a+")
         with theirs:
             self.process = subprocess.Popen(line, pass_fds=[theirs.fileno()], stderr=self.log,
                                             stdin=subprocess.DEVNULL, env=env)
