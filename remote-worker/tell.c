@@ -62,7 +62,7 @@ static void say_write_lost(struct mp_medium *m)
 	if (error)
 		mp_error("drive %s: its server has lost writes that it had acknowledged, and "
 			 "doesn't take them again: %s",
-			 m->drive->id[0] ? m->drive->id : m->drive->node_name, strerror(-error));
+			 mp_opt_drive_name(m->drive), strerror(-error));
 }
 
 static void tell_event(struct mp_core *core, int sock, unsigned int hba, const struct mp_event *e)

@@ -347,14 +347,12 @@ static void say_unflushed(struct mp_core *core)
 	const struct mp_blk_req *req = core->ending->req;
 
 	for (unsigned int i = 0; i < MP_CORE_MEDIA; i++) {
-		const struct mp_opt_drive *drive = core->medium[i].drive;
-
 		if (req[i].result >= 0)
 			continue;
 		core->unflushed = true;
 		mp_error("drive %s: cannot flush it at the end: %s; what was written last may be "
 			 "lost",
-			 drive->id[0] ? drive->id : drive->node_name, strerror(-req[i].result));
+			 mp_opt_drive_name(core->medium[i].drive), strerror(-req[i].result));
 	}
 }
 

@@ -126,6 +126,12 @@ struct mp_opt_drive {
 	const char *objects; /* MP_DRIVE_DAEMON: JSON array of secrets and TLS credentials */
 };
 
+/* As the user knows it: messages and a throttle group have that name. */
+static inline const char *mp_opt_drive_name(const struct mp_opt_drive *d)
+{
+	return d->id[0] ? d->id : d->node_name;
+}
+
 #define MP_CMDLINE_NO_DRIVE UINT32_MAX
 
 /* -device scsi-hd, -device scsi-cd */

@@ -330,9 +330,9 @@ static int check_limits(struct mp_parser *p, struct mp_opt_drive *d)
 	const char *why;
 
 	if (!d->throttle.group)
-		d->throttle.group = d->id[0] ? d->id : d->node_name;
+		d->throttle.group = mp_opt_drive_name(d);
 	if (mp_throttle_check(&t, &why) < 0)
-		return mp_parser_fail(p, "drive '%s': %s", d->id[0] ? d->id : d->node_name, why);
+		return mp_parser_fail(p, "drive '%s': %s", mp_opt_drive_name(d), why);
 	return 0;
 }
 

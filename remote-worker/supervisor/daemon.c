@@ -71,11 +71,6 @@ struct mp_daemon {
 	void *opaque; /* of give_up */
 };
 
-static const char *name_of(const struct mp_daemon *d)
-{
-	return d->drive->id[0] ? d->drive->id : d->drive->node_name;
-}
-
 /* From then on the spawning thread alone reads what it prints, and starts it again. */
 static bool is_ready(struct mp_daemon *d)
 {
@@ -366,7 +361,8 @@ int mp_daemon_spawn(struct mp_daemon *d, char *error, size_t error_len)
 	struct child c = {.args.n = 0};
 	int qmp[2], print[2], r;
 
-	snprintf(error, error_len, "drive %s: no descriptors for its storage daemon", name_of(d));
+	snprintf(error, error_len, "drive %s: no descriptors for its storage daemon",
+		 mp_opt_drive_name(d->drive));
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, qmp) < 0)
 		return mp_err_origin(-errno);
 	qmp_theirs = qmp[1];
@@ -394,13 +390,13 @@ int mp_daemon_spawn(struct mp_daemon *d, char *error, size_t error_len)
 		snprintf(
 			error, error_len,
 			"drive %s: cannot run %s on CPU %d: %s; --storage-daemon-cpu names another",
-			name_of(d), d->cmd->storage_daemon, d->cmd->storage_daemon_cpu,
-			strerror(-r));
+			mp_opt_drive_name(d->drive), d->cmd->storage_daemon,
+			d->cmd->storage_daemon_cpu, strerror(-r));
 	else if (r < 0)
 		snprintf(error, error_len,
 			 "drive %s: cannot start %s: %s; Debian has it in qemu-system-common; "
 			 "--storage-daemon names another",
-			 name_of(d), d->cmd->storage_daemon, strerror(-r));
+			 mp_opt_drive_name(d->drive), d->cmd->storage_daemon, strerror(-r));
 	return mp_err_trace(r);
 }
 
@@ -441,7 +437,7 @@ static void end_line(struct mp_daemon *d)
 	if (!d->line[0])
 		return;
 	if (is_ready(d))
-		mp_warn("drive %s: %s", name_of(d), gist(d->line));
+		mp_warn("drive %s: %s", mp_opt_drive_name(d->drive), gist(d->line));
 	else if (!d->first[0])
 		memcpy(d->first, d->line, sizeof(d->first));
 	else if (is_hint(d))
@@ -524,14 +520,14 @@ int mp_daemon_wait(struct mp_daemon *d, char *error, size_t error_len)
 	if (r != -ETIMEDOUT && r != -EINTR)
 		read_rest(d);
 	if (r == -EINTR)
-		snprintf(error, error_len, "drive %s: %s isn't waited for any more", name_of(d),
-			 d->cmd->storage_daemon);
+		snprintf(error, error_len, "drive %s: %s isn't waited for any more",
+			 mp_opt_drive_name(d->drive), d->cmd->storage_daemon);
 	else if (r == -ETIMEDOUT)
 		snprintf(error, error_len,
 			 "drive %s: %s isn't ready in time; --storage-daemon-start allows more",
-			 name_of(d), d->cmd->storage_daemon);
+			 mp_opt_drive_name(d->drive), d->cmd->storage_daemon);
 	else
-		snprintf(error, error_len, "drive %s: %s%s", name_of(d),
+		snprintf(error, error_len, "drive %s: %s%s", mp_opt_drive_name(d->drive),
 			 d->first[0] ? gist(d->first) : "its storage daemon ended without a reason",
 			 way_out(d));
 	return mp_err_trace(r);
@@ -556,10 +552,10 @@ static void bury(struct mp_daemon *d)
 	if (WIFSIGNALED(status))
 		mp_warn("drive %s: its storage daemon was killed by signal %d (%s); it is "
 			"started again",
-			name_of(d), WTERMSIG(status), strsignal(WTERMSIG(status)));
+			mp_opt_drive_name(d->drive), WTERMSIG(status), strsignal(WTERMSIG(status)));
 	else
 		mp_warn("drive %s: its storage daemon ended with status %d; it is started again",
-			name_of(d), WEXITSTATUS(status));
+			mp_opt_drive_name(d->drive), WEXITSTATUS(status));
 }
 
 static void respawn(struct mp_daemon *d)
@@ -693,7 +689,7 @@ int mp_daemon_resize(struct mp_daemon *d, uint64_t bytes, char error[512])
 	if (add < 0 && add != -EINTR && !has_died(r, add)) {
 		mp_warn("drive %s: its storage daemon doesn't export the image again (%s) and is "
 			"killed",
-			name_of(d), why);
+			mp_opt_drive_name(d->drive), why);
 		kill_it(d);
 	}
 	return mp_err_trace(r);
@@ -759,8 +755,8 @@ static void end_process(struct mp_daemon *d)
 		waitpid(d->pid, NULL, 0);
 		return;
 	}
-	mp_warn("drive %s: its storage daemon (pid %d) still writes; it goes on alone", name_of(d),
-		d->pid);
+	mp_warn("drive %s: its storage daemon (pid %d) still writes; it goes on alone",
+		mp_opt_drive_name(d->drive), d->pid);
 }
 
 struct mp_daemon *mp_daemon_destroy(struct mp_daemon *d)

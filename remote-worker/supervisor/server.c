@@ -100,11 +100,6 @@ int mp_server_spawn(struct mp_server *s, char *error, size_t error_len)
 	return s->daemon ? mp_err_trace(mp_daemon_spawn(s->daemon, error, error_len)) : 0;
 }
 
-static const char *name_of(const struct mp_server *s)
-{
-	return s->cfg.drive->id[0] ? s->cfg.drive->id : s->cfg.drive->node_name;
-}
-
 static int dial(struct mp_server *s, uint64_t deadline_ns, char *error, size_t error_len)
 {
 	int fd;
@@ -124,7 +119,7 @@ static int dial_first(struct mp_server *s, char *error, size_t error_len)
 	int fd = dial(s, limit_ns ? mp_clock_ns() + limit_ns : UINT64_MAX, why, sizeof(why));
 
 	if (fd < 0)
-		snprintf(error, error_len, "drive %s: %s", name_of(s), why);
+		snprintf(error, error_len, "drive %s: %s", mp_opt_drive_name(s->cfg.drive), why);
 	return mp_err_trace(fd);
 }
 
@@ -166,11 +161,12 @@ static void say(struct mp_server *s, bool is_there, const char *why)
 		return;
 	s->said_gone = !is_there;
 	if (is_there)
-		mp_warn("drive %s: its NBD server is there again", name_of(s));
+		mp_warn("drive %s: its NBD server is there again", mp_opt_drive_name(s->cfg.drive));
 	else
 		mp_warn("drive %s: its NBD server is gone: %s; requests wait for "
 			"--reconnect-delay, %u s, and fail then",
-			name_of(s), why, (unsigned int)(s->cfg.cmd->reconnect_ns / MP_NS_PER_SEC));
+			mp_opt_drive_name(s->cfg.drive), why,
+			(unsigned int)(s->cfg.cmd->reconnect_ns / MP_NS_PER_SEC));
 }
 
 /* With the lock held, but not while it connects. */
@@ -193,7 +189,7 @@ static void try_one(struct mp_server *s, unsigned int conn)
 	say(s, is_there, error);
 	if (r >= 0)
 		return;
-	mp_debug("drive %s: connection %u: %s", name_of(s), conn, error);
+	mp_debug("drive %s: connection %u: %s", mp_opt_drive_name(s->cfg.drive), conn, error);
 	s->lost |= 1u << conn;
 }
 
@@ -253,7 +249,8 @@ void mp_server_lost(struct mp_server *s, unsigned int conn)
 	if (!s->over && !s->has_thread) {
 		s->has_thread = start_thread(s) == 0;
 		if (!s->has_thread)
-			mp_error("drive %s: no thread that could connect again", name_of(s));
+			mp_error("drive %s: no thread that could connect again",
+				 mp_opt_drive_name(s->cfg.drive));
 	}
 	/* What is known already says nothing new: a worker that repeats it would have us hurry. */
 	if (!(s->lost & 1u << conn) && mp_clock_ns() - s->since_ns[conn] > STABLE_NS)
