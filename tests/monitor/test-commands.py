@@ -177,14 +177,33 @@ def test_eject_takes_the_medium_and_opens_the_tray(tools):
         assert not q.run("query-block")[1]["tray_open"]
 
 
-# Runs its arguments where /mnt is a file system that the disk doesn't fit into.
-FULL = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c",
-        "mount -t tmpfs -o size=64k none /mnt && truncate -s 1M /mnt/disk && exec \"$@\"", "sh"]
+def where(prepared):
+    """What runs its arguments in a namespace of mounts, after these commands."""
+    return ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", prepared + " && exec \"$@\"", "sh"]
+
+
+# /mnt is a file system that the disk doesn't fit into.
+FULL = where("mount -t tmpfs -o size=64k none /mnt && truncate -s 1M /mnt/disk")
+NO_PROC = where("mount -t tmpfs none /proc")
+NO_NAMESPACE = "no file system can be mounted in a user namespace"
+
+
+def runs(before):
+    return subprocess.run(before + ["true"], stderr=subprocess.DEVNULL, check=False).returncode == 0
+
+
+def test_proc_is_not_needed(tools):
+    if not runs(NO_PROC):
+        return NO_NAMESPACE
+    with Remote(tools.worker, DISKS, FILES, before=NO_PROC) as r, Qmp(r) as qmp, Guest(r.proxy) as guest:
+        guest.wake(0)
+        qmp.run("quit")
+        assert r.wait() == 0 and not r.said(), r.said()
 
 
 def test_a_full_disk_stops_and_is_tried_again(tools):
-    if subprocess.run(FULL + ["true"], stderr=subprocess.DEVNULL, check=False).returncode != 0:
-        return "no file system can be mounted in a user namespace"
+    if not runs(FULL):
+        return NO_NAMESPACE
     disk = ["-drive", "id=d0,if=none,format=raw,file=/mnt/disk", "-device", "scsi-hd,drive=d0,bus=lsi0.0"]
     with Remote(tools.worker, disk, before=FULL) as r, Qmp(r) as qmp, Guest(r.proxy) as guest:
         guest.wake(0)
