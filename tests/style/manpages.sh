@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Man pages name the options that the programs have, no more and no fewer. TAP.
+# Man pages name the options that the programs have, no more and no fewer; the README's are there. TAP.
 # In a page a term that is described stands alone on a line: *-x*, *--long*=_ARG_
 #
 #   manpages.sh SOURCE-ROOT MPRING MPRING-WORKER MPRING-STAT [RINGLAT]
@@ -38,7 +38,7 @@ properties() { # "## OPTION" above the terms of a page: "OPTION: TERM"
 	done
 }
 
-echo "1..10"
+echo "1..11"
 same "mpring, commands and options" "$(terms < <(section mpring.1 COMMANDS; section mpring.1 OPTIONS))" \
 	"$("$mpring" --help | grep -oE 'mpring (perf|run|--?[a-z]+)|, -h' | sed 's/mpring //; s/, //')"
 same "mpring perf" "$(section mpring-perf.1 OPTIONS | terms)" "$("$mpring" perf --help | long_help)"
@@ -63,6 +63,17 @@ else
 	nr=$((nr + 1))
 	echo "ok $nr - ringlat # SKIP benchmarks are not built"
 fi
+options() { # that a text names
+	grep -oE -- '(^|[] `(,=[])--?[A-Za-z][A-Za-z-]+' | grep -oE -- '--?[A-Za-z-]+$' | sort -u
+}
+# The worker takes two dashes for one, as QEMU does.
+known=$({
+	"$mpring" perf --help
+	"$mpring" run --help
+	"$worker" --help | sed -E 'p; s/(^| )-/\1--/g'
+} | options)
+named=$(options <"$root/README.md")
+same "README" "$named" "$(grep -Fxf <(echo "$known") <<<"$named")"
 if command -v scdoc >/dev/null; then
 	same "scdoc takes every page" "$(ls "$root"/docs/man/*.scd)" "$(for page in "$root"/docs/man/*.scd; do
 		scdoc <"$page" >/dev/null && echo "$page"
