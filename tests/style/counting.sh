@@ -21,7 +21,7 @@ check() { # claim, expected last line, expected status; meson's log on stdin
 		failed=1
 	fi
 }
-echo "1..9"
+echo "1..10"
 check "each subtest counts" "2 passed, 0 failed, 1 skipped" 0 <<'END'
 {"name": "t", "result": "OK", "stdout": "1..3\nok 1 - a\nok 2 - b\n# skipped: no disk\nok 3 - c # SKIP\n"}
 END
@@ -63,4 +63,10 @@ same() { # claim, expected, got
 }
 same "a failure is told with what it said, however much others did" "$said" "$("$count" "s=$log")"
 same "but once" "${said%%$'\n'*}" "$("$count" --summary "s=$log" | head -n 1)"
+cat >"$log" <<'END'
+{"name": "t", "result": "OK", "stdout": "1..2\n# skipped: no disk\nok 1 - a # SKIP\nok 2 - b # SKIP no CD\n"}
+END
+same "a skip is told with its reason" "skipped s: t: a (no disk)
+skipped s: t: b (no CD)
+0 passed, 0 failed, 2 skipped" "$("$count" --summary "s=$log")"
 exit $failed
