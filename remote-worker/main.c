@@ -345,6 +345,15 @@ static int begin_supervision(struct mp_cmdline *cmd, struct overseer *o,
 	return r;
 }
 
+/* One that came while a supervisor was made has waited, and ends us here. */
+static void let_signals_through(void)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 static int supervise(struct mp_cmdline *cmd, const struct inherited *in, struct mp_process *process,
 		     const struct mp_monitor_cfg *monitor)
 {
@@ -356,6 +365,7 @@ static int supervise(struct mp_cmdline *cmd, const struct inherited *in, struct 
 
 	if (begin_supervision(cmd, &o, &s) < 0) {
 		mp_monitor_destroy(o.monitor);
+		let_signals_through();
 		return EXIT_FAILURE;
 	}
 	r = mp_supervisor_fork(s, &rpc);

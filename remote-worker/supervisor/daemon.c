@@ -508,6 +508,8 @@ int mp_daemon_wait(struct mp_daemon *d, char *error, size_t error_len)
 				   .error_len = sizeof(why)};
 	int r;
 
+	if (is_ready(d))
+		return 0;
 	pthread_mutex_lock(&d->lock);
 	r = mp_qmp_client_run(&d->qmp, &call, NULL);
 	pthread_mutex_unlock(&d->lock);

@@ -42,7 +42,7 @@ struct mp_daemon *mp_daemon_destroy(struct mp_daemon *d);
 
 /** mp_daemon_spawn() - start the program; by a thread that lives as long as it. 0; negative errno */
 int mp_daemon_spawn(struct mp_daemon *d, char *error, size_t error_len);
-/** mp_daemon_wait() - until it has opened its images and serves; any thread */
+/** mp_daemon_wait() - until it has served, be it long ago; any thread. 0; negative errno */
 int mp_daemon_wait(struct mp_daemon *d, char *error, size_t error_len);
 
 /** mp_daemon_poll_fds() - what to wait for; fds of -1 are nothing. The thread that spawned it */

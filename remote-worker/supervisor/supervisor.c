@@ -65,6 +65,7 @@ struct mp_supervisor {
 	const struct mp_supervisor_ops *ops;
 	void *opaque;
 	bool started, over;
+	bool opening; /* a signal ends the wait for daemons */
 	bool closed; /* to errands */
 	atomic_bool ended; /* the worker has: nobody needs a daemon's answers */
 	int errand_fds[2]; /* a pipe: a byte an errand */
@@ -92,8 +93,7 @@ static void ignore_signals(void)
 	signal(SIGXFSZ, SIG_IGN);
 }
 
-/* Also in force in the worker, until it has a signalfd of its own. */
-static int take_signals(struct mp_supervisor *s)
+static sigset_t asks_to_end(void)
 {
 	sigset_t set;
 
@@ -101,8 +101,29 @@ static int take_signals(struct mp_supervisor *s)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-		return mp_err_origin(-errno);
+	return set;
+}
+
+/* Also in force in the worker, until it has a signalfd of its own. */
+static void hold_signals(void)
+{
+	const sigset_t set = asks_to_end();
+
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+/* One that has come ends us here. */
+static void let_signals_through(void)
+{
+	const sigset_t set = asks_to_end();
+
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+static int make_signal_fd(struct mp_supervisor *s)
+{
+	const sigset_t set = asks_to_end();
+
 	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return s->signal_fd < 0 ? mp_err_origin(-errno) : 0;
 }
@@ -136,11 +157,20 @@ static int hand_over(void *opaque, const char *node, unsigned int conn, int sock
 	return mp_err_trace(r);
 }
 
+static bool has_signal(const struct mp_supervisor *s)
+{
+	struct pollfd pfd = {.fd = s->signal_fd, .events = POLLIN};
+
+	return poll(&pfd, 1, 0) > 0;
+}
+
 /* Asked by who waits for a daemon. */
 static bool is_over(void *opaque)
 {
 	struct mp_supervisor *s = opaque;
 
+	if (s->opening)
+		return has_signal(s);
 	return atomic_load_explicit(&s->ended,
 				    memory_order_relaxed); /* relaxed: it orders nothing */
 }
@@ -186,25 +216,37 @@ static void unlist(struct mp_supervisor *s, const struct mp_server *server)
 	free(i);
 }
 
-/* All are started before one is waited for. */
+/*
+ * All are started before one is waited for. A daemon that doesn't serve yet may not hear
+ * that it shall end, so until all do, a signal waits for us; then it just ends us, and
+ * helpers with us: a name server may let us wait for long.
+ */
 static int serve_drives(struct mp_supervisor *s, char *error, size_t error_len)
 {
 	struct mp_server *server[MP_CMDLINE_MAX_DISKS];
-	struct mp_opt_drive *drive;
+	struct mp_opt_drive *drive[MP_CMDLINE_MAX_DISKS];
 	unsigned int n = 0;
 	int r = 0;
 
-	for (unsigned int i = 0; r == 0 && i < s->cmd->n_drives; i++)
-		if (needs_server(&s->cmd->drive[i]))
-			r = add_server(s, &s->cmd->drive[i], &server[n++], error, error_len);
-	n = 0;
-	for (unsigned int i = 0; r >= 0 && i < s->cmd->n_drives; i++) {
-		drive = &s->cmd->drive[i];
-		if (!needs_server(drive))
-			continue;
-		r = mp_server_open(server[n++], drive->sock, error, error_len);
-		drive->n_socks = r > 0 ? (unsigned int)r : 0;
+	s->opening = true;
+	for (unsigned int i = 0; r == 0 && i < s->cmd->n_drives; i++) {
+		drive[n] = &s->cmd->drive[i];
+		if (needs_server(drive[n]))
+			r = add_server(s, drive[n], &server[n], error, error_len);
+		n += needs_server(drive[n]);
 	}
+	for (unsigned int i = 0; r == 0 && i < n; i++)
+		if (mp_server_daemon(server[i]))
+			r = mp_daemon_wait(mp_server_daemon(server[i]), error, error_len);
+	s->opening = false;
+	if (r < 0)
+		return mp_err_trace(r);
+	let_signals_through();
+	for (unsigned int i = 0; r >= 0 && i < n; i++) {
+		r = mp_server_open(server[i], drive[i]->sock, error, error_len);
+		drive[i]->n_socks = r > 0 ? (unsigned int)r : 0;
+	}
+	hold_signals();
 	return r < 0 ? mp_err_trace(r) : 0;
 }
 
@@ -229,12 +271,12 @@ int mp_supervisor_create(struct mp_cmdline *cmd, struct mp_supervisor **ret_s, c
 	s->errand_fds[0] = s->errand_fds[1] = -1;
 	pthread_mutex_init(&s->lock, NULL);
 	ignore_signals();
+	hold_signals();
 	r = pipe2(s->errand_fds, O_CLOEXEC) < 0 ? mp_err_origin(-errno) : 0;
 	if (r == 0)
-		r = serve_drives(s, error, error_len);
-	/* Until here a signal just ends us, and helpers with us: they may let us wait for long. */
+		r = make_signal_fd(s);
 	if (r == 0)
-		r = take_signals(s);
+		r = serve_drives(s, error, error_len);
 	if (r < 0) {
 		mp_supervisor_destroy(s);
 		return mp_err_trace(r);

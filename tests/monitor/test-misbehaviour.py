@@ -140,12 +140,18 @@ def test_a_daemon_of_a_hot_plugged_disk_may_speak_at_the_very_end(tools):
             assert "drive n0: good night" in r.said(), r.said()
 
 
+def make_mute_daemon(folder):
+    """Opens its image for ever; qemu-storage-daemon takes no notice of SIGTERM then."""
+    mute = os.path.join(folder, "mute")
+    with open(mute, "w") as f:
+        f.write("#!/bin/sh\ntrap '' TERM\nexec sleep 1000\n")
+    os.chmod(mute, 0o755)
+    return mute
+
+
 def test_a_daemon_that_never_serves_keeps_nobody_from_ending(tools):
     with tools.folder() as folder:
-        mute = os.path.join(folder, "mute")
-        with open(mute, "w") as f:
-            f.write("#!/bin/sh\nexec sleep 1000\n")
-        os.chmod(mute, 0o755)
+        mute = make_mute_daemon(folder)
         with remote(tools, "-storage-daemon", mute, "-storage-daemon-start", "0",
                     "-drive", "id=q0,if=none,format=qcow2,file={dir}/disk.qcow2",
                     "-device", "scsi-hd,drive=q0,scsi-id=2") as r:
@@ -154,15 +160,13 @@ def test_a_daemon_that_never_serves_keeps_nobody_from_ending(tools):
             daemon = children(r.process.pid)[0]
             r.process.terminate()
             assert r.wait() == -signal.SIGTERM, r.said()
-            wait_until("the daemon is still there", lambda: is_gone(daemon))
+            assert is_gone(daemon)
+            assert not os.path.exists(r.path("qmp"))
 
 
 def test_a_daemon_that_never_serves_a_new_disk_keeps_nobody_from_ending(tools):
     with tools.folder() as folder:
-        mute = os.path.join(folder, "mute")
-        with open(mute, "w") as f:
-            f.write("#!/bin/sh\nexec sleep 1000\n")
-        os.chmod(mute, 0o755)
+        mute = make_mute_daemon(folder)
         with remote(tools, "-storage-daemon", mute, "-storage-daemon-start", "0") as r, Qmp(r) as q:
             with open(r.path("new.qcow2"), "wb"):
                 pass
@@ -171,8 +175,10 @@ def test_a_daemon_that_never_serves_a_new_disk_keeps_nobody_from_ending(tools):
             q.send({"execute": "device_add", "arguments": {"driver": "scsi-hd", "drive": "n9", "scsi-id": 5}})
             wait_until("no daemon: " + r.said(), lambda: "sleep" in [
                 name_of(c) for c in children(r.process.pid)])
+            daemon = [c for c in children(r.process.pid) if name_of(c) == "sleep"][0]
             r.process.terminate()
             assert r.wait() == 0, r.said()
+            assert is_gone(daemon)
 
 
 def serve_nbd(path, image):
