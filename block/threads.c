@@ -18,7 +18,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -27,6 +26,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/thread.h"
 
 #define DEFAULT_THREADS 4u
 #define MAX_THREADS     64u
@@ -275,20 +275,15 @@ static const struct mp_blk_engine_ops threads_ops = {
 	.wait = threads_wait,
 };
 
-/* Signals are the program's business, on the threads that it chose. */
 static int spawn(struct threads *t, unsigned int n)
 {
-	sigset_t all, old;
 	int r = 0;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
 	while (r == 0 && t->n_threads < n) {
-		r = pthread_create(&t->ids[t->n_threads], NULL, thread_main, t);
+		r = mp_thread_create(&t->ids[t->n_threads], 0, thread_main, t);
 		t->n_threads += r == 0;
 	}
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return mp_err_origin(-r);
+	return mp_err_trace(r);
 }
 
 int mp_threads_event_fd(const struct mp_blk_engine *e)

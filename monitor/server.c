@@ -32,7 +32,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -45,6 +44,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/tcp.h"
+#include "base/thread.h"
 #include "monitor/internal.h"
 
 #define MUTE_NS (MP_NS_PER_SEC / 10) /* after accept() has failed, for want of fds e.g. */
@@ -528,7 +528,7 @@ static void join_dispatchers(struct mp_mon *mon, unsigned int n)
 		pthread_join(mon->dispatcher[i], NULL);
 }
 
-static int start_threads(struct mp_mon *mon)
+int mp_mon_start(struct mp_mon *mon)
 {
 	static void *(*const run[MP_MON_N_LANES])(void *) = {
 		[MP_MON_IN_ORDER] = dispatch_in_order,
@@ -537,26 +537,13 @@ static int start_threads(struct mp_mon *mon)
 	unsigned int n = 0;
 	int r;
 
-	while (n < MP_MON_N_LANES && pthread_create(&mon->dispatcher[n], NULL, run[n], mon) == 0)
-		n++;
-	r = n == MP_MON_N_LANES ? 0 : -EAGAIN;
-	if (r == 0 && pthread_create(&mon->io, NULL, serve, mon))
-		r = -EAGAIN;
+	for (r = 0; r == 0 && n < MP_MON_N_LANES; n += r == 0)
+		r = mp_thread_create(&mon->dispatcher[n], 0, run[n], mon);
+	if (r == 0)
+		r = mp_thread_create(&mon->io, 0, serve, mon);
 	if (r < 0)
 		join_dispatchers(mon, n);
 	mon->started = r == 0;
-	return mp_err_origin(r);
-}
-
-int mp_mon_start(struct mp_mon *mon)
-{
-	sigset_t all, before;
-	int r;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = start_threads(mon);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return mp_err_trace(r);
 }
 

@@ -36,6 +36,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/thread.h"
 #include "remote-worker/control.h"
 #include "remote-worker/core.h"
 #include "remote-worker/device.h"
@@ -559,9 +560,9 @@ static int run_thread(struct mp_worker *w)
 {
 	int r;
 
-	r = -pthread_create(&w->thread, NULL, thread_main, w);
+	r = mp_thread_create(&w->thread, 0, thread_main, w);
 	if (r < 0)
-		return mp_err_origin(r);
+		return mp_err_trace(r);
 	while (sem_wait(&w->is_set_up) < 0)
 		mp_assert(errno == EINTR);
 	if (w->setup_result < 0)
