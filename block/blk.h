@@ -159,7 +159,7 @@ struct mp_blk_nbd {
 	const char *export_name; /* NULL: "" */
 	const int *socks; /* connected; taken, also on failure */
 	unsigned int n_socks; /* 1 to MP_BLK_NBD_MAX_CONNS */
-	uint64_t connect_timeout_ns; /* for the handshake of a connection; 0: 10 s */
+	uint64_t connect_timeout_ns; /* for the handshake of a connection; 0: none */
 	/* A request waits so long, in all, for connections to come back; then -EIO. 0: not at all. */
 	uint64_t reconnect_ns;
 	/* A connection on which an answer takes longer is given up. 0: never. */

@@ -17,13 +17,12 @@
 #include "block/nbd.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/err.h"
-
-#define DEFAULT_CONNECT_NS (10 * MP_NS_PER_SEC)
 
 static const struct mp_nbd_lib *lib_of(const struct mp_nbd_conn *c)
 {
@@ -59,7 +58,7 @@ int mp_nbd_conn_start(struct mp_nbd_conn *c, int sock)
 	}
 	c->round++;
 	c->state = MP_NBD_SHAKING;
-	c->deadline_ns = mp_clock_ns() + (ns ? ns : DEFAULT_CONNECT_NS);
+	c->deadline_ns = ns ? mp_clock_ns() + ns : UINT64_MAX;
 	/* Where it fails it is over, and the next look at it will see that; the socket is closed. */
 	if (lib_of(c)->aio_connect_socket(c->h, sock) < 0 && !mp_nbd_conn_is_over(c)) {
 		mp_nbd_conn_give_up(c);
@@ -233,9 +232,11 @@ int mp_nbd_conn_await(const struct mp_nbd_conn *c)
 {
 	struct pollfd fd = {.fd = c->watch->fd, .events = poll_events(c)};
 	uint64_t now_ns = mp_clock_ns();
-	int ms = c->deadline_ns > now_ns ? (int)((c->deadline_ns - now_ns) / 1000000) + 1 : 0;
+	uint64_t ms = c->deadline_ns > now_ns ? (c->deadline_ns - now_ns) / 1000000 + 1 : 0;
 
-	return poll(&fd, 1, ms) < 0 && errno != EINTR ? mp_err_origin(-errno) : 0;
+	return poll(&fd, 1, ms < INT_MAX ? (int)ms : -1) < 0 && errno != EINTR
+		       ? mp_err_origin(-errno)
+		       : 0;
 }
 
 void mp_nbd_conn_give_up(struct mp_nbd_conn *c)
