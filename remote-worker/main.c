@@ -183,23 +183,45 @@ static void leave_stdio(void)
 	}
 }
 
-static int make_signal_fd(bool is_supervised)
+static void ignore_signals(void)
 {
-	sigset_t set;
-
 	/* Whoever read our messages may be gone; the disks must not follow. */
 	signal(SIGPIPE, SIG_IGN);
 	/* A disk that meets ulimit -f has an error, as one that meets a full file system. */
 	signal(SIGXFSZ, SIG_IGN);
+}
+
+/* One that has waited ends us here. */
+static void let_signals_through(void)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static sigset_t asks_to_end(void)
+{
+	sigset_t set;
+
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
+	return set;
+}
+
+static int make_signal_fd(bool is_supervised)
+{
+	sigset_t set = asks_to_end();
+	int fd;
+
 	if (is_supervised)
 		sigaddset(&set, MP_SUPERVISOR_DEATH_SIGNAL);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return mp_err_origin(-errno);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return fd < 0 ? mp_err_origin(-errno) : fd;
 }
 
 static int narrow(void)
@@ -243,19 +265,24 @@ static void say_warnings(const struct mp_cmdline *cmd)
 static int run(const struct mp_cmdline *cmd, const struct inherited *in, struct mp_process *process,
 	       int rpc)
 {
-	MP_CLEANUP_FD int signal_fd = make_signal_fd(rpc >= 0);
-	struct mp_serve_cfg cfg = {.cmd = cmd, .signal_fd = signal_fd};
+	MP_CLEANUP_FD int signal_fd = -1;
+	struct mp_serve_cfg cfg = {.cmd = cmd};
 	char error[ERROR_LEN];
 	int r, r_end;
 
-	if (signal_fd < 0) {
-		mp_error("cannot take signals: %s", strerror(errno));
-		return signal_fd;
-	}
+	ignore_signals();
+	/* Nobody has given us anything to write, and a server may let us wait: it just ends us. */
+	let_signals_through();
 	r = mp_worker_start(cmd, &cfg.worker, error, sizeof(error));
 	if (r < 0) {
 		mp_error("%s", error);
 		return r;
+	}
+	signal_fd = cfg.signal_fd = make_signal_fd(rpc >= 0);
+	if (signal_fd < 0) {
+		mp_error("cannot take signals: %s", strerror(-signal_fd));
+		mp_worker_stop(cfg.worker, NULL);
+		return signal_fd;
 	}
 	say_backend(cfg.worker);
 	close_inherited(in, cmd);
@@ -289,7 +316,9 @@ static int end_as(int status)
 
 	if (WIFEXITED(status))
 		return WEXITSTATUS(status);
-	mp_error("the worker was killed by signal %d (%s)", sig, strsignal(sig));
+	/* By SIGTERM only as long as it was starting, and then it was us who was asked to end. */
+	if (sig != SIGTERM)
+		mp_error("the worker was killed by signal %d (%s)", sig, strsignal(sig));
 	signal(sig, SIG_DFL);
 	sigemptyset(&set);
 	sigaddset(&set, sig);
@@ -333,9 +362,12 @@ static void ended(void *opaque)
 static int begin_supervision(struct mp_cmdline *cmd, struct overseer *o,
 			     struct mp_supervisor **ret_s)
 {
+	const sigset_t held = asks_to_end();
 	char error[ERROR_LEN];
 	int r = 0;
 
+	/* Sockets of monitors don't outlive us. */
+	sigprocmask(SIG_BLOCK, &held, NULL);
 	if (cmd->n_monitors > 0)
 		r = mp_monitor_create(o->cfg, &o->monitor, error, sizeof(error));
 	if (r == 0)
@@ -343,15 +375,6 @@ static int begin_supervision(struct mp_cmdline *cmd, struct overseer *o,
 	if (r < 0)
 		mp_error("%s", error);
 	return r;
-}
-
-/* One that came while a supervisor was made has waited, and ends us here. */
-static void let_signals_through(void)
-{
-	sigset_t none;
-
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 static int supervise(struct mp_cmdline *cmd, const struct inherited *in, struct mp_process *process,

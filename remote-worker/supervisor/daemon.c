@@ -41,10 +41,10 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "remote-worker/supervisor/printout.h"
 
 #define EXPORT_ID    "disk"
 #define MAX_ARGS     256u
-#define LINE_BYTES   2048u
 #define BACKLOG      64
 #define FIRST_WAIT   (MP_NS_PER_SEC / 10)
 #define LONGEST_WAIT (10 * MP_NS_PER_SEC)
@@ -58,11 +58,10 @@ struct mp_daemon {
 	int listen_fd, path_fd; /* path_fd: the socket's inode; addr leads to it */
 	/* The spawning thread's, but for mp_daemon_wait(). */
 	pid_t pid;
-	int pidfd, err_fd; /* err_fd: what it prints */
-	char line[LINE_BYTES]; /* begun */
-	char first[LINE_BYTES]; /* the first one since it was spawned, and its hints */
-	size_t n_line;
+	int pidfd;
+	struct mp_printout print;
 	uint64_t spawned_ns, retry_ns, pause_ns;
+	uint64_t end_ns; /* it was asked to end, and has until then; 0: it wasn't */
 	pthread_mutex_t state_lock; /* of ready; of pid, for others than the spawning thread */
 	bool ready;
 	pthread_mutex_t lock; /* of the monitor */
@@ -242,6 +241,27 @@ static void make_args(const struct mp_daemon *d, int qmp_fd, struct args *a)
 	json_decref(export);
 }
 
+/* -- what it prints ------------------------------------------------------------------ */
+
+/* Kept until it serves, for the error. */
+static const char *warn_as(struct mp_daemon *d)
+{
+	return is_ready(d) ? mp_opt_drive_name(d->drive) : NULL;
+}
+
+/*
+ * By who waits for an answer, several times a second. Until it serves, nobody else reads
+ * what it prints, and one whose words fill the pipe stands still.
+ */
+static bool look_around(void *opaque)
+{
+	struct mp_daemon *d = opaque;
+
+	if (!is_ready(d))
+		mp_printout_read(&d->print, NULL);
+	return d->give_up && d->give_up(d->opaque);
+}
+
 /* -- process ----------------------------------------------------------------------- */
 
 /* Files that were given to us by number are given on. */
@@ -369,18 +389,15 @@ int mp_daemon_spawn(struct mp_daemon *d, char *error, size_t error_len)
 	pthread_mutex_lock(&d->lock);
 	mp_qmp_client_fini(&d->qmp);
 	mp_qmp_client_open_take(&d->qmp, qmp[0]);
-	d->qmp.give_up = d->give_up;
-	d->qmp.opaque = d->opaque;
+	d->qmp.give_up = look_around;
+	d->qmp.opaque = d;
 	pthread_mutex_unlock(&d->lock);
 	if (pipe2(print, O_CLOEXEC) < 0)
 		return mp_err_origin(-errno);
-	mp_fd_close(&d->err_fd);
-	d->err_fd = print[0];
+	mp_printout_open_take(&d->print, print[0], d->cmd->storage_daemon);
 	print_theirs = print[1];
-	if (fcntl(d->err_fd, F_SETFL, O_NONBLOCK) < 0)
+	if (fcntl(d->print.fd, F_SETFL, O_NONBLOCK) < 0)
 		return mp_err_origin(-errno);
-	d->n_line = 0;
-	d->first[0] = '\0';
 	c.qmp_fd = qmp_theirs;
 	c.print_fd = print_theirs;
 	make_args(d, c.qmp_fd, &c.args);
@@ -400,65 +417,6 @@ int mp_daemon_spawn(struct mp_daemon *d, char *error, size_t error_len)
 	return mp_err_trace(r);
 }
 
-/* -- what it prints ------------------------------------------------------------------ */
-
-/* Without its own name, and without the option that it repeats. */
-static const char *gist(const char *text)
-{
-	const char *at = strstr(text, ": --");
-
-	if (!at)
-		return text;
-	for (const char *end = strstr(at, "}: "); end; end = strstr(end + 1, "}: "))
-		text = end + 3;
-	return text;
-}
-
-/* A hint stands on a line of its own, without the program's name. */
-static bool is_hint(const struct mp_daemon *d)
-{
-	const char *slash = strrchr(d->cmd->storage_daemon, '/');
-	const char *name = slash ? slash + 1 : d->cmd->storage_daemon;
-
-	return strncmp(d->line, name, strlen(name)) != 0;
-}
-
-static void keep_hint(struct mp_daemon *d)
-{
-	size_t used = strlen(d->first);
-
-	snprintf(d->first + used, sizeof(d->first) - used, ": %s", d->line);
-}
-
-static void end_line(struct mp_daemon *d)
-{
-	d->line[d->n_line] = '\0';
-	d->n_line = 0;
-	if (!d->line[0])
-		return;
-	if (is_ready(d))
-		mp_warn("drive %s: %s", mp_opt_drive_name(d->drive), gist(d->line));
-	else if (!d->first[0])
-		memcpy(d->first, d->line, sizeof(d->first));
-	else if (is_hint(d))
-		keep_hint(d);
-}
-
-static void read_lines(struct mp_daemon *d)
-{
-	char bytes[512];
-	ssize_t n = d->err_fd < 0 ? 0 : read(d->err_fd, bytes, sizeof(bytes));
-
-	for (ssize_t i = 0; i < n; i++) {
-		if (bytes[i] == '\n')
-			end_line(d);
-		else if (d->n_line < LINE_BYTES - 1)
-			d->line[d->n_line++] = bytes[i];
-	}
-	if (n == 0)
-		mp_fd_close(&d->err_fd);
-}
-
 /* -- life ------------------------------------------------------------------------------ */
 
 static uint64_t deadline_after_ns(uint64_t limit_ns)
@@ -476,31 +434,19 @@ static uint64_t answer_deadline_ns(const struct mp_daemon *d)
 	return deadline_after_ns(d->cmd->storage_daemon_answer_ns);
 }
 
-/* It has ended, or is about to: all that it has printed is there soon. */
-static void read_rest(struct mp_daemon *d)
-{
-	struct pollfd pfd = {.events = POLLIN};
-
-	for (;;) {
-		pfd.fd = d->err_fd;
-		if (pfd.fd < 0 || poll(&pfd, 1, 1000) <= 0)
-			break;
-		read_lines(d);
-	}
-	if (d->n_line > 0)
-		end_line(d);
-}
-
 static const char *way_out(const struct mp_daemon *d)
 {
+	const char *first = mp_printout_first(&d->print);
+
 	if (!d->drive->read_only &&
-	    (strstr(d->first, "Permission denied") || strstr(d->first, "does not support writes")))
+	    (strstr(first, "Permission denied") || strstr(first, "does not support writes")))
 		return "; readonly=on needs no right to write";
 	return "";
 }
 
 int mp_daemon_wait(struct mp_daemon *d, char *error, size_t error_len)
 {
+	const char *said;
 	char why[512];
 	struct mp_qmp_call call = {.name = "query-version",
 				   .deadline_ns = start_deadline_ns(d),
@@ -508,8 +454,6 @@ int mp_daemon_wait(struct mp_daemon *d, char *error, size_t error_len)
 				   .error_len = sizeof(why)};
 	int r;
 
-	if (is_ready(d))
-		return 0;
 	pthread_mutex_lock(&d->lock);
 	r = mp_qmp_client_run(&d->qmp, &call, NULL);
 	pthread_mutex_unlock(&d->lock);
@@ -519,19 +463,22 @@ int mp_daemon_wait(struct mp_daemon *d, char *error, size_t error_len)
 		pthread_mutex_unlock(&d->state_lock);
 		return 0;
 	}
-	if (r != -ETIMEDOUT && r != -EINTR)
-		read_rest(d);
+	if (r == -ETIMEDOUT || r == -EINTR)
+		mp_printout_read(&d->print, NULL);
+	else
+		mp_printout_read_rest(&d->print, NULL);
+	said = mp_printout_first(&d->print);
 	if (r == -EINTR)
 		snprintf(error, error_len, "drive %s: %s isn't waited for any more",
 			 mp_opt_drive_name(d->drive), d->cmd->storage_daemon);
 	else if (r == -ETIMEDOUT)
 		snprintf(error, error_len,
-			 "drive %s: %s isn't ready in time; --storage-daemon-start allows more",
-			 mp_opt_drive_name(d->drive), d->cmd->storage_daemon);
+			 "drive %s: %s isn't ready in time; --storage-daemon-start allows more%s%s",
+			 mp_opt_drive_name(d->drive), d->cmd->storage_daemon,
+			 said[0] ? ". It has said: " : "", said);
 	else
 		snprintf(error, error_len, "drive %s: %s%s", mp_opt_drive_name(d->drive),
-			 d->first[0] ? gist(d->first) : "its storage daemon ended without a reason",
-			 way_out(d));
+			 said[0] ? said : "its storage daemon ended without a reason", way_out(d));
 	return mp_err_trace(r);
 }
 
@@ -547,10 +494,12 @@ static void bury(struct mp_daemon *d)
 	mp_fd_close(&d->pidfd);
 	if (now_ns - d->spawned_ns > LONG_LIFE || d->pause_ns == 0)
 		d->pause_ns = FIRST_WAIT;
-	else if (d->pause_ns < LONGEST_WAIT)
+	else
 		d->pause_ns *= 2;
+	if (d->pause_ns > LONGEST_WAIT)
+		d->pause_ns = LONGEST_WAIT;
 	d->retry_ns = now_ns + d->pause_ns;
-	read_rest(d);
+	mp_printout_read_rest(&d->print, warn_as(d));
 	if (WIFSIGNALED(status))
 		mp_warn("drive %s: its storage daemon was killed by signal %d (%s); it is "
 			"started again",
@@ -574,7 +523,7 @@ static void respawn(struct mp_daemon *d)
 void mp_daemon_poll_fds(struct mp_daemon *d, struct pollfd *ret_pfd)
 {
 	ret_pfd[0] = (struct pollfd){.fd = is_ready(d) ? d->pidfd : -1, .events = POLLIN};
-	ret_pfd[1] = (struct pollfd){.fd = is_ready(d) ? d->err_fd : -1, .events = POLLIN};
+	ret_pfd[1] = (struct pollfd){.fd = is_ready(d) ? d->print.fd : -1, .events = POLLIN};
 }
 
 uint64_t mp_daemon_deadline_ns(struct mp_daemon *d)
@@ -585,7 +534,7 @@ uint64_t mp_daemon_deadline_ns(struct mp_daemon *d)
 void mp_daemon_poll(struct mp_daemon *d, const struct pollfd *pfd)
 {
 	if (pfd[1].revents)
-		read_lines(d);
+		mp_printout_read(&d->print, warn_as(d));
 	if (pfd[0].revents)
 		bury(d);
 	if (mp_daemon_deadline_ns(d) <= mp_clock_ns())
@@ -721,7 +670,8 @@ int mp_daemon_create(const struct mp_daemon_cfg *cfg, struct mp_daemon **ret_d, 
 	d->drive = cfg->drive;
 	d->give_up = cfg->give_up;
 	d->opaque = cfg->opaque;
-	d->listen_fd = d->path_fd = d->pidfd = d->err_fd = -1;
+	d->listen_fd = d->path_fd = d->pidfd = -1;
+	d->print = MP_PRINTOUT_NULL;
 	d->qmp = MP_QMP_CLIENT_NULL;
 	pthread_mutex_init(&d->lock, NULL);
 	pthread_mutex_init(&d->state_lock, NULL);
@@ -734,23 +684,31 @@ int mp_daemon_create(const struct mp_daemon_cfg *cfg, struct mp_daemon **ret_d, 
 	return 0;
 }
 
+void mp_daemon_ask_to_end(struct mp_daemon *d)
+{
+	if (d->pidfd < 0 || d->end_ns)
+		return;
+	d->end_ns = is_ready(d) ? start_deadline_ns(d) : mp_clock_ns() + GRACE_NS;
+	pidfd_send_signal(d->pidfd, SIGTERM, NULL, 0);
+}
+
 static void end_process(struct mp_daemon *d)
 {
 	struct pollfd pfd = {.fd = d->pidfd, .events = POLLIN};
-	uint64_t until_ns = is_ready(d) ? start_deadline_ns(d) : mp_clock_ns() + GRACE_NS, now_ns;
+	uint64_t now_ns;
 
 	if (d->pidfd < 0)
 		return;
-	pidfd_send_signal(d->pidfd, SIGTERM, NULL, 0);
+	mp_daemon_ask_to_end(d);
 	do {
 		now_ns = mp_clock_ns();
-		read_lines(d); /* or it would wait for room */
+		mp_printout_read(&d->print, warn_as(d)); /* or it would wait for room */
 		if (poll(&pfd, 1, 100) > 0) {
 			waitpid(d->pid, NULL, 0);
-			read_rest(d); /* its last words */
+			mp_printout_read_rest(&d->print, warn_as(d)); /* its last words */
 			return;
 		}
-	} while (now_ns < until_ns);
+	} while (now_ns < d->end_ns);
 	/* Nobody has given it anything to write. */
 	if (!is_ready(d)) {
 		pidfd_send_signal(d->pidfd, SIGKILL, NULL, 0);
@@ -768,7 +726,7 @@ struct mp_daemon *mp_daemon_destroy(struct mp_daemon *d)
 	end_process(d);
 	mp_qmp_client_fini(&d->qmp);
 	mp_fd_close(&d->pidfd);
-	mp_fd_close(&d->err_fd);
+	mp_printout_fini(&d->print);
 	mp_fd_close(&d->listen_fd);
 	mp_fd_close(&d->path_fd);
 	pthread_mutex_destroy(&d->lock);

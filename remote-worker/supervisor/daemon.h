@@ -40,9 +40,12 @@ int mp_daemon_create(const struct mp_daemon_cfg *cfg, struct mp_daemon **ret_d, 
  */
 struct mp_daemon *mp_daemon_destroy(struct mp_daemon *d);
 
+/** mp_daemon_ask_to_end() - mp_daemon_destroy() comes soon; nobody else uses it any more */
+void mp_daemon_ask_to_end(struct mp_daemon *d);
+
 /** mp_daemon_spawn() - start the program; by a thread that lives as long as it. 0; negative errno */
 int mp_daemon_spawn(struct mp_daemon *d, char *error, size_t error_len);
-/** mp_daemon_wait() - until it has served, be it long ago; any thread. 0; negative errno */
+/** mp_daemon_wait() - until it has opened its images and serves; any thread */
 int mp_daemon_wait(struct mp_daemon *d, char *error, size_t error_len);
 
 /** mp_daemon_poll_fds() - what to wait for; fds of -1 are nothing. The thread that spawned it */

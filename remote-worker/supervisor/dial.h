@@ -6,15 +6,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "monitor/qmp_client.h"
 #include "remote-worker/options/cmdline.h"
 
+struct mp_dial_cfg {
+	uint64_t deadline_ns; /* UINT64_MAX: none */
+	mp_qmp_give_up_fn *give_up; /* NULL: never */
+	void *opaque;
+};
+
 /**
- * mp_dial() - to whatever address of the host answers first, in the resolver's order
+ * mp_dial() - to the address of the host that answers first
  * @error:  on failure a sentence for the user
  *
- * Returns a non-blocking socket; negative errno. Blocks until @deadline_ns at most,
- * and for as long as the resolver does.
+ * The next address has its turn when one has failed or said nothing for a quarter of a
+ * second (RFC 8305), in the resolver's order. Returns a non-blocking socket; negative
+ * errno: -EINTR given up.
  */
-int mp_dial(const struct mp_opt_nbd *to, uint64_t deadline_ns, char *error, size_t error_len);
+int mp_dial(const struct mp_opt_nbd *to, const struct mp_dial_cfg *cfg, char *error,
+	    size_t error_len);
 
 #endif

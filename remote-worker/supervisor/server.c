@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +20,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "remote-worker/supervisor/dial.h"
 
 #define FIRST_PAUSE_NS   (MP_NS_PER_SEC / 20)
@@ -100,12 +100,26 @@ int mp_server_spawn(struct mp_server *s, char *error, size_t error_len)
 	return s->daemon ? mp_err_trace(mp_daemon_spawn(s->daemon, error, error_len)) : 0;
 }
 
+/* Asked while it connects. */
+static bool is_unwanted(void *opaque)
+{
+	struct mp_server *s = opaque;
+	bool over;
+
+	pthread_mutex_lock(&s->lock);
+	over = s->over;
+	pthread_mutex_unlock(&s->lock);
+	return over || (s->cfg.give_up && s->cfg.give_up(s->cfg.opaque));
+}
+
 static int dial(struct mp_server *s, uint64_t deadline_ns, char *error, size_t error_len)
 {
+	const struct mp_dial_cfg cfg = {
+		.deadline_ns = deadline_ns, .give_up = is_unwanted, .opaque = s};
 	int fd;
 
 	if (!s->daemon)
-		return mp_dial(&s->cfg.drive->nbd, deadline_ns, error, error_len);
+		return mp_dial(&s->cfg.drive->nbd, &cfg, error, error_len);
 	fd = mp_daemon_dial(s->daemon);
 	if (fd < 0)
 		snprintf(error, error_len, "cannot reach the storage daemon: %s", strerror(-fd));
@@ -224,30 +238,13 @@ static void *connect_thread(void *arg)
 	return NULL;
 }
 
-/* Signals are the main thread's. */
-static int start_thread(struct mp_server *s)
-{
-	sigset_t all, before;
-	pthread_attr_t attr;
-	int r;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, STACK_BYTES);
-	r = pthread_create(&s->thread, &attr, connect_thread, s);
-	pthread_attr_destroy(&attr);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return r ? mp_err_origin(-r) : 0;
-}
-
 void mp_server_lost(struct mp_server *s, unsigned int conn)
 {
 	if (conn >= s->cfg.cmd->nbd_connections || conn >= MAX_CONNS)
 		return;
 	pthread_mutex_lock(&s->lock);
 	if (!s->over && !s->has_thread) {
-		s->has_thread = start_thread(s) == 0;
+		s->has_thread = mp_thread_create(&s->thread, STACK_BYTES, connect_thread, s) == 0;
 		if (!s->has_thread)
 			mp_error("drive %s: no thread that could connect again",
 				 mp_opt_drive_name(s->cfg.drive));

@@ -65,7 +65,7 @@ struct mp_supervisor {
 	const struct mp_supervisor_ops *ops;
 	void *opaque;
 	bool started, over;
-	bool opening; /* a signal ends the wait for daemons */
+	bool opening; /* the first drives: a signal ends every wait */
 	bool closed; /* to errands */
 	atomic_bool ended; /* the worker has: nobody needs a daemon's answers */
 	int errand_fds[2]; /* a pipe: a byte an errand */
@@ -93,7 +93,8 @@ static void ignore_signals(void)
 	signal(SIGXFSZ, SIG_IGN);
 }
 
-static sigset_t asks_to_end(void)
+/* A daemon that doesn't serve yet takes no notice of SIGTERM: it can't be left to its fate. */
+static int take_signals(struct mp_supervisor *s)
 {
 	sigset_t set;
 
@@ -101,29 +102,8 @@ static sigset_t asks_to_end(void)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
-	return set;
-}
-
-/* Also in force in the worker, until it has a signalfd of its own. */
-static void hold_signals(void)
-{
-	const sigset_t set = asks_to_end();
-
-	sigprocmask(SIG_BLOCK, &set, NULL);
-}
-
-/* One that has come ends us here. */
-static void let_signals_through(void)
-{
-	const sigset_t set = asks_to_end();
-
-	sigprocmask(SIG_UNBLOCK, &set, NULL);
-}
-
-static int make_signal_fd(struct mp_supervisor *s)
-{
-	const sigset_t set = asks_to_end();
-
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return mp_err_origin(-errno);
 	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return s->signal_fd < 0 ? mp_err_origin(-errno) : 0;
 }
@@ -164,7 +144,7 @@ static bool has_signal(const struct mp_supervisor *s)
 	return poll(&pfd, 1, 0) > 0;
 }
 
-/* Asked by who waits for a daemon. */
+/* Asked by who waits for a daemon or a server. */
 static bool is_over(void *opaque)
 {
 	struct mp_supervisor *s = opaque;
@@ -216,37 +196,27 @@ static void unlist(struct mp_supervisor *s, const struct mp_server *server)
 	free(i);
 }
 
-/*
- * All are started before one is waited for. A daemon that doesn't serve yet may not hear
- * that it shall end, so until all do, a signal waits for us; then it just ends us, and
- * helpers with us: a name server may let us wait for long.
- */
+/* All are started before one is waited for. */
 static int serve_drives(struct mp_supervisor *s, char *error, size_t error_len)
 {
 	struct mp_server *server[MP_CMDLINE_MAX_DISKS];
-	struct mp_opt_drive *drive[MP_CMDLINE_MAX_DISKS];
+	struct mp_opt_drive *drive;
 	unsigned int n = 0;
 	int r = 0;
 
 	s->opening = true;
-	for (unsigned int i = 0; r == 0 && i < s->cmd->n_drives; i++) {
-		drive[n] = &s->cmd->drive[i];
-		if (needs_server(drive[n]))
-			r = add_server(s, drive[n], &server[n], error, error_len);
-		n += needs_server(drive[n]);
+	for (unsigned int i = 0; r == 0 && i < s->cmd->n_drives; i++)
+		if (needs_server(&s->cmd->drive[i]))
+			r = add_server(s, &s->cmd->drive[i], &server[n++], error, error_len);
+	n = 0;
+	for (unsigned int i = 0; r >= 0 && i < s->cmd->n_drives; i++) {
+		drive = &s->cmd->drive[i];
+		if (!needs_server(drive))
+			continue;
+		r = mp_server_open(server[n++], drive->sock, error, error_len);
+		drive->n_socks = r > 0 ? (unsigned int)r : 0;
 	}
-	for (unsigned int i = 0; r == 0 && i < n; i++)
-		if (mp_server_daemon(server[i]))
-			r = mp_daemon_wait(mp_server_daemon(server[i]), error, error_len);
 	s->opening = false;
-	if (r < 0)
-		return mp_err_trace(r);
-	let_signals_through();
-	for (unsigned int i = 0; r >= 0 && i < n; i++) {
-		r = mp_server_open(server[i], drive[i]->sock, error, error_len);
-		drive[i]->n_socks = r > 0 ? (unsigned int)r : 0;
-	}
-	hold_signals();
 	return r < 0 ? mp_err_trace(r) : 0;
 }
 
@@ -271,10 +241,9 @@ int mp_supervisor_create(struct mp_cmdline *cmd, struct mp_supervisor **ret_s, c
 	s->errand_fds[0] = s->errand_fds[1] = -1;
 	pthread_mutex_init(&s->lock, NULL);
 	ignore_signals();
-	hold_signals();
 	r = pipe2(s->errand_fds, O_CLOEXEC) < 0 ? mp_err_origin(-errno) : 0;
 	if (r == 0)
-		r = make_signal_fd(s);
+		r = take_signals(s);
 	if (r == 0)
 		r = serve_drives(s, error, error_len);
 	if (r < 0) {
@@ -291,6 +260,10 @@ struct mp_supervisor *mp_supervisor_destroy(struct mp_supervisor *s)
 
 	if (!s)
 		return NULL;
+	/* They take their time side by side. */
+	for (const struct serving *i = s->serving; i; i = i->next)
+		if (mp_server_daemon(i->server))
+			mp_daemon_ask_to_end(mp_server_daemon(i->server));
 	while (s->serving) {
 		server = s->serving->server;
 		unlist(s, server);

@@ -13,7 +13,7 @@ import sys
 import tempfile
 
 from guest import CHECK_CONDITION, GOOD, Guest
-from monitor import DEADLINE_S, Hmp, Qmp, Remote, run_tests
+from monitor import DEADLINE_S, NO_NAMESPACE, Hmp, Qmp, Remote, run_tests, runs, where
 
 MIB = 1 << 20
 DISKS = ["-drive", "id=drive_image2,if=none,format=raw,file={dir}/disk.img",
@@ -177,19 +177,9 @@ def test_eject_takes_the_medium_and_opens_the_tray(tools):
         assert not q.run("query-block")[1]["tray_open"]
 
 
-def where(prepared):
-    """What runs its arguments in a namespace of mounts, after these commands."""
-    return ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", prepared + " && exec \"$@\"", "sh"]
-
-
 # /mnt is a file system that the disk doesn't fit into.
 FULL = where("mount -t tmpfs -o size=64k none /mnt && truncate -s 1M /mnt/disk")
 NO_PROC = where("mount -t tmpfs none /proc")
-NO_NAMESPACE = "no file system can be mounted in a user namespace"
-
-
-def runs(before):
-    return subprocess.run(before + ["true"], stderr=subprocess.DEVNULL, check=False).returncode == 0
 
 
 def test_proc_is_not_needed(tools):

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 
-from monitor import DEADLINE_S, Qmp, Remote, run_tests
+from monitor import DEADLINE_S, NO_NAMESPACE, Qmp, Remote, run_tests, runs, where
 
 MIB = 1 << 20
 DISK = ["-drive", "id=d0,if=none,format=raw,file={dir}/disk.img",
@@ -140,11 +140,11 @@ def test_a_daemon_of_a_hot_plugged_disk_may_speak_at_the_very_end(tools):
             assert "drive n0: good night" in r.said(), r.said()
 
 
-def make_mute_daemon(folder):
+def make_mute_daemon(folder, first=":"):
     """Opens its image for ever; qemu-storage-daemon takes no notice of SIGTERM then."""
     mute = os.path.join(folder, "mute")
     with open(mute, "w") as f:
-        f.write("#!/bin/sh\ntrap '' TERM\nexec sleep 1000\n")
+        f.write("#!/bin/sh\ntrap '' TERM\n%s\nexec sleep 1000\n" % first)
     os.chmod(mute, 0o755)
     return mute
 
@@ -179,6 +179,136 @@ def test_a_daemon_that_never_serves_a_new_disk_keeps_nobody_from_ending(tools):
             r.process.terminate()
             assert r.wait() == 0, r.said()
             assert is_gone(daemon)
+
+
+def test_a_signal_at_any_time_leaves_no_monitor_behind(tools):
+    if not shutil.which("qemu-storage-daemon") or not shutil.which("qemu-img"):
+        return "no qemu-storage-daemon"
+    with tools.folder() as folder:
+        image = os.path.join(folder, "disk.qcow2")
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", image, "8M"], check=True)
+        for ms in range(0, 80, 4):
+            with remote(tools, "-drive", "id=q0,if=none,format=qcow2,file=" + image,
+                        "-device", "scsi-hd,drive=q0,scsi-id=2") as r:
+                time.sleep(ms / 1000)
+                r.process.terminate()
+                assert r.wait() in (0, -signal.SIGTERM), r.said()
+                assert not os.path.exists(r.path("qmp")) and not os.path.exists(r.path("hmp"))
+    return None
+
+
+def test_a_daemon_may_say_a_lot_before_it_serves(tools):
+    """More than a pipe holds, and nobody listens to its monitor meanwhile."""
+    with tools.folder() as folder:
+        wrapper = os.path.join(folder, "daemon")
+        with open(wrapper, "w") as f:
+            f.write('#!/bin/sh\nyes "a line that says nothing at all" | head -n 10000 >&2\n'
+                    'exec qemu-storage-daemon "$@"\n')
+        os.chmod(wrapper, 0o755)
+        r = qcow2_remote(tools, "-storage-daemon", wrapper)
+        if not r:
+            return "no qemu-storage-daemon"
+        with r, Qmp(r) as q:
+            add_qcow2(q, r, "n0", scsi_id=5)
+
+
+def test_what_a_daemon_said_is_told_when_it_is_late(tools):
+    with tools.folder() as folder:
+        mute = make_mute_daemon(folder, "echo mute: the moon is full >&2")
+        with remote(tools, "-storage-daemon", mute, "-storage-daemon-start", "1",
+                    "-drive", "id=q0,if=none,format=qcow2,file={dir}/disk.qcow2",
+                    "-device", "scsi-hd,drive=q0,scsi-id=2") as r:
+            assert r.wait() == 1
+            assert r.said() == ("mpring-worker: error: drive q0: %s isn't ready in time; --storage-daemon-start allows "
+                                "more. It has said: mute: the moon is full\n" % mute)
+
+
+def silent_server():
+    """Takes connections, and answers nothing; its port"""
+    server = socket.create_server(("127.0.0.1", 0))
+    return server, server.getsockname()[1]
+
+
+@contextlib.contextmanager
+def unreachable_port(address="127.0.0.1"):
+    """Whoever connects to it waits: its queue is full."""
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(socket.create_server((address, 0), backlog=0))
+        for _ in range(4):
+            sock = stack.enter_context(socket.socket())
+            sock.setblocking(False)
+            sock.connect_ex(server.getsockname())
+        yield server.getsockname()[1]
+
+
+def waits_for(port):
+    """Is somebody on his way to it, beside those who fill its queue?"""
+    with open("/proc/net/tcp") as f:
+        return sum(line.split()[2].endswith(":%04X" % port) and line.split()[3] == "02" for line in f) > 3
+
+
+def test_a_start_that_waits_for_a_server_can_be_ended(tools):
+    server, port = silent_server()
+    with server, remote(tools, "-storage-daemon-start", "0", "-drive", "id=n0,if=none,file=nbd://127.0.0.1:%d" % port,
+                        "-device", "scsi-hd,drive=n0") as r:
+        server.settimeout(DEADLINE_S)
+        with server.accept()[0]:
+            wait_until("no worker", lambda: children(r.process.pid))
+            r.process.terminate()
+            assert r.wait() == -signal.SIGTERM, r.said()
+        assert r.said() == "" and not os.path.exists(r.path("qmp"))
+    with unreachable_port() as port:
+        before = ["-storage-daemon-start", "0", "-drive", "id=n0,if=none,file=nbd://127.0.0.1:%d" % port]
+        with remote(tools, *before, "-device", "scsi-hd,drive=n0") as r:
+            wait_until("it doesn't connect", lambda: waits_for(port))
+            r.process.terminate()
+            assert r.wait() == -signal.SIGTERM, r.said()
+            assert not os.path.exists(r.path("qmp"))
+
+
+def test_a_new_disk_whose_server_is_out_of_reach_keeps_nobody_from_ending(tools):
+    with unreachable_port() as port, remote(tools, "-storage-daemon-start", "0") as r, Qmp(r) as q:
+        q.run("blockdev-add", driver="nbd", node_name="n9",
+              server={"type": "inet", "host": "127.0.0.1", "port": str(port)})
+        q.send({"execute": "device_add", "arguments": {"driver": "scsi-hd", "drive": "n9", "scsi-id": 5}})
+        wait_until("it doesn't connect", lambda: waits_for(port))
+        r.process.terminate()
+        assert r.wait() == 0, r.said()
+
+
+def test_the_second_address_of_a_server_is_tried_too(tools):
+    name = "two.mpring.test"
+    hosts = where("mount -t tmpfs none /mnt", "printf '127.0.0.1 %s\\n127.0.0.2 %s\\n' >/mnt/hosts" % (name, name),
+                  "mount --bind /mnt/hosts /etc/hosts")
+    if not runs(hosts):
+        return NO_NAMESPACE
+    if not shutil.which("qemu-nbd"):
+        return "no qemu-nbd"
+    first = subprocess.run(hosts + ["getent", "ahosts", name], stdout=subprocess.PIPE, check=True).stdout.split()[0].decode()
+    second = {"127.0.0.1": "127.0.0.2", "127.0.0.2": "127.0.0.1"}[first]
+    with tools.folder() as folder, unreachable_port(first) as port:
+        image = os.path.join(folder, "disk.img")
+        with open(image, "wb") as f:
+            f.truncate(MIB)
+        server = subprocess.Popen(["qemu-nbd", "-x", "e", "-b", second, "-p", str(port), "-t", "-e", "4", "-f", "raw", image],
+                                  stderr=subprocess.DEVNULL)
+        try:
+            wait_until("no NBD server", lambda: server.poll() is not None or accepts(second, port))
+            with remote(tools, "-drive", "id=n0,if=none,file=nbd://%s:%d/e" % (name, port),
+                        "-device", "scsi-hd,drive=n0", before=hosts) as r, Qmp(r) as q:
+                assert q.run("query-block")[1]["device"] == "n0"
+        finally:
+            server.kill()
+            server.wait()
+    return None
+
+
+def accepts(address, port):
+    try:
+        socket.create_connection((address, port)).close()
+    except OSError:
+        return False
+    return True
 
 
 def serve_nbd(path, image):
