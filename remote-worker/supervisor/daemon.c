@@ -46,6 +46,7 @@
 #define EXPORT_ID    "disk"
 #define MAX_ARGS     256u
 #define BACKLOG      64
+#define SECTOR       512
 #define FIRST_WAIT   (MP_NS_PER_SEC / 10)
 #define LONGEST_WAIT (10 * MP_NS_PER_SEC)
 #define GRACE_NS     MP_NS_PER_SEC
@@ -188,13 +189,22 @@ static bool is_file_node(const json_t *node)
 	return driver && (strcmp(driver, "file") == 0 || strcmp(driver, "host_device") == 0);
 }
 
+/* QEMU 7.2 waits for ever for a read by io_uring that meets the end of a file. */
+static bool has_whole_sectors(const json_t *node)
+{
+	const char *name = json_string_value(json_object_get(node, "filename"));
+	struct stat st;
+
+	return name && stat(name, &st) == 0 && st.st_size % SECTOR == 0;
+}
+
 /* Files that don't say how they are read, however deep they are in a node. */
 static void use_uring(json_t *node)
 {
 	const char *key;
 	json_t *child;
 
-	if (is_file_node(node) && !json_object_get(node, "aio"))
+	if (is_file_node(node) && !json_object_get(node, "aio") && has_whole_sectors(node))
 		json_object_set_new(node, "aio", json_string("io_uring"));
 	json_object_foreach(node, key, child) if (json_is_object(child)) use_uring(child);
 }
@@ -591,16 +601,42 @@ static int wait_for_no_export(struct mp_daemon *d, char error[512])
 	return mp_err_origin(-ETIMEDOUT);
 }
 
+static bool refuses_half_sectors(const struct mp_opt_drive *drive)
+{
+	json_t *nodes = json_loads(drive->blockdev, 0, NULL), *node;
+	bool is_qcow2 = false;
+	size_t i;
+
+	json_array_foreach(nodes, i, node)
+	{
+		const char *name = json_string_value(json_object_get(node, "node-name"));
+		const char *driver = json_string_value(json_object_get(node, "driver"));
+
+		is_qcow2 |= name && driver && strcmp(name, drive->node_name) == 0 &&
+			    strcmp(driver, "qcow2") == 0;
+	}
+	json_decref(nodes);
+	return is_qcow2;
+}
+
+/* QEMU shows whole sectors; a file that has no more is a trap, see has_whole_sectors(). */
+static uint64_t sectors_for(const struct mp_opt_drive *drive, uint64_t bytes)
+{
+	if (bytes % SECTOR == 0 || refuses_half_sectors(drive))
+		return bytes;
+	return bytes + SECTOR - bytes % SECTOR;
+}
+
 /* Much may have to be discarded, and a file system is as slow as it is: no deadline. */
 static int resize(struct mp_daemon *d, uint64_t bytes, char error[512])
 {
-	const struct mp_qmp_call call = {.name = "block_resize",
-					 .args = json_pack("{s:s, s:I}", "node-name",
-							   d->drive->node_name, "size",
-							   (json_int_t)bytes),
-					 .deadline_ns = UINT64_MAX,
-					 .error = error,
-					 .error_len = 512};
+	const struct mp_qmp_call call = {
+		.name = "block_resize",
+		.args = json_pack("{s:s, s:I}", "node-name", d->drive->node_name, "size",
+				  (json_int_t)sectors_for(d->drive, bytes)),
+		.deadline_ns = UINT64_MAX,
+		.error = error,
+		.error_len = 512};
 
 	return mp_err_trace(command(d, &call, NULL));
 }
