@@ -39,7 +39,7 @@ void mp_qmp_client_fini(struct mp_qmp_client *q)
 }
 
 /* 1 there is something; 0 not yet. */
-static int wait_readable(const struct mp_qmp_client *q, uint64_t deadline_ns)
+static int wait_readable(struct mp_qmp_client *q, uint64_t deadline_ns)
 {
 	struct pollfd pfd = {.fd = q->fd, .events = POLLIN};
 	uint64_t now_ns = mp_clock_ns(), ms;
@@ -49,8 +49,13 @@ static int wait_readable(const struct mp_qmp_client *q, uint64_t deadline_ns)
 		return mp_err_origin(-ETIMEDOUT);
 	ms = (deadline_ns - now_ns) / 1000000 + 1;
 	r = poll(&pfd, 1, (int)(ms < SLICE_MS ? ms : SLICE_MS));
-	if (r == 0 && q->give_up && q->give_up(q->opaque))
-		return mp_err_origin(-EINTR);
+	now_ns = mp_clock_ns();
+	/* Events may come, and no answer: then it is never silent for a slice. */
+	if (q->give_up && (r == 0 || now_ns - q->asked_ns > SLICE_MS * 1000000ull)) {
+		q->asked_ns = now_ns;
+		if (q->give_up(q->opaque))
+			return mp_err_origin(-EINTR);
+	}
 	return r < 0 && errno != EINTR ? mp_err_origin(-errno) : r > 0;
 }
 
@@ -226,6 +231,7 @@ int mp_qmp_client_run(struct mp_qmp_client *q, const struct mp_qmp_call *c, json
 {
 	int r = q->fd < 0 ? mp_err_origin(-ECONNRESET) : 0;
 
+	q->asked_ns = mp_clock_ns();
 	if (r == 0 && q->state != MP_QMP_READY)
 		r = negotiate(q, c);
 	if (r == 0)

@@ -18,6 +18,7 @@ struct mp_qmp_client {
 	int fd; /* -1: none, or not to be used any more */
 	mp_qmp_give_up_fn *give_up; /* NULL: never; the caller's to set, as opaque */
 	void *opaque;
+	uint64_t asked_ns; /* give_up, last */
 	enum mp_qmp_state state;
 	json_int_t id; /* of the last command */
 	char *buf;

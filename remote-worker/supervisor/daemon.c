@@ -509,7 +509,7 @@ static void bury(struct mp_daemon *d)
 	if (d->pause_ns > LONGEST_WAIT)
 		d->pause_ns = LONGEST_WAIT;
 	d->retry_ns = now_ns + d->pause_ns;
-	mp_printout_read_rest(&d->print, warn_as(d));
+	mp_printout_end(&d->print, warn_as(d));
 	if (WIFSIGNALED(status))
 		mp_warn("drive %s: its storage daemon was killed by signal %d (%s); it is "
 			"started again",
@@ -741,7 +741,7 @@ static void end_process(struct mp_daemon *d)
 		mp_printout_read(&d->print, warn_as(d)); /* or it would wait for room */
 		if (poll(&pfd, 1, 100) > 0) {
 			waitpid(d->pid, NULL, 0);
-			mp_printout_read_rest(&d->print, warn_as(d)); /* its last words */
+			mp_printout_end(&d->print, warn_as(d)); /* its last words */
 			return;
 		}
 	} while (now_ns < d->end_ns);

@@ -7,10 +7,11 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 #define PIPE_BYTES (64u << 10)
-#define REST_MS    1000
+#define REST_NS    MP_NS_PER_SEC
 
 void mp_printout_open_take(struct mp_printout *p, int fd, const char *program)
 {
@@ -98,16 +99,22 @@ void mp_printout_read(struct mp_printout *p, const char *drive)
 		n = read_some(p, drive);
 }
 
+void mp_printout_end(struct mp_printout *p, const char *drive)
+{
+	mp_printout_read(p, drive);
+	if (p->n_line > 0)
+		end_line(p, drive);
+}
+
 void mp_printout_read_rest(struct mp_printout *p, const char *drive)
 {
 	struct pollfd pfd = {.events = POLLIN};
+	uint64_t now_ns = mp_clock_ns(), end_ns = now_ns + REST_NS;
 
-	for (;;) {
+	for (; p->fd >= 0 && now_ns < end_ns; now_ns = mp_clock_ns()) {
 		pfd.fd = p->fd;
-		if (pfd.fd < 0 || poll(&pfd, 1, REST_MS) <= 0)
-			break;
-		read_some(p, drive);
+		if (poll(&pfd, 1, (int)((end_ns - now_ns) / 1000000) + 1) > 0)
+			read_some(p, drive);
 	}
-	if (p->n_line > 0)
-		end_line(p, drive);
+	mp_printout_end(p, drive);
 }

@@ -28,8 +28,10 @@ void mp_printout_fini(struct mp_printout *p);
  * @drive:  warn of each line, as one about this drive; NULL: keep the first
  */
 void mp_printout_read(struct mp_printout *p, const char *drive);
-/** mp_printout_read_rest() - the program has ended, or is about to: all that comes within a second */
+/** mp_printout_read_rest() - the program is about to end: until it has, or for a second */
 void mp_printout_read_rest(struct mp_printout *p, const char *drive);
+/** mp_printout_end() - it has ended: what is there, and what was begun. Others may hold the pipe */
+void mp_printout_end(struct mp_printout *p, const char *drive);
 
 /** mp_printout_first() - without its name and the option that it repeats; "" nothing */
 const char *mp_printout_first(const struct mp_printout *p);
