@@ -457,7 +457,8 @@ int main(int argc, char **argv)
 		mp_error("%s", error);
 		return EXIT_FAILURE;
 	}
-	if (mp_supervisor_needed(&cmd))
+	process.stay = mp_supervisor_needed(&cmd);
+	if (process.stay)
 		return supervise(&cmd, &in, &process,
 				 &(struct mp_monitor_cfg){.cmd = &cmd, .argc = argc, .argv = argv});
 	return exit_status(run(&cmd, &in, &process, -1));

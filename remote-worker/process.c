@@ -123,9 +123,10 @@ static void detach(const struct mp_process *p)
 		dup2(null, STDIN_FILENO);
 		dup2(null, STDOUT_FILENO);
 		dup2(null, STDERR_FILENO);
-		/* Nothing that is mounted is to be held by us. */
-		(void)!chdir("/");
 	}
+	/* Nothing that is mounted is to be held by us. */
+	if (p->daemonize && !p->stay)
+		(void)!chdir("/");
 	if (p->log_fd >= 0)
 		dup2(p->log_fd, STDERR_FILENO);
 }

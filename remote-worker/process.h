@@ -12,6 +12,7 @@
 
 struct mp_process {
 	bool daemonize;
+	bool stay; /* in the folder: names of files are used later, too */
 	int log_fd; /* -1: messages stay where they are */
 	int ready_fd; /* to the waiting parent; -1: none */
 	int pid_fd; /* locked as long as it is open; -1 */

@@ -223,6 +223,110 @@ def test_what_a_daemon_said_is_told_when_it_is_late(tools):
                                 "more. It has said: mute: the moon is full\n" % mute)
 
 
+def make_program(folder, text):
+    path = os.path.join(folder, "daemon")
+    with open(path, "w") as f:
+        f.write(text)
+    os.chmod(path, 0o755)
+    return path
+
+
+# Its monitor is a socket whose number stands in its options.
+MONITOR = """#!/usr/bin/env python3
+import os, re, socket, sys, time
+monitor = socket.socket(fileno=int(re.search("fd=([0-9]+)", sys.argv[2])[1]))
+"""
+
+
+def test_a_daemon_that_only_talks_keeps_nobody_from_ending(tools):
+    """Events, but no answers."""
+    with tools.folder() as folder:
+        daemon = make_program(folder, MONITOR + """
+monitor.sendall(b'{"QMP": {"version": {}, "capabilities": []}}\\r\\n')
+while True:
+    monitor.sendall(b'{"event": "X", "timestamp": {"seconds": 1, "microseconds": 1}}\\r\\n')
+    time.sleep(0.01)
+""")
+        with remote(tools, "-storage-daemon", daemon, "-storage-daemon-start", "0",
+                    "-drive", "id=q0,if=none,format=qcow2,file={dir}/disk.qcow2",
+                    "-device", "scsi-hd,drive=q0,scsi-id=2") as r:
+            wait_until("no daemon: " + r.said(), lambda: children(r.process.pid))
+            time.sleep(0.5)  # it has begun
+            r.process.terminate()
+            assert r.wait() == -signal.SIGTERM, r.said()
+
+
+def test_a_daemon_that_leaves_its_monitor_and_prints_on_is_no_daemon(tools):
+    with tools.folder() as folder:
+        daemon = make_program(folder, MONITOR + """
+monitor.close()
+while True:
+    os.write(2, b"noise\\n")
+    time.sleep(0.05)
+""")
+        with remote(tools, "-storage-daemon", daemon, "-storage-daemon-start", "0",
+                    "-drive", "id=q0,if=none,format=qcow2,file={dir}/disk.qcow2",
+                    "-device", "scsi-hd,drive=q0,scsi-id=2") as r:
+            assert r.wait() == 1
+            assert "drive q0: noise" in r.said()
+
+
+def test_who_prints_for_a_dead_daemon_holds_up_nobody(tools):
+    """Its helper has the pipe, and lives on."""
+    with tools.folder() as folder:
+        wrapper = make_program(folder, '#!/bin/sh\n(while echo noise; do sleep 0.1; done) >&2 &\n'
+                                       'exec qemu-storage-daemon "$@"\n')
+        r = qcow2_remote(tools, "-storage-daemon", wrapper)
+        if not r:
+            return "no qemu-storage-daemon"
+        with r, Qmp(r) as q:
+            add_qcow2(q, r, "n0", scsi_id=5)
+            daemon = [c for c in children(r.process.pid) if name_of(c) == "qemu-storage-da"][0]
+            os.kill(daemon, signal.SIGKILL)
+            wait_until("it isn't started again", lambda: [
+                c for c in children(r.process.pid) if name_of(c) == "qemu-storage-da" and c != daemon])
+            q.run("query-status")
+            q.run("quit")
+            assert r.wait() == 0, r.said()
+
+
+def test_relative_names_are_good_in_the_background_too(tools):
+    if not shutil.which("qemu-storage-daemon") or not shutil.which("qemu-img"):
+        return "no qemu-storage-daemon"
+    with tools.folder() as folder:
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", os.path.join(folder, "q.qcow2"), "8M"], check=True)
+        with open(os.path.join(folder, "raw.img"), "wb") as f:
+            f.truncate(MIB)
+        with remote(tools, "-daemonize", "-pidfile", "pid", "-qmp", "unix:own,server=on,wait=off",
+                    "-drive", "id=q0,if=none,format=qcow2,file=q.qcow2", "-device", "scsi-hd,drive=q0,scsi-id=2",
+                    "-drive", "id=w0,if=none,format=raw,file=raw.img", "-device", "scsi-hd,drive=w0,scsi-id=3",
+                    before=["sh", "-c", 'cd "$0" && exec "$@"', folder]) as r:
+            assert r.wait() == 0, r.said()
+            with open(os.path.join(folder, "pid")) as f:
+                pid = int(f.read())
+            with Qmp(r) as q:
+                daemon = [c for c in children(pid) if name_of(c) == "qemu-storage-da"][0]
+                os.kill(daemon, signal.SIGKILL)
+                q.run("block_resize", device="w0", size=2 * MIB)
+                assert os.path.getsize(os.path.join(folder, "raw.img")) == 2 * MIB
+                # It opens the image again before it takes a connection.
+                wait_until("it isn't there again", lambda: q.run("query-named-block-nodes") and [
+                    c for c in children(pid) if name_of(c) == "qemu-storage-da" and c != daemon])
+                q.run("block_resize", device="q0", size=16 * MIB)
+                q.run("quit")
+            wait_until("it doesn't end", lambda: is_gone(pid))
+            assert not os.path.exists(os.path.join(folder, "own"))
+    return None
+
+
+def test_who_waits_for_a_first_client_can_be_ended(tools):
+    with remote(tools, "-qmp", "unix:{dir}/first,server=on") as r:
+        wait_until("it doesn't wait", lambda: "waiting for a client" in r.said())
+        r.process.terminate()
+        assert r.wait() == -signal.SIGTERM, r.said()
+        assert not os.path.exists(r.path("first")) and not os.path.exists(r.path("qmp"))
+
+
 def silent_server():
     """Takes connections, and answers nothing; its port"""
     server = socket.create_server(("127.0.0.1", 0))
@@ -396,6 +500,7 @@ def main():
     parser.add_argument("--worker")
     parser.add_argument("--only", default="")
     tools = parser.parse_args()
+    tools.worker = os.path.abspath(tools.worker)  # also from another folder
     tools.folder = runtime_folder
     tests = [f for name, f in globals().items() if name.startswith("test_") and tools.only in name]
     sys.exit(run_tests(tests, tools))
