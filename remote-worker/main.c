@@ -35,6 +35,7 @@
 #include "remote-worker/supervisor/rpc.h"
 #include "remote-worker/sandbox.h"
 #include "remote-worker/serve.h"
+#include "remote-worker/supervisor/signals.h"
 #include "remote-worker/supervisor/supervisor.h"
 #include "remote-worker/worker.h"
 
@@ -200,20 +201,9 @@ static void let_signals_through(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static sigset_t asks_to_end(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	return set;
-}
-
 static int make_signal_fd(bool is_supervised)
 {
-	sigset_t set = asks_to_end();
+	sigset_t set = mp_signals_to_end();
 	int fd;
 
 	if (is_supervised)
@@ -362,7 +352,7 @@ static void ended(void *opaque)
 static int begin_supervision(struct mp_cmdline *cmd, struct overseer *o,
 			     struct mp_supervisor **ret_s)
 {
-	const sigset_t held = asks_to_end();
+	const sigset_t held = mp_signals_to_end();
 	char error[ERROR_LEN];
 	int r = 0;
 

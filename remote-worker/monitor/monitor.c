@@ -7,13 +7,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "remote-worker/monitor/qmp.h"
+#include "remote-worker/supervisor/signals.h"
 
 /* The QEMU whose monitor this is like. */
 #define QEMU_MAJOR 7
@@ -239,16 +242,25 @@ static int add_stdio(struct mp_monitor *m, const struct mp_mon_port *port)
 	return mp_mon_add_client_take(m->mon, in, out, port);
 }
 
-/* Somebody is connected, or will be as soon as the server takes him. */
-static void wait_for_first(const int *fd, int n, const char *name)
+/*
+ * Somebody is connected, or will be as soon as the server takes him. Signals are held
+ * back: -EINTR one has come.
+ */
+static int wait_for_first(const int *fd, int n, const char *name)
 {
-	struct pollfd pfd[MP_MON_MAX_ADDRESSES];
+	const sigset_t set = mp_signals_to_end();
+	MP_CLEANUP_FD int signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
+	struct pollfd pfd[MP_MON_MAX_ADDRESSES + 1];
 
+	if (signal_fd < 0)
+		return mp_err_origin(-errno);
 	for (int i = 0; i < n; i++)
 		pfd[i] = (struct pollfd){.fd = fd[i], .events = POLLIN};
+	pfd[n] = (struct pollfd){.fd = signal_fd, .events = POLLIN};
 	mp_info("waiting for a client at %s", name);
-	while (poll(pfd, (nfds_t)n, -1) < 0)
+	while (poll(pfd, (nfds_t)n + 1, -1) < 0)
 		mp_assert(errno == EINTR);
+	return pfd[n].revents ? mp_err_origin(-EINTR) : 0;
 }
 
 static int add_path(struct mp_monitor *m, const struct mp_opt_monitor *o,
@@ -259,8 +271,14 @@ static int add_path(struct mp_monitor *m, const struct mp_opt_monitor *o,
 	if (r < 0)
 		return mp_err_trace(r);
 	if (o->wait)
-		wait_for_first(&fd, 1, o->path);
-	return mp_mon_add_listener_take(m->mon, fd, port);
+		r = wait_for_first(&fd, 1, o->path);
+	if (r < 0)
+		close(fd);
+	else
+		r = mp_mon_add_listener_take(m->mon, fd, port);
+	if (r < 0)
+		unlink(o->path);
+	return r < 0 ? mp_err_trace(r) : 0;
 }
 
 static int add_tcp(struct mp_monitor *m, const struct mp_opt_monitor *o, struct mp_mon_port *port,
@@ -269,7 +287,7 @@ static int add_tcp(struct mp_monitor *m, const struct mp_opt_monitor *o, struct 
 	const struct mp_mon_tcp at = {
 		.host = o->host, .port = o->port, .no_ipv4 = o->no_ipv4, .no_ipv6 = o->no_ipv6};
 	char why[256], address[128], name[160];
-	int fd[MP_MON_MAX_ADDRESSES], n = mp_mon_listen_tcp(&at, fd, why, sizeof(why)), number;
+	int fd[MP_MON_MAX_ADDRESSES], n = mp_mon_listen_tcp(&at, fd, why, sizeof(why)), number = 0;
 
 	if (n < 0) {
 		snprintf(error, error_len, "monitor tcp:%s:%s: %s", o->host, o->port, why);
@@ -279,10 +297,13 @@ static int add_tcp(struct mp_monitor *m, const struct mp_opt_monitor *o, struct 
 	snprintf(name, sizeof(name), "tcp:%s,server=on", address);
 	port->filename = name;
 	if (o->wait)
-		wait_for_first(fd, n, address);
+		number = wait_for_first(fd, n, address);
 	else if (strcmp(o->port, "0") == 0)
 		mp_info("monitor %s listens at %s", o->id, address);
-	number = mp_mon_add_listener_take(m->mon, fd[0], port);
+	if (number < 0)
+		close(fd[0]);
+	else
+		number = mp_mon_add_listener_take(m->mon, fd[0], port);
 	for (int i = 1; i < n; i++) {
 		if (number >= 0)
 			mp_mon_add_address_take(m->mon, number, fd[i]);

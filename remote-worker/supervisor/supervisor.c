@@ -37,6 +37,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "remote-worker/supervisor/signals.h"
 
 #define RESIZE_NS (10 * MP_NS_PER_SEC)
 #define SECTOR    512u
@@ -96,12 +97,8 @@ static void ignore_signals(void)
 /* A daemon that doesn't serve yet takes no notice of SIGTERM: it can't be left to its fate. */
 static int take_signals(struct mp_supervisor *s)
 {
-	sigset_t set;
+	const sigset_t set = mp_signals_to_end();
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return mp_err_origin(-errno);
 	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
