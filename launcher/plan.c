@@ -15,6 +15,7 @@
  */
 #include "launcher/plan.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -36,6 +37,7 @@
 #define ROOT_SLOTS     28
 #define BRIDGE_DEVICES 16
 #define DRY_FIRST_FD   10
+#define QEMU_MEMORY    "128M" /* with an -m that says no size */
 #define GUEST_HINT     "make the guest image with launcher/guest/make-image.sh, or name it with --guest"
 
 /* === what ================================================================== */
@@ -191,19 +193,35 @@ void mp_plan_layout(struct mp_plan *p)
 	}
 }
 
-/* The memory of a user's guest: what its -m says, in QEMU's own spelling. */
+/* The size in one -m, NULL without. Its first item may leave "size=" out; the last one counts. */
+static const char *size_in(const char *m)
+{
+	const char *size = *m == '\0' || m[strcspn(m, "=,")] == '=' ? NULL : m;
+
+	for (const char *item = m; item; item = strchr(item, ',')) {
+		item += *item == ',';
+		if (strncmp(item, "size=", 5) == 0)
+			size = item + 5;
+	}
+	return size;
+}
+
+/* The memory of a user's guest, in QEMU's own spelling: what its -m say, which QEMU merges. */
 static void memory_size(struct mp_plan *p)
 {
-	const char *v;
+	const char *m, *size;
 	size_t len;
 
 	snprintf(p->mem_size, sizeof(p->mem_size), "%uM", p->opt->memory_mib);
-	for (int i = 0; (v = mp_options_qemu_value(p->opt, "m", i)); i++) {
-		v += strncmp(v, "size=", 5) == 0 ? 5 : 0;
-		len = strcspn(v, ",");
+	if (mp_options_qemu_has(p->opt, "m"))
+		snprintf(p->mem_size, sizeof(p->mem_size), QEMU_MEMORY);
+	for (int i = 0; (m = mp_options_qemu_value(p->opt, "m", i)); i++) {
+		size = size_in(m);
+		len = size ? strcspn(size, ",") : 0;
 		/* A bare number means MiB to -m, but bytes to a memory backend. */
-		snprintf(p->mem_size, sizeof(p->mem_size), "%.*s%s", (int)len, v,
-			 strspn(v, "0123456789") == len ? "M" : "");
+		if (len > 0)
+			snprintf(p->mem_size, sizeof(p->mem_size), "%.*s%s", (int)len, size,
+				 isdigit((unsigned char)size[len - 1]) ? "M" : "");
 	}
 }
 

@@ -418,6 +418,47 @@ static void test_user_guest_keeps_its_own_memory_backend(void)
 	check_lacks(text, "mpring-mem");
 }
 
+/* How large the memory is that QEMU and the workers share, with these words behind "--". */
+static char *shared_memory(int argc, char **argv)
+{
+	char self[] = "/proc/self/exe"; /* a file that is there */
+	struct mp_options o = make_options(1);
+	struct mp_plan p;
+
+	o.mode = MP_MODE_RUN;
+	o.dry_run = true;
+	o.memory_mib = 1024;
+	o.qemu = "qemu";
+	o.worker = o.plugin = self;
+	o.qemu_argv = argv;
+	o.qemu_argc = argc;
+	T_EQ(mp_plan_make(&p, &o), 0);
+	return strdup(p.mem_size);
+}
+
+static void test_size_of_user_guest_may_stand_anywhere_in_m(void)
+{
+	char m[] = "-m", last[] = "slots=2,maxmem=8G,size=4G", first[] = "4G,slots=2,maxmem=8G",
+	     twice[] = "1G,size=512,maxmem=8G";
+	MP_CLEANUP_FREE char *at_end = shared_memory(2, (char *[]){m, last});
+	MP_CLEANUP_FREE char *at_begin = shared_memory(2, (char *[]){m, first});
+	MP_CLEANUP_FREE char *of_two = shared_memory(2, (char *[]){m, twice});
+
+	T_STR_EQ(at_end, "4G"); /* used to be "slots=2" */
+	T_STR_EQ(at_begin, "4G");
+	T_STR_EQ(of_two, "512M");
+}
+
+static void test_user_guest_whose_m_has_no_size_gets_qemus_default(void)
+{
+	char m[] = "-m", slots[] = "slots=2,maxmem=8G", size[] = "256";
+	MP_CLEANUP_FREE char *alone = shared_memory(2, (char *[]){m, slots});
+	MP_CLEANUP_FREE char *behind = shared_memory(4, (char *[]){m, size, m, slots});
+
+	T_STR_EQ(alone, "128M");
+	T_STR_EQ(behind, "256M"); /* QEMU merges them */
+}
+
 static void test_monitors_may_be_at_a_place_of_qemus(void)
 {
 	struct mp_options o = make_options(1);
@@ -563,6 +604,8 @@ T_MAIN(T_TEST(test_28_devices_stand_on_the_root_bus),
        T_TEST(test_user_guest_keeps_its_own_arguments),
        T_TEST(test_user_guest_has_the_monitor_that_qemu_would_make),
        T_TEST(test_user_guest_keeps_its_own_memory_backend),
+       T_TEST(test_size_of_user_guest_may_stand_anywhere_in_m),
+       T_TEST(test_user_guest_whose_m_has_no_size_gets_qemus_default),
        T_TEST(test_monitors_may_be_at_a_place_of_qemus),
        T_TEST(test_cdroms_stand_on_the_first_device),
        T_TEST(test_cdrom_with_a_colon_in_its_name_is_a_file),
