@@ -124,8 +124,14 @@ static int put_all(int fd, const char *buf, size_t len, off_t at)
 	return 0;
 }
 
-/* One stretch of data; @to_fd has no data there yet, or is none: then it is only read. */
-static int copy_range(int from_fd, int to_fd, off_t at, off_t end)
+struct copy {
+	int from_fd, to_fd; /* @to_fd has no data yet, or is none: then @from_fd is only read */
+	off_t bytes;
+	bool to_failed; /* an error was @to_fd's */
+};
+
+/* One stretch of data. */
+static int copy_range(struct copy *c, off_t at, off_t end)
 {
 	MP_CLEANUP_FREE char *buf = malloc(COPY_BYTES);
 	ssize_t n;
@@ -133,13 +139,14 @@ static int copy_range(int from_fd, int to_fd, off_t at, off_t end)
 
 	mp_assert(buf);
 	for (; at < end; at += n) {
-		n = pread(from_fd, buf, end - at < COPY_BYTES ? (size_t)(end - at) : COPY_BYTES,
+		n = pread(c->from_fd, buf, end - at < COPY_BYTES ? (size_t)(end - at) : COPY_BYTES,
 			  at);
 		if (n < 0)
 			return mp_err_origin(-errno);
 		if (n == 0 || interrupted())
 			return mp_err_origin(n == 0 ? -EIO : -EINTR);
-		r = to_fd < 0 ? 0 : put_all(to_fd, buf, (size_t)n, at);
+		r = c->to_fd < 0 ? 0 : put_all(c->to_fd, buf, (size_t)n, at);
+		c->to_failed = r < 0;
 		if (r < 0)
 			return mp_err_trace(r);
 	}
@@ -147,19 +154,19 @@ static int copy_range(int from_fd, int to_fd, off_t at, off_t end)
 }
 
 /* All stretches between the holes. */
-static int copy_data(int from_fd, int to_fd, off_t bytes)
+static int copy_data(struct copy *c)
 {
 	off_t at = 0, end;
 	int r;
 
-	while (at < bytes) {
-		at = lseek(from_fd, at, SEEK_DATA);
+	while (at < c->bytes) {
+		at = lseek(c->from_fd, at, SEEK_DATA);
 		if (at < 0 && errno == ENXIO) /* a hole up to the end */
 			break;
-		end = at < 0 ? -1 : lseek(from_fd, at, SEEK_HOLE);
+		end = at < 0 ? -1 : lseek(c->from_fd, at, SEEK_HOLE);
 		if (end < 0)
 			return mp_err_origin(-errno);
-		r = copy_range(from_fd, to_fd, at, end);
+		r = copy_range(c, at, end);
 		if (r < 0)
 			return mp_err_trace(r);
 		at = end;
@@ -173,23 +180,29 @@ static int copy_data(int from_fd, int to_fd, off_t bytes)
  */
 static int settle(int fd, off_t bytes)
 {
+	struct copy anew = {.from_fd = fd, .to_fd = -1, .bytes = bytes};
+
 	if (fdatasync(fd) < 0)
 		return mp_err_origin(-errno);
 	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED); /* which leaves what isn't written yet */
-	return mp_err_trace(copy_data(fd, -1, bytes));
+	return mp_err_trace(copy_data(&anew));
 }
 
 /* The page cache has both alike then: they shall cost the same. */
-static int copy_and_settle(int from_fd, int to_fd, off_t bytes)
+static int copy_and_settle(struct copy *c)
 {
-	int r = ftruncate(to_fd, bytes) < 0 ? mp_err_origin(-errno) : 0;
+	int r;
 
+	c->to_failed = ftruncate(c->to_fd, c->bytes) < 0;
+	if (c->to_failed)
+		return mp_err_origin(-errno);
+	r = copy_data(c);
 	if (r == 0)
-		r = copy_data(from_fd, to_fd, bytes);
-	if (r == 0)
-		r = settle(from_fd, bytes);
-	if (r == 0)
-		r = settle(to_fd, bytes);
+		r = settle(c->from_fd, c->bytes);
+	if (r < 0)
+		return mp_err_trace(r);
+	r = settle(c->to_fd, c->bytes);
+	c->to_failed = r < 0;
 	return mp_err_trace(r);
 }
 
@@ -206,10 +219,22 @@ static bool backing_is_relative(int fd)
 	return at > 0 && at <= INT64_MAX && pread(fd, &first, 1, (off_t)at) == 1 && first != '/';
 }
 
+static void say_failed_copy(const char *file, const struct copy *c, int r)
+{
+	if (r == -EINTR)
+		return;
+	if (c->to_failed)
+		mp_error("copy of %s in %s: %s; %s", file, temp_dir(), strerror(-r),
+			 way_out(-r, "TMPDIR names another folder"));
+	else
+		mp_error("--disk %s: %s, when it was copied for --compare", file, strerror(-r));
+}
+
 int mp_disk_copy(const char *file, int *ret_fd)
 {
 	MP_CLEANUP_FD int from_fd = open(file, O_RDONLY | O_CLOEXEC);
 	MP_CLEANUP_FD int to_fd = -1;
+	struct copy copy;
 	struct stat st;
 	int r;
 
@@ -227,11 +252,11 @@ int mp_disk_copy(const char *file, int *ret_fd)
 	}
 	mp_info("copying %s to %s, for QEMU's own controller", file, temp_dir());
 	to_fd = open(temp_dir(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	r = to_fd < 0 ? mp_err_origin(-errno) : copy_and_settle(from_fd, to_fd, st.st_size);
+	copy = (struct copy){
+		.from_fd = from_fd, .to_fd = to_fd, .bytes = st.st_size, .to_failed = to_fd < 0};
+	r = to_fd < 0 ? mp_err_origin(-errno) : copy_and_settle(&copy);
 	if (r < 0) {
-		if (r != -EINTR)
-			mp_error("copy of %s in %s: %s; %s", file, temp_dir(), strerror(-r),
-				 way_out(-r, "TMPDIR names another folder"));
+		say_failed_copy(file, &copy, r);
 		return mp_err_trace(r);
 	}
 	*ret_fd = mp_fd_steal(&to_fd);

@@ -138,6 +138,60 @@ static void test_only_files_are_copied(void)
 	T_EQ(fd, -1);
 }
 
+/* What a copy that fails says of it. */
+static void failed_copy(const char *file, char *said, size_t len)
+{
+	int stderr_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3), fd = -1, fds[2], r;
+	ssize_t n;
+
+	T_EQ(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+	T_EQ(dup2(fds[1], STDERR_FILENO), STDERR_FILENO);
+	r = mp_disk_copy(file, &fd);
+	T_EQ(dup2(stderr_fd, STDERR_FILENO), STDERR_FILENO);
+	n = read(fds[0], said, len - 1);
+	said[n > 0 ? n : 0] = '\0';
+	close(stderr_fd);
+	close(fds[0]);
+	close(fds[1]);
+	T_EQ(fd, -1);
+	T_OK(r < 0);
+}
+
+static void test_an_error_of_the_file_is_not_one_of_the_copy(void)
+{
+	char said[1024];
+
+	failed_copy("/proc/self/status", said, sizeof(said)); /* has no fdatasync() */
+	T_OK(strstr(said, "--disk /proc/self/status: Invalid argument") != NULL);
+	T_OK(strstr(said, "names another folder") == NULL); /* used to */
+}
+
+static void test_a_file_that_ends_early_is_named(void)
+{
+	static const char file[] = "/sys/kernel/mm/transparent_hugepage/enabled";
+	char said[1024];
+
+	if (access(file, R_OK) < 0)
+		t_skip("there is no file here that has less than its size says");
+	failed_copy(file, said, sizeof(said));
+	T_OK(strstr(said, "--disk /sys/") != NULL);
+	T_OK(strstr(said, "names another folder") == NULL);
+}
+
+static void test_a_copy_that_has_no_room_names_tmpdir(void)
+{
+	char path[64], said[1024];
+	MP_CLEANUP_FD int fd = make_file(path);
+
+	put(fd, 0, "begin", 5);
+	setenv("TMPDIR", "/proc/none", 1);
+	failed_copy(path, said, sizeof(said));
+	unsetenv("TMPDIR");
+	unlink(path);
+	T_OK(strstr(said, "TMPDIR names another folder") != NULL);
+	T_OK(strstr(said, "--disk") == NULL);
+}
+
 static void test_a_colon_before_any_slash_is_a_protocol(void)
 {
 	T_OK(mp_disk_is_uri("nbd://host/x"));
@@ -169,5 +223,8 @@ T_MAIN(T_TEST(test_copy_has_all_data_and_the_holes),
        T_TEST(test_copy_that_ends_in_data_has_its_last_byte),
        T_TEST(test_file_and_copy_are_read_in_anew),
        T_TEST(test_copy_would_not_find_a_relative_backing_file), T_TEST(test_only_files_are_copied),
+       T_TEST(test_an_error_of_the_file_is_not_one_of_the_copy),
+       T_TEST(test_a_file_that_ends_early_is_named),
+       T_TEST(test_a_copy_that_has_no_room_names_tmpdir),
        T_TEST(test_a_colon_before_any_slash_is_a_protocol),
        T_TEST(test_disks_that_are_not_there_are_found_before_anything_starts))
