@@ -356,6 +356,18 @@ static bool stop_workers(struct mp_machine *m)
 	return all;
 }
 
+/* One whose wrapper (--qemu) has ended: nobody else would end it, and its workers wait for it. */
+static void quit_survivor(struct mp_machine *m)
+{
+	struct pollfd pfd = {.fd = m->qmp.fd};
+
+	if (!m->up || pfd.fd < 0 || poll(&pfd, 1, 0) > 0) /* only a hang-up is looked for */
+		return;
+	m->qmp.give_up = NULL;
+	if (ask(m, "quit", NULL, QEMU_GRACE_NS) < 0 || poll(&pfd, 1, QEMU_GRACE_NS / 1000000) <= 0)
+		mp_warn("the program of --qemu has ended, but a QEMU that it started has not");
+}
+
 bool mp_machine_stop(struct mp_machine *m)
 {
 	bool all;
@@ -363,6 +375,7 @@ bool mp_machine_stop(struct mp_machine *m)
 	if (!m->plan)
 		return true;
 	mp_child_stop(&m->qemu, QEMU_GRACE_NS);
+	quit_survivor(m);
 	all = stop_workers(m);
 	mp_qmp_client_fini(&m->qmp);
 	mp_fd_close(&m->signal_fd);

@@ -36,6 +36,7 @@
 #define TAIL_BYTES       1500
 #define DEATH_GRACE_S    60 /* how long the guest may struggle with a dead device */
 #define MAX_JOB_S        3600
+#define MAX_DRAIN_NS     MP_NS_PER_SEC
 
 struct round {
 	enum mp_dev_kind kind;
@@ -280,14 +281,14 @@ static void on_console(struct perf *p, const char *bytes, size_t n)
 
 /* === the loop ============================================================== */
 
-/* Bytes from one of the guest's sockets; closes it at its end. */
-static void take_bytes(struct perf *p, int *fd, bool report)
+/* Bytes from one of the guest's sockets; closes it at its end. Return: were there any? */
+static bool take_bytes(struct perf *p, int *fd, bool report)
 {
 	char buf[65536];
 	ssize_t n = recv(*fd, buf, sizeof(buf), MSG_DONTWAIT);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
+		return false;
 	if (n <= 0) {
 		close(*fd);
 		*fd = -1;
@@ -297,6 +298,7 @@ static void take_bytes(struct perf *p, int *fd, bool report)
 		fail(p, "the guest's report is garbled; giving up");
 		p->deadline_ns = 0;
 	}
+	return n > 0;
 }
 
 /* A worker died. A round that runs may still end, with errors; no other round would say anything. */
@@ -350,16 +352,20 @@ static bool turn(struct perf *p)
 	return alive && now < p->deadline_ns;
 }
 
-/* What is still in the sockets when QEMU is gone. */
+/*
+ * What is still in the sockets when QEMU is gone. All of it is there; the end may not come, and
+ * more may, if somebody else has them open: a QEMU whose wrapper it was that ended.
+ */
 static void drain(struct perf *p)
 {
 	int *fds[] = {&p->plan->our_console, &p->plan->our_report};
+	const uint64_t until = mp_clock_ns() + MAX_DRAIN_NS;
 
 	if (p->m.interrupted || p->m.qemu.pidfd >= 0)
 		return;
 	for (unsigned int i = 0; i < 2; i++)
-		while (*fds[i] >= 0)
-			take_bytes(p, fds[i], i == 1);
+		while (*fds[i] >= 0 && mp_clock_ns() < until && take_bytes(p, fds[i], i == 1))
+			;
 }
 
 static void judge_end(struct perf *p)

@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""The launcher with a QEMU that does what real ones seldom do.
+
+test-launcher.py MPRING [CHECK...]      TAP; without CHECK all
+"""
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+DEADLINE_S = 30
+HERE = os.path.dirname(os.path.abspath(__file__))
+FAKE = os.path.join(HERE, "fake_qemu.py")
+
+
+class Launcher:
+    """`mpring ARGS` in a folder of its own; {dir} in them is that. @qemu: words for fake_qemu.py."""
+
+    def __init__(self, qemu, *args, seconds=0):
+        self.folder = tempfile.TemporaryDirectory(prefix="mpring-launcher-")
+        self.dir = self.folder.name
+        for name in ("vmlinux", "initrd.img", "disk"):
+            with open(self.path(name), "w") as f:
+                f.write(name)
+        env = dict(os.environ, FAKE_QEMU=qemu, FAKE_DIR=self.dir, FAKE_SECONDS=str(seconds), TMPDIR=self.dir)
+        line = [MPRING, args[0], "--qemu", FAKE, "--worker", FAKE, "--plugin", FAKE]
+        line += [a.format(dir=self.dir) for a in args[1:]]
+        self.log = open(self.path("log"), "a+")
+        self.process = subprocess.Popen(line, env=env, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+                                        start_new_session=True)
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def text(self):
+        self.log.seek(0)
+        return self.log.read()
+
+    def wait_until(self, what, is_so):
+        deadline = time.monotonic() + DEADLINE_S
+        while not is_so():
+            assert self.process.poll() is None, "mpring ended before %s:\n%s" % (what, self.text())
+            assert time.monotonic() < deadline, "%s didn't come:\n%s" % (what, self.text())
+            time.sleep(0.02)
+
+    def wait_for(self, words):
+        self.wait_until(words, lambda: words in self.text())
+
+    def pidfd(self, name):
+        """of the process that left its pid in the file @name"""
+        self.wait_until("the fake's " + name, lambda: os.path.exists(self.path(name)))
+        with open(self.path(name)) as f:
+            return os.pidfd_open(int(f.read()))
+
+    def wait(self):
+        try:
+            return self.process.wait(DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            raise AssertionError("mpring doesn't end:\n" + self.text()) from None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.log.close()
+        self.folder.cleanup()
+
+
+def perf(qemu, *args, **kwargs):
+    return Launcher(qemu, "perf", "--guest", "{dir}", *args, **kwargs)
+
+
+def check_ends(pidfd):
+    ready = select.select([pidfd], [], [], DEADLINE_S)[0]
+    if not ready:
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+    os.close(pidfd)
+    assert ready, "QEMU still runs"
+
+
+def a_qemu_whose_wrapper_was_killed_ends_too():
+    """Used to be read from without a pause, and its results were taken."""
+    with perf("wrapped", "--baseline") as run:
+        run.wait_for("guest is up")
+        wrapper, qemu = run.pidfd("wrapper"), run.pidfd("pid")
+        signal.pidfd_send_signal(wrapper, signal.SIGKILL)
+        os.close(wrapper)
+        try:
+            assert run.wait() == 1, run.text()
+            assert "QEMU ended before the guest was done: killed by signal 9" in run.text(), run.text()
+        finally:
+            check_ends(qemu)
+        assert os.path.exists(run.path("written")), run.text()
+
+
+TESTS = [a_qemu_whose_wrapper_was_killed_ends_too]
+
+
+def main(chosen):
+    tests = [test for test in TESTS if not chosen or test.__name__ in chosen]
+    failed = 0
+    print("1..%d" % len(tests))
+    for i, test in enumerate(tests, 1):
+        try:
+            why = test()
+            print("ok %d - %s%s" % (i, test.__name__, " # SKIP " + why if why else ""), flush=True)
+        except Exception:
+            failed = 1
+            print("".join("# %s\n" % line for line in traceback.format_exc().splitlines()), end="")
+            print("not ok %d - %s" % (i, test.__name__), flush=True)
+    return failed
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    MPRING = sys.argv[1]
+    sys.exit(main(sys.argv[2:]))
