@@ -17,10 +17,12 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 
-#define COPY_BYTES (1 << 20)
+#define COPY_BYTES   (1 << 20)
+#define SAY_EVERY_NS (5 * MP_NS_PER_SEC)
 
 /* 256 MiB a disk, less where all together would take over 2 GiB or an eighth of the free memory. */
 uint64_t mp_disks_default_bytes(unsigned int n_disks)
@@ -127,8 +129,21 @@ static int put_all(int fd, const char *buf, size_t len, off_t at)
 struct copy {
 	int from_fd, to_fd; /* @to_fd has no data yet, or is none: then @from_fd is only read */
 	off_t bytes;
+	const char *what, *file; /* for the user who waits */
+	uint64_t said_ns;
 	bool to_failed; /* an error was @to_fd's */
 };
+
+static void say_progress(struct copy *c, off_t at)
+{
+	uint64_t now = mp_clock_ns();
+
+	if (now < c->said_ns + SAY_EVERY_NS)
+		return;
+	c->said_ns = now;
+	mp_info("%s %s: at %lld of %lld MiB", c->what, c->file, (long long)at >> 20,
+		(long long)c->bytes >> 20);
+}
 
 /* One stretch of data. */
 static int copy_range(struct copy *c, off_t at, off_t end)
@@ -145,6 +160,7 @@ static int copy_range(struct copy *c, off_t at, off_t end)
 			return mp_err_origin(-errno);
 		if (n == 0 || interrupted())
 			return mp_err_origin(n == 0 ? -EIO : -EINTR);
+		say_progress(c, at);
 		r = c->to_fd < 0 ? 0 : put_all(c->to_fd, buf, (size_t)n, at);
 		c->to_failed = r < 0;
 		if (r < 0)
@@ -178,9 +194,13 @@ static int copy_data(struct copy *c)
  * What a write costs depends on how the page cache holds the file: into a large folio
  * of ext4 it takes 50 us more than into a page (Linux 6.18). So it is read in anew.
  */
-static int settle(int fd, off_t bytes)
+static int settle(int fd, const struct copy *c)
 {
-	struct copy anew = {.from_fd = fd, .to_fd = -1, .bytes = bytes};
+	struct copy anew = *c;
+
+	anew.from_fd = fd;
+	anew.to_fd = -1;
+	anew.what = fd == c->from_fd ? "reading anew" : "reading the copy of";
 
 	if (fdatasync(fd) < 0)
 		return mp_err_origin(-errno);
@@ -198,10 +218,10 @@ static int copy_and_settle(struct copy *c)
 		return mp_err_origin(-errno);
 	r = copy_data(c);
 	if (r == 0)
-		r = settle(c->from_fd, c->bytes);
+		r = settle(c->from_fd, c);
 	if (r < 0)
 		return mp_err_trace(r);
-	r = settle(c->to_fd, c->bytes);
+	r = settle(c->to_fd, c);
 	c->to_failed = r < 0;
 	return mp_err_trace(r);
 }
@@ -219,15 +239,15 @@ static bool backing_is_relative(int fd)
 	return at > 0 && at <= INT64_MAX && pread(fd, &first, 1, (off_t)at) == 1 && first != '/';
 }
 
-static void say_failed_copy(const char *file, const struct copy *c, int r)
+static void say_failed_copy(const struct copy *c, int r)
 {
 	if (r == -EINTR)
 		return;
 	if (c->to_failed)
-		mp_error("copy of %s in %s: %s; %s", file, temp_dir(), strerror(-r),
+		mp_error("copy of %s in %s: %s; %s", c->file, temp_dir(), strerror(-r),
 			 way_out(-r, "TMPDIR names another folder"));
 	else
-		mp_error("--disk %s: %s, when it was copied for --compare", file, strerror(-r));
+		mp_error("--disk %s: %s, when it was copied for --compare", c->file, strerror(-r));
 }
 
 int mp_disk_copy(const char *file, int *ret_fd)
@@ -252,11 +272,16 @@ int mp_disk_copy(const char *file, int *ret_fd)
 	}
 	mp_info("copying %s to %s, for QEMU's own controller", file, temp_dir());
 	to_fd = open(temp_dir(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	copy = (struct copy){
-		.from_fd = from_fd, .to_fd = to_fd, .bytes = st.st_size, .to_failed = to_fd < 0};
+	copy = (struct copy){.from_fd = from_fd,
+			     .to_fd = to_fd,
+			     .bytes = st.st_size,
+			     .what = "copying",
+			     .file = file,
+			     .said_ns = mp_clock_ns(),
+			     .to_failed = to_fd < 0};
 	r = to_fd < 0 ? mp_err_origin(-errno) : copy_and_settle(&copy);
 	if (r < 0) {
-		say_failed_copy(file, &copy, r);
+		say_failed_copy(&copy, r);
 		return mp_err_trace(r);
 	}
 	*ret_fd = mp_fd_steal(&to_fd);

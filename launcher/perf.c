@@ -54,6 +54,7 @@ struct perf {
 	unsigned int n_rounds, at; /* @at: rounds that began */
 	bool failed, done;
 	bool stopped; /* QEMU stopped the guest: said when it was seen */
+	bool garbled; /* so is its report: said, too */
 	char guest[128], status[160]; /* what the progress line says */
 	FILE *console, *json; /* @json: NULL for none and for standard output */
 	char line[512]; /* of the console, as far as it came */
@@ -296,7 +297,7 @@ static bool take_bytes(struct perf *p, int *fd, bool report)
 		on_console(p, buf, (size_t)n);
 	} else if (mp_report_feed(&p->report, buf, (size_t)n) < 0) {
 		fail(p, "the guest's report is garbled; giving up");
-		p->deadline_ns = 0;
+		p->garbled = true;
 	}
 	return n > 0;
 }
@@ -336,6 +337,8 @@ static bool turn(struct perf *p)
 	unsigned int dead = p->m.n_dead_workers;
 	bool alive;
 
+	if (wait > p->deadline_ns)
+		wait = p->deadline_ns;
 	poll(pfd, 3, wait > now ? (int)((wait - now) / 1000000) + 1 : 0);
 	if (pfd[2].revents)
 		take_bytes(p, &plan->our_console, false);
@@ -349,7 +352,7 @@ static bool turn(struct perf *p)
 		progress(p);
 		alive = alive && !guest_stopped(p);
 	}
-	return alive && now < p->deadline_ns;
+	return alive && !p->garbled && now < p->deadline_ns;
 }
 
 /*
@@ -368,24 +371,7 @@ static void drain(struct perf *p)
 			;
 }
 
-static void judge_end(struct perf *p)
-{
-	char how[64];
-
-	if (p->m.interrupted || p->done || p->stopped)
-		return;
-	if (p->m.qemu.pidfd >= 0) {
-		fail(p, "gave up %s: %s",
-		     p->m.n_dead_workers ? "on the guest, whose device died"
-					 : "waiting for the guest",
-		     p->status);
-	} else {
-		mp_child_describe_end(&p->m.qemu, how, sizeof(how));
-		fail(p, "QEMU ended before the guest was done: %s", how);
-	}
-	fprintf(stderr, "--- end of the guest's console\n%.*s\n---\n", (int)p->tail_len, p->tail);
-}
-
+/* From the guest's start on: what comes before that says by itself how long it takes. */
 static uint64_t time_limit_s(const struct mp_plan *plan)
 {
 	const struct mp_options *o = plan->opt;
@@ -394,6 +380,26 @@ static uint64_t time_limit_s(const struct mp_plan *plan)
 	if (o->timeout_s)
 		return o->timeout_s;
 	return 180 + 3 * plan->n_devs + o->rounds * plan->n_jobs * round_s;
+}
+
+static void judge_end(struct perf *p)
+{
+	char how[64];
+
+	if (p->m.interrupted || p->done || p->stopped)
+		return;
+	if (p->m.qemu.pidfd >= 0 && p->m.n_dead_workers) {
+		fail(p, "gave up on the guest, whose device died: %s", p->status);
+	} else if (p->m.qemu.pidfd >= 0 && !p->garbled) {
+		fail(p,
+		     "gave up waiting for the guest: %s; --timeout gives it more than %" PRIu64
+		     " s",
+		     p->status, time_limit_s(p->plan));
+	} else if (p->m.qemu.pidfd < 0) {
+		mp_child_describe_end(&p->m.qemu, how, sizeof(how));
+		fail(p, "QEMU ended before the guest was done: %s", how);
+	}
+	fprintf(stderr, "--- end of the guest's console\n%.*s\n---\n", (int)p->tail_len, p->tail);
 }
 
 static int open_output(const char *option, const char *path, FILE **ret)
@@ -427,7 +433,6 @@ static int init(struct perf *p, struct mp_plan *plan)
 		.plan = plan, .n_rounds = o->rounds * plan->n_jobs, .tty = isatty(STDERR_FILENO)};
 	p->m.signal_fd = -1;
 	p->start_ns = p->last_tick_ns = mp_clock_ns();
-	p->deadline_ns = p->start_ns + time_limit_s(plan) * MP_NS_PER_SEC;
 	p->tick_ns = (p->tty ? 1 : 5) * MP_NS_PER_SEC;
 	p->round = calloc(p->n_rounds, sizeof(*p->round));
 	mp_assert(p->round);
@@ -600,8 +605,11 @@ int mp_perf(struct mp_plan *plan)
 	if (init(p, plan) == 0) {
 		now_doing(p, "starting %u worker%s and QEMU (%s)", plan->n_workers,
 			  plan->n_workers != 1 ? "s" : "", plan->kvm ? "KVM" : "TCG");
+		if (p->tty)
+			fputc('\n', stderr); /* for what others say of the start */
 		if (mp_machine_start(&p->m, plan) == 0) {
 			now_doing(p, "guest boots");
+			p->deadline_ns = mp_clock_ns() + time_limit_s(plan) * MP_NS_PER_SEC;
 			while (turn(p))
 				;
 			drain(p);

@@ -4,6 +4,7 @@
 
 test-launcher.py MPRING [CHECK...]      TAP; without CHECK all
 """
+import fcntl
 import os
 import select
 import signal
@@ -24,7 +25,7 @@ class Launcher:
     def __init__(self, qemu, *args, seconds=0):
         self.folder = tempfile.TemporaryDirectory(prefix="mpring-launcher-")
         self.dir = self.folder.name
-        for name in ("vmlinux", "initrd.img", "disk"):
+        for name in ("vmlinux", "initrd.img"):
             with open(self.path(name), "w") as f:
                 f.write(name)
         env = dict(os.environ, FAKE_QEMU=qemu, FAKE_DIR=self.dir, FAKE_SECONDS=str(seconds), TMPDIR=self.dir)
@@ -101,7 +102,34 @@ def a_qemu_whose_wrapper_was_killed_ends_too():
         assert os.path.exists(run.path("written")), run.text()
 
 
-TESTS = [a_qemu_whose_wrapper_was_killed_ends_too]
+def the_copy_of_an_image_has_all_the_time_it_takes():
+    """Used to count against --timeout: the guest was given up as it began to boot."""
+    opened = []
+    signal.signal(signal.SIGIO, lambda *_: opened.append(True))
+    with tempfile.NamedTemporaryFile() as disk:
+        # Who opens a file with a lease waits for us: for so long the image can't be copied.
+        try:
+            fcntl.fcntl(disk, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        except OSError as e:
+            return "no leases on this file system: " + e.strerror
+        with perf("done", "--compare", "--rounds", "1", "--disk", disk.name + ",format=qcow2", "--timeout", "5") as run:
+            run.wait_until("the copy", lambda: opened)
+            time.sleep(6)
+            fcntl.fcntl(disk, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+            run.wait()
+            assert "gave up" not in run.text() and "guest powers off" in run.text(), run.text()
+    return None
+
+
+def a_guest_that_is_given_up_is_told_how_to_have_longer():
+    with perf("", "--baseline", "--timeout", "1") as run:
+        assert run.wait() == 1, run.text()
+        assert "gave up waiting for the guest: guest is up" in run.text(), run.text()
+        assert "--timeout" in run.text(), run.text()
+
+
+TESTS = [the_copy_of_an_image_has_all_the_time_it_takes, a_guest_that_is_given_up_is_told_how_to_have_longer,
+         a_qemu_whose_wrapper_was_killed_ends_too]
 
 
 def main(chosen):
