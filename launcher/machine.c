@@ -6,11 +6,13 @@
  * one side is an end-of-file for the other, and the launcher is in no data
  * path at all.
  *
- * How it ends. QEMU gets SIGTERM and a moment, then the workers see their
- * sockets close, write what they hold and exit by themselves, and who doesn't
- * in time is killed. If the launcher itself is killed, the kernel kills its
- * children (spawn.c). A worker under a supervisor hears of that one's end, and
- * ends by itself; its monitors' paths stay. No other path was ever made.
+ * How it ends. QEMU gets SIGTERM and may write what its own disks lack; then
+ * the workers see their sockets close, write what they hold and exit by
+ * themselves. QEMU has --end-timeout for that, and the workers have it again:
+ * they hear of the end from QEMU's sockets, so they begin when it is done. Who
+ * isn't in time is killed. If the launcher itself is killed, the kernel kills
+ * its children (spawn.c). A worker under a supervisor hears of that one's end,
+ * and ends by itself; its monitors' paths stay. No other path was ever made.
  */
 #include "launcher/machine.h"
 
@@ -296,48 +298,63 @@ static bool told_to_end(const struct mp_machine *m)
 	return told;
 }
 
-/* 1 it has ended, 0 not in time, -EINTR: one more signal came, of somebody who won't wait. */
-static int reap_writer(struct mp_machine *m, struct mp_child *c, uint64_t deadline)
+/* 1 @fd has @events or a hang-up, 0 not in time, -EINTR: one more signal of who won't wait. */
+static int await(struct mp_machine *m, int fd, short events, uint64_t deadline)
 {
-	struct pollfd pfd[2] = {{.fd = c->pidfd, .events = POLLIN},
+	struct pollfd pfd[2] = {{.fd = fd, .events = events},
 				{.fd = m->signal_fd, .events = POLLIN}};
 	uint64_t now;
 
-	while (!mp_child_reap(c, 0)) {
+	for (;;) {
 		now = mp_clock_ns();
 		if (now >= deadline)
 			return 0;
 		poll(pfd, 2, (int)((deadline - now) / 1000000) + 1);
+		if (pfd[0].revents)
+			return 1;
 		if (told_to_end(m))
 			return -EINTR;
 	}
-	return 1;
 }
 
-/* A worker whose proxies have gone writes what it holds, and ends. Return: have all? */
-static bool await_writers(struct mp_machine *m)
+static uint64_t end_deadline(const struct mp_machine *m)
 {
-	const struct mp_plan *p = m->plan;
-	uint64_t now = mp_clock_ns(), until = now + p->opt->end_timeout_s * MP_NS_PER_SEC;
-	bool hurry = false, all = true;
+	return mp_clock_ns() + m->plan->opt->end_timeout_s * MP_NS_PER_SEC;
+}
+
+/* It writes what it holds, and ends. Return: as of await(); the user has been told. */
+static int await_writer(struct mp_machine *m, struct mp_child *c, uint64_t patience,
+			uint64_t deadline)
+{
 	int r;
 
-	for (unsigned int w = 0; w < p->n_workers; w++) {
-		struct mp_child *c = &m->worker[w];
-
-		if (mp_child_reap(c, hurry ? 0 : now + PATIENCE_NS))
-			continue;
-		if (!hurry)
-			mp_info("%s still writes; --end-timeout bounds that, to %u s", c->what,
-				p->opt->end_timeout_s);
-		r = hurry ? 0 : reap_writer(m, c, until);
-		if (r == 1)
-			continue;
-		hurry |= r < 0;
-		all = false;
+	if (mp_child_reap(c, patience))
+		return 1;
+	if (deadline > 0)
+		mp_info("%s still writes; --end-timeout bounds that, to %u s", c->what,
+			m->plan->opt->end_timeout_s);
+	r = await(m, c->pidfd, POLLIN, deadline);
+	if (r == 1)
+		mp_child_reap(c, 0);
+	else
 		mp_error("%s was ended before it had written all; what the guest hadn't flushed "
 			 "may be lost",
 			 c->what);
+	return r;
+}
+
+/* A worker whose proxies have gone is a writer. Return: have all ended? */
+static bool await_workers(struct mp_machine *m)
+{
+	uint64_t patience = mp_clock_ns() + PATIENCE_NS, deadline = end_deadline(m);
+	bool all = true;
+	int r;
+
+	for (unsigned int w = 0; w < m->plan->n_workers; w++) {
+		r = await_writer(m, &m->worker[w], patience, deadline);
+		all &= r == 1;
+		if (r < 0) /* for those that are left, too */
+			patience = deadline = 0;
 	}
 	return all;
 }
@@ -347,12 +364,27 @@ static bool stop_workers(struct mp_machine *m)
 	const struct mp_plan *p = m->plan;
 	uint64_t deadline = mp_clock_ns() + WORKER_GRACE_NS;
 	/* What is in temporary disks goes away with them. */
-	bool all = !p->opt->n_disks || await_writers(m);
+	bool all = !p->opt->n_disks || await_workers(m);
 
 	for (unsigned int w = 0; w < p->n_workers; w++)
 		mp_child_reap(&m->worker[w], deadline);
 	for (unsigned int w = 0; w < p->n_workers; w++)
 		mp_child_stop(&m->worker[w], 0);
+	return all;
+}
+
+/* With run QEMU may have any disk, by its own arguments. Return: false: it hadn't written all. */
+static bool stop_qemu(struct mp_machine *m)
+{
+	const struct mp_options *o = m->plan->opt;
+	bool all = true;
+
+	if (m->qemu.pidfd >= 0 && (o->mode == MP_MODE_RUN || o->n_disks)) {
+		mp_child_signal(&m->qemu, SIGTERM);
+		all = await_writer(m, &m->qemu, mp_clock_ns() + PATIENCE_NS, end_deadline(m)) == 1;
+		mp_child_stop(&m->qemu, 0);
+	}
+	mp_child_stop(&m->qemu, QEMU_GRACE_NS);
 	return all;
 }
 
@@ -364,7 +396,7 @@ static void quit_survivor(struct mp_machine *m)
 	if (!m->up || pfd.fd < 0 || poll(&pfd, 1, 0) > 0) /* only a hang-up is looked for */
 		return;
 	m->qmp.give_up = NULL;
-	if (ask(m, "quit", NULL, QEMU_GRACE_NS) < 0 || poll(&pfd, 1, QEMU_GRACE_NS / 1000000) <= 0)
+	if (ask(m, "quit", NULL, QEMU_GRACE_NS) < 0 || await(m, pfd.fd, 0, end_deadline(m)) != 1)
 		mp_warn("the program of --qemu has ended, but a QEMU that it started has not");
 }
 
@@ -374,9 +406,9 @@ bool mp_machine_stop(struct mp_machine *m)
 
 	if (!m->plan)
 		return true;
-	mp_child_stop(&m->qemu, QEMU_GRACE_NS);
+	all = stop_qemu(m);
 	quit_survivor(m);
-	all = stop_workers(m);
+	all &= stop_workers(m);
 	mp_qmp_client_fini(&m->qmp);
 	mp_fd_close(&m->signal_fd);
 	return all;

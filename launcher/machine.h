@@ -45,7 +45,7 @@ const char *mp_machine_stopped(struct mp_machine *m);
 /**
  * mp_machine_stop() - end everything; takes a machine that never started
  *
- * Return: false: a worker was ended before it had written all, as the user has been told.
+ * Return: false: QEMU or a worker was ended before it had written all, as the user has been told.
  */
 bool mp_machine_stop(struct mp_machine *m);
 

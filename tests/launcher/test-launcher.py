@@ -128,8 +128,47 @@ def a_guest_that_is_given_up_is_told_how_to_have_longer():
         assert "--timeout" in run.text(), run.text()
 
 
-TESTS = [the_copy_of_an_image_has_all_the_time_it_takes, a_guest_that_is_given_up_is_told_how_to_have_longer,
-         a_qemu_whose_wrapper_was_killed_ends_too]
+def interrupted(run):
+    """Ends @run when its QEMU is there; did that write all?"""
+    os.close(run.pidfd("pid"))
+    run.process.send_signal(signal.SIGTERM)
+    run.wait()
+    return os.path.exists(run.path("written"))
+
+
+def a_qemu_may_write_when_it_is_told_to_end():
+    """Used to be killed after three seconds."""
+    with Launcher("slow", "run", "--cdrom", "{dir}/vmlinux", seconds=5) as run:
+        assert interrupted(run), run.text()
+        assert "QEMU still writes" in run.text(), run.text()
+
+
+def a_qemu_that_does_not_end_is_ended():
+    with Launcher("slow", "run", "--cdrom", "{dir}/vmlinux", "--end-timeout", "2", seconds=60) as run:
+        assert not interrupted(run), run.text()
+        assert "QEMU was ended before it had written all" in run.text(), run.text()
+
+
+def a_qemu_that_is_waited_for_is_ended_by_one_more_signal():
+    with Launcher("slow", "run", "--cdrom", "{dir}/vmlinux", "--end-timeout", "1000", seconds=60) as run:
+        os.close(run.pidfd("pid"))
+        run.process.send_signal(signal.SIGTERM)
+        run.wait_for("QEMU still writes")
+        run.process.send_signal(signal.SIGTERM)
+        assert run.wait() == 130, run.text()
+        assert "QEMU was ended before it had written all" in run.text(), run.text()
+
+
+def a_qemu_without_disks_of_the_user_is_not_waited_for():
+    with perf("slow", "--baseline", seconds=60) as run:
+        assert not interrupted(run), run.text()
+        assert "still writes" not in run.text(), run.text()
+
+
+TESTS = [a_qemu_may_write_when_it_is_told_to_end, a_qemu_that_does_not_end_is_ended,
+         a_qemu_that_is_waited_for_is_ended_by_one_more_signal,
+         a_qemu_without_disks_of_the_user_is_not_waited_for, the_copy_of_an_image_has_all_the_time_it_takes,
+         a_guest_that_is_given_up_is_told_how_to_have_longer, a_qemu_whose_wrapper_was_killed_ends_too]
 
 
 def main(chosen):
