@@ -30,10 +30,10 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/fdpass.h"
 #include "base/log.h"
 
 #define MAX_FDS         1024
-#define QMP_START_NS    (60 * MP_NS_PER_SEC)
 #define QEMU_GRACE_NS   (3 * MP_NS_PER_SEC)
 #define QEMU_LINGER_NS  MP_NS_PER_SEC
 #define WORKER_GRACE_NS (MP_NS_PER_SEC / 2)
@@ -129,9 +129,16 @@ static void pin_main_loop(const struct mp_machine *m)
 		mp_warn("QEMU's main loop could not be pinned: %s", strerror(errno));
 }
 
-static int ask(struct mp_machine *m, const char *what, json_t **ret_value, uint64_t patience_ns)
+static uint64_t start_deadline(const struct mp_machine *m)
 {
-	const struct mp_qmp_call call = {.name = what, .deadline_ns = mp_clock_ns() + patience_ns};
+	unsigned int s = m->plan->opt->start_timeout_s;
+
+	return s ? mp_clock_ns() + s * MP_NS_PER_SEC : MP_FDPASS_FOREVER;
+}
+
+static int ask(struct mp_machine *m, const char *what, json_t **ret_value, uint64_t deadline_ns)
+{
+	const struct mp_qmp_call call = {.name = what, .deadline_ns = deadline_ns};
 
 	return mp_qmp_client_run(&m->qmp, &call, ret_value);
 }
@@ -142,7 +149,7 @@ static void pin_vcpus(struct mp_machine *m)
 	json_t *cpus = NULL, *cpu;
 	size_t i;
 
-	if (ask(m, "query-cpus-fast", &cpus, QMP_START_NS) < 0)
+	if (ask(m, "query-cpus-fast", &cpus, start_deadline(m)) < 0)
 		return;
 	json_array_foreach(cpus, i, cpu)
 	{
@@ -176,7 +183,7 @@ static int meet_qemu(struct mp_machine *m)
 	mp_qmp_client_open_take(&m->qmp, mp_fd_steal(&m->plan->our_qmp));
 	m->qmp.give_up = given_up;
 	m->qmp.opaque = m;
-	r = ask(m, "query-version", NULL, QMP_START_NS);
+	r = ask(m, "query-version", NULL, start_deadline(m));
 	m->up = r == 0;
 	if (r == -ECONNRESET && has_ended_well(m))
 		return 0;
@@ -184,6 +191,10 @@ static int meet_qemu(struct mp_machine *m)
 		mp_machine_check(m);
 	if (r == -ECONNRESET && !m->interrupted)
 		mp_error("QEMU did not start; the first message above says why");
+	else if (r == -ETIMEDOUT)
+		mp_error("QEMU, or a worker that it waits for, took longer to start than "
+			 "--start-timeout allows, %u s",
+			 m->plan->opt->start_timeout_s);
 	else if (r < 0 && !m->interrupted)
 		mp_error("QEMU does not answer on its monitor: %s", strerror(-r));
 	return r;
@@ -195,7 +206,7 @@ const char *mp_machine_stopped(struct mp_machine *m)
 	const char *status, *found = NULL;
 	json_t *answer = NULL;
 
-	if (!m->up || ask(m, "query-status", &answer, MP_NS_PER_SEC) < 0)
+	if (!m->up || ask(m, "query-status", &answer, mp_clock_ns() + MP_NS_PER_SEC) < 0)
 		return NULL;
 	status = json_string_value(json_object_get(answer, "status"));
 	for (size_t i = 0; status && i < sizeof(bad) / sizeof(bad[0]); i++)
@@ -396,7 +407,8 @@ static void quit_survivor(struct mp_machine *m)
 	if (!m->up || pfd.fd < 0 || poll(&pfd, 1, 0) > 0) /* only a hang-up is looked for */
 		return;
 	m->qmp.give_up = NULL;
-	if (ask(m, "quit", NULL, QEMU_GRACE_NS) < 0 || await(m, pfd.fd, 0, end_deadline(m)) != 1)
+	if (ask(m, "quit", NULL, mp_clock_ns() + QEMU_GRACE_NS) < 0 ||
+	    await(m, pfd.fd, 0, end_deadline(m)) != 1)
 		mp_warn("the program of --qemu has ended, but a QEMU that it started has not");
 }
 

@@ -48,6 +48,7 @@ enum {
 	OPT_WORKER_ARG,
 	OPT_MONITOR,
 	OPT_QMP,
+	OPT_START_TIMEOUT,
 	OPT_END_TIMEOUT,
 };
 
@@ -75,6 +76,8 @@ static const struct argp_option common_options[] = {
 	 2},
 	{"cores", OPT_CORES, "auto|LIST", 0,
 	 "cores as 0,2-5: the first for the guest's CPU, the others for workers (auto)", 2},
+	{"start-timeout", OPT_START_TIMEOUT, "S", 0,
+	 "how long QEMU, and workers that it waits for, may take to start; 0: for ever (60)", 3},
 	{"end-timeout", OPT_END_TIMEOUT, "S", 0,
 	 "how long QEMU may write what it holds when it is told to end, and then the workers (60)",
 	 3},
@@ -333,6 +336,9 @@ static error_t parse_common(int key, char *arg, struct argp_state *st)
 		break;
 	case OPT_DRY_RUN:
 		o->dry_run = true;
+		break;
+	case OPT_START_TIMEOUT:
+		o->start_timeout_s = UINT(st, "start-timeout", arg, 0, 86400);
 		break;
 	case OPT_END_TIMEOUT:
 		o->end_timeout_s = UINT(st, "end-timeout", arg, 1, 86400);
@@ -649,6 +655,7 @@ static const struct mp_options defaults = {
 	.accel = "auto",
 	.append = "mitigations=off",
 	.memory_mib = 1024,
+	.start_timeout_s = 60,
 	.end_timeout_s = 60,
 	.qemu = "qemu-system-x86_64",
 };

@@ -50,6 +50,7 @@ struct mp_options {
 	const char *job_file, *json_file, *console_file;
 	const char *append; /* more kernel parameters of the guest */
 	unsigned int memory_mib;
+	unsigned int start_timeout_s; /* until QEMU answers; 0: for ever */
 	unsigned int end_timeout_s; /* of QEMU, then of the workers, with disks of the user's */
 	unsigned int timeout_s; /* of the guest, from its start on; 0: chosen */
 	const char *qemu, *worker, *plugin, *guest_dir; /* NULL: beside this program */

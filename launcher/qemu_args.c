@@ -2,6 +2,7 @@
 /* A plan as command lines: QEMU's and the workers'. Both are the documented forms, nothing is hidden. */
 #include "launcher/plan.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -190,6 +191,18 @@ static void stock_device(const struct mp_plan *p, const struct mp_plan_dev *d, c
 	add_scsi_hd(d, a);
 }
 
+/* It waits for its worker, which may have to wait for a server. */
+static void proxy_device(const struct mp_plan *p, const struct mp_plan_dev *d, const char *address,
+			 struct mp_args *a)
+{
+	const struct mp_options *o = p->opt;
+
+	mp_args_add2(a, "-device", "mpring-pci,id=%s,fd=%d,stats-fd=%d,connect-timeout=%u%s%s%s",
+		     d->id, d->sock_qemu, d->stat_proxy.fd,
+		     o->start_timeout_s ? o->start_timeout_s * 1000 : UINT_MAX,
+		     o->transport ? ",transport=" : "", o->transport ? o->transport : "", address);
+}
+
 static void qemu_devices(const struct mp_plan *p, struct mp_args *a)
 {
 	char address[40];
@@ -210,10 +223,7 @@ static void qemu_devices(const struct mp_plan *p, struct mp_args *a)
 		if (d->kind == MP_DEV_STOCK)
 			stock_device(p, d, address, a);
 		else
-			mp_args_add2(a, "-device", "mpring-pci,id=%s,fd=%d,stats-fd=%d%s%s%s",
-				     d->id, d->sock_qemu, d->stat_proxy.fd,
-				     p->opt->transport ? ",transport=" : "",
-				     p->opt->transport ? p->opt->transport : "", address);
+			proxy_device(p, d, address, a);
 	}
 }
 

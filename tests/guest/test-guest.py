@@ -457,6 +457,29 @@ def case_worker_that_does_not_end_is_ended():
     assert status == 1 and 'was ended before it had written all' in text and not written, text
 
 
+LATE_WORKER = """#!/bin/sh
+sleep 6
+exec %s "$@"
+"""
+
+
+def case_worker_may_come_late():
+    """Used to have five seconds."""
+    with tempfile.TemporaryDirectory() as folder:
+        disk, path, worker = [os.path.join(folder, name) for name in ('disk', 'qmp', 'worker')]
+        with open(disk, 'wb') as f:
+            f.truncate(16 << 20)
+        with open(worker, 'w') as f:
+            f.write(LATE_WORKER % (BUILD + '/remote-worker/mpring-worker'))
+        os.chmod(worker, 0o755)
+        with Launcher('run', '--disk', disk + ',format=raw', '--worker', worker, '--', '-m', '64M', '-nodefaults',
+                      '-display', 'none', '-qmp', 'unix:%s,server=on,wait=off' % path) as run:
+            qmp = Qmp(run, path)
+            qmp.run('quit')
+            qmp.close()
+            assert run.wait(30) == 0, run.text
+
+
 def monitor_of_worker(*options):
     """`mpring run --qmp PATH`: who answers there is the remote, not the guest's QEMU"""
     with tempfile.TemporaryDirectory() as folder:

@@ -128,6 +128,12 @@ def a_guest_that_is_given_up_is_told_how_to_have_longer():
         assert "--timeout" in run.text(), run.text()
 
 
+def a_qemu_that_does_not_answer_is_told_how_to_have_longer():
+    with perf("mute", "--baseline", "--start-timeout", "1") as run:
+        assert run.wait() == 1, run.text()
+        assert "--start-timeout" in run.text(), run.text()
+
+
 def interrupted(run):
     """Ends @run when its QEMU is there; did that write all?"""
     os.close(run.pidfd("pid"))
@@ -165,8 +171,8 @@ def a_qemu_without_disks_of_the_user_is_not_waited_for():
         assert "still writes" not in run.text(), run.text()
 
 
-TESTS = [a_qemu_may_write_when_it_is_told_to_end, a_qemu_that_does_not_end_is_ended,
-         a_qemu_that_is_waited_for_is_ended_by_one_more_signal,
+TESTS = [a_qemu_that_does_not_answer_is_told_how_to_have_longer, a_qemu_may_write_when_it_is_told_to_end,
+         a_qemu_that_does_not_end_is_ended, a_qemu_that_is_waited_for_is_ended_by_one_more_signal,
          a_qemu_without_disks_of_the_user_is_not_waited_for, the_copy_of_an_image_has_all_the_time_it_takes,
          a_guest_that_is_given_up_is_told_how_to_have_longer, a_qemu_whose_wrapper_was_killed_ends_too]
 

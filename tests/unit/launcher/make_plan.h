@@ -36,6 +36,7 @@ static inline struct mp_options make_options(unsigned int n_devices)
 				   .bs = "4k",
 				   .poll = "adaptive",
 				   .spin_us = -1,
+				   .start_timeout_s = 60,
 				   .devices_per_worker = 1,
 				   .cores = "auto",
 				   .accel = "tcg"};

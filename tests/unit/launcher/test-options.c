@@ -71,6 +71,10 @@ static void test_defaults_are_the_documented_ones(void)
 	T_STR_EQ(o.bs, "4k");
 	T_STR_EQ(o.poll, "adaptive");
 	T_EQ(o.rounds, 1);
+	T_EQ(o.start_timeout_s, 60);
+	T_EQ(o.end_timeout_s, 60);
+	parse(&o, MP_MODE_PERF, "mpring --start-timeout 0");
+	T_EQ(o.start_timeout_s, 0);
 }
 
 static void test_compare_means_three_rounds(void)

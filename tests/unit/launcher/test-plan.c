@@ -221,9 +221,28 @@ static void test_qemu_has_no_disk_of_a_remote_device(void)
 	p.dev[0].stat_proxy.fd = 19;
 	MP_CLEANUP_FREE char *text = joined(mp_plan_qemu_args, &p);
 
-	check_has(text, "-device mpring-pci,id=lsi0,fd=17,stats-fd=19,bus=pci.0,addr=3");
+	check_has(
+		text,
+		"-device mpring-pci,id=lsi0,fd=17,stats-fd=19,connect-timeout=60000,bus=pci.0,addr=3");
 	check_lacks(text, "-drive");
 	check_lacks(text, "fd/16");
+}
+
+/* Used to be five seconds. */
+static void test_proxy_waits_for_its_worker_as_long_as_all_may_start(void)
+{
+	struct mp_options o = make_options(1);
+	struct mp_plan p;
+
+	o.start_timeout_s = 300;
+	make_plan(&p, &o);
+	MP_CLEANUP_FREE char *longer = joined(mp_plan_qemu_args, &p);
+
+	check_has(longer, ",connect-timeout=300000,");
+	o.start_timeout_s = 0;
+	MP_CLEANUP_FREE char *for_ever = joined(mp_plan_qemu_args, &p);
+
+	check_has(for_ever, ",connect-timeout=4294967295,");
 }
 
 static void test_qemu_memory_can_be_mapped_by_workers(void)
@@ -594,6 +613,7 @@ T_MAIN(T_TEST(test_28_devices_stand_on_the_root_bus),
        T_TEST(test_description_says_how_workers_poll), T_TEST(test_null_backend_needs_no_file),
        T_TEST(test_comma_in_a_file_name_is_doubled),
        T_TEST(test_qemu_has_no_disk_of_a_remote_device),
+       T_TEST(test_proxy_waits_for_its_worker_as_long_as_all_may_start),
        T_TEST(test_qemu_memory_can_be_mapped_by_workers),
        T_TEST(test_compared_disk_is_opened_twice_without_locks),
        T_TEST(test_compared_disk_of_another_format_is_a_copy),
