@@ -62,25 +62,28 @@ int32_t mp_hex4(const char *text)
 	return v;
 }
 
-char *mp_utf8_clean(const char *text)
+void mp_utf8_copy(char *to, size_t room, const char *text)
 {
-	size_t len = strlen(text), n = 0, step;
-	char *clean = malloc(len * REPLACEMENT_BYTES + 1);
+	size_t len = strlen(text), n = 0, step, put;
 	uint32_t code;
 
-	if (!clean)
-		return NULL;
-	for (size_t at = 0; at < len; at += step) {
+	for (size_t at = 0; at < len; at += step, n += put) {
 		step = mp_utf8_get(text + at, len - at, &code);
-		if (step > 0 && code != 0) {
-			memcpy(clean + n, text + at, step);
-			n += step;
-			continue;
-		}
-		memcpy(clean + n, REPLACEMENT, REPLACEMENT_BYTES);
-		n += REPLACEMENT_BYTES;
+		put = step > 0 && code != 0 ? step : REPLACEMENT_BYTES;
+		if (put >= room - n)
+			break;
+		memcpy(to + n, put == step ? text + at : REPLACEMENT, put);
 		step = step ? step : 1;
 	}
-	clean[n] = 0;
+	to[n] = 0;
+}
+
+char *mp_utf8_clean(const char *text)
+{
+	size_t room = strlen(text) * REPLACEMENT_BYTES + 1;
+	char *clean = malloc(room);
+
+	if (clean)
+		mp_utf8_copy(clean, room, text);
 	return clean;
 }

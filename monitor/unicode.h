@@ -20,7 +20,15 @@ size_t mp_utf8_get(const char *text, size_t len, uint32_t *ret_code);
 /** mp_hex4() - four hexadecimal digits, of which there may be fewer before the 0; or -1 */
 int32_t mp_hex4(const char *text);
 
-/** mp_utf8_clean() - a copy on the heap, U+FFFD in place of each byte that is no UTF-8; or NULL */
+/**
+ * mp_utf8_copy() - as much of @text as has room, in whole characters
+ * @room:  bytes at @to, at least 1; a 0 is the last
+ *
+ * In place of each byte that is no UTF-8 there is U+FFFD.
+ */
+void mp_utf8_copy(char *to, size_t room, const char *text);
+
+/** mp_utf8_clean() - all of it, on the heap; or NULL */
 char *mp_utf8_clean(const char *text);
 
 #endif

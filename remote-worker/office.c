@@ -102,6 +102,13 @@ static int refuse(struct call *c, const char *klass, const char *why)
 	return mp_err_origin(-EREMOTEIO);
 }
 
+/* A part of the answer may be out: nobody could read another one. */
+static void sent(struct mp_office *o, int r)
+{
+	if (r < 0)
+		o->over = true;
+}
+
 /* -- units and media ----------------------------------------------------------- */
 
 static void free_medium(struct mp_office *o, struct mp_medium *m)
@@ -289,7 +296,7 @@ static int do_stop(struct call *c)
 static void end_stops(struct mp_office *o)
 {
 	for (unsigned int i = 0; i < o->n_stops; i++)
-		mp_rpc_answer(o->sock, o->stop[i], NULL);
+		sent(o, mp_rpc_answer(o->sock, o->stop[i], NULL));
 	o->n_stops = 0;
 }
 
@@ -414,12 +421,12 @@ static void answer_opening(struct mp_office *o, const struct opening *p)
 	struct mp_rpc_error error;
 
 	if (job->result >= 0) {
-		mp_rpc_answer(o->sock, p->id, p->disk ? added(job) : NULL);
+		sent(o, mp_rpc_answer(o->sock, p->id, p->disk ? added(job) : NULL));
 		return;
 	}
 	mp_rpc_error_set(&error, "GenericError", "%s",
 			 job->error[0] ? job->error : strerror(-job->result));
-	mp_rpc_answer_error(o->sock, p->id, &error);
+	sent(o, mp_rpc_answer_error(o->sock, p->id, &error));
 }
 
 /* Return: is it over? */
@@ -621,7 +628,7 @@ static int dispatch(struct call *c, const char *name)
 	return refuse(c, "CommandNotFound", "The worker has no such call");
 }
 
-static int answer(struct mp_office *o, json_t *msg, struct mp_fds *fds)
+static void answer(struct mp_office *o, json_t *msg, struct mp_fds *fds)
 {
 	struct mp_rpc_error error;
 	struct call c = {.o = o,
@@ -631,8 +638,9 @@ static int answer(struct mp_office *o, json_t *msg, struct mp_fds *fds)
 			 .error = &error};
 
 	if (dispatch(&c, json_string_value(json_object_get(msg, "call"))) < 0)
-		return mp_rpc_answer_error(o->sock, c.id, &error);
-	return c.later ? 0 : mp_rpc_answer(o->sock, c.id, c.value);
+		sent(o, mp_rpc_answer_error(o->sock, c.id, &error));
+	else if (!c.later)
+		sent(o, mp_rpc_answer(o->sock, c.id, c.value));
 }
 
 /* -- what the control thread calls -------------------------------------------------- */
@@ -682,7 +690,6 @@ int mp_office_poll(struct mp_office *o, bool readable)
 	int room[MP_RPC_MAX_FDS];
 	struct mp_fds fds = {.fd = room, .max = MP_RPC_MAX_FDS};
 	json_t *msg;
-	int r = 0;
 
 	if (!o)
 		return 0;
@@ -693,16 +700,16 @@ int mp_office_poll(struct mp_office *o, bool readable)
 			sweep(o);
 	}
 	if (!readable)
-		return 0;
+		return o->over;
 	if (mp_rpc_recv(o->sock, &msg, &fds) < 0) {
 		o->orphaned = true;
 		mp_office_orphan(o);
 		return 1;
 	}
-	r = answer(o, msg, &fds);
+	answer(o, msg, &fds);
 	mp_fds_close(&fds);
 	json_decref(msg);
-	return r < 0 || o->over;
+	return o->over;
 }
 
 void mp_office_end(struct mp_office *o)

@@ -29,6 +29,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "monitor/unicode.h"
 
 #define HEADER_BYTES 8u
 #define MAGIC        0x6370726du /* "mrpc" */
@@ -64,12 +65,14 @@ struct mp_rpc {
 
 void mp_rpc_error_set(struct mp_rpc_error *e, const char *klass, const char *fmt, ...)
 {
+	char raw[sizeof(e->desc) + 4]; /* a character that is cut here lies behind what has room */
 	va_list ap;
 
-	snprintf(e->klass, sizeof(e->klass), "%s", klass);
 	va_start(ap, fmt);
-	vsnprintf(e->desc, sizeof(e->desc), fmt, ap);
+	vsnprintf(raw, sizeof(raw), fmt, ap);
 	va_end(ap);
+	mp_utf8_copy(e->klass, sizeof(e->klass), klass);
+	mp_utf8_copy(e->desc, sizeof(e->desc), raw);
 }
 
 /* -- messages ------------------------------------------------------------ */
@@ -82,21 +85,24 @@ static void drop(json_t **j)
 #define MP_CLEANUP_JSON MP_CLEANUP(drop)
 
 /* Header and text in one piece, so that fds ride with the first byte of the message. */
-static char *encode(json_t *msg, size_t *ret_len)
+static int encode(json_t *msg, char **ret_bytes, size_t *ret_len)
 {
-	size_t n = json_dumpb(msg, NULL, 0, JSON_COMPACT);
+	size_t n = msg ? json_dumpb(msg, NULL, 0, JSON_COMPACT) : 0;
 	struct header h = {.magic = MAGIC, .len = (uint32_t)n};
 	char *bytes;
 
-	if (n == 0 || n > MP_RPC_MAX_BYTES)
-		return NULL;
+	if (n == 0)
+		return mp_err_origin(-ENOMEM);
+	if (n > MP_RPC_MAX_BYTES)
+		return mp_err_origin(-E2BIG);
 	bytes = malloc(HEADER_BYTES + n);
 	if (!bytes)
-		return NULL;
+		return mp_err_origin(-ENOMEM);
 	memcpy(bytes, &h, HEADER_BYTES);
 	json_dumpb(msg, bytes + HEADER_BYTES, n, JSON_COMPACT);
+	*ret_bytes = bytes;
 	*ret_len = HEADER_BYTES + n;
-	return bytes;
+	return 0;
 }
 
 /* @msg is stolen. */
@@ -105,12 +111,10 @@ static int send_message(int sock, json_t *msg, const struct mp_fds *fds, uint64_
 	MP_CLEANUP_JSON json_t *mine = msg;
 	MP_CLEANUP_FREE char *bytes = NULL;
 	size_t len;
+	int r = encode(mine, &bytes, &len);
 
-	if (!mine)
-		return mp_err_origin(-ENOMEM);
-	bytes = encode(mine, &len);
-	if (!bytes)
-		return mp_err_origin(-E2BIG);
+	if (r < 0)
+		return mp_err_trace(r);
 	return mp_err_trace(mp_fdpass_send(sock, bytes, len, fds, deadline_ns));
 }
 
@@ -409,27 +413,47 @@ int mp_rpc_recv(int sock, json_t **ret_msg, struct mp_fds *fds)
 	return 0;
 }
 
+static json_t *error_answer(json_int_t id, const struct mp_rpc_error *e)
+{
+	return json_pack("{s:I, s:{s:s, s:s}}", "id", id, "error", "class", e->klass, "desc",
+			 e->desc);
+}
+
+/* @msg is stolen. What can't be said as it is becomes an error, for the socket is well. */
+static int send_answer(int sock, json_int_t id, json_t *msg)
+{
+	MP_CLEANUP_JSON json_t *mine = msg, *instead = NULL;
+	MP_CLEANUP_FREE char *bytes = NULL;
+	struct mp_rpc_error e;
+	size_t len;
+	int r = encode(mine, &bytes, &len);
+
+	if (r < 0) {
+		mp_rpc_error_set(&e, "GenericError", "%s",
+				 r == -E2BIG ? "The answer is too large"
+					     : "The worker has no memory for its answer");
+		instead = error_answer(id, &e);
+		/* Who has no memory for that either: the caller's time ends it. */
+		if (encode(instead, &bytes, &len) < 0)
+			return 0;
+	}
+	return mp_err_trace(mp_fdpass_send(sock, bytes, len, NULL, mp_clock_ns() + SEND_NS));
+}
+
 int mp_rpc_answer(int sock, json_int_t id, json_t *value)
 {
-	json_t *msg;
-
 	if (id == NO_ANSWER) {
 		json_decref(value);
 		return 0;
 	}
-	msg = json_pack("{s:I, s:o}", "id", id, "return", value ? value : json_object());
-	return mp_err_trace(send_message(sock, msg, NULL, mp_clock_ns() + SEND_NS));
+	return mp_err_trace(send_answer(
+		sock, id,
+		json_pack("{s:I, s:o}", "id", id, "return", value ? value : json_object())));
 }
 
 int mp_rpc_answer_error(int sock, json_int_t id, const struct mp_rpc_error *e)
 {
-	json_t *msg;
-
-	if (id == NO_ANSWER)
-		return 0;
-	msg = json_pack("{s:I, s:{s:s, s:s}}", "id", id, "error", "class", e->klass, "desc",
-			e->desc);
-	return mp_err_trace(send_message(sock, msg, NULL, mp_clock_ns() + SEND_NS));
+	return id == NO_ANSWER ? 0 : mp_err_trace(send_answer(sock, id, error_answer(id, e)));
 }
 
 int mp_rpc_event(int sock, const char *name, json_t *data)

@@ -31,7 +31,7 @@ struct mp_rpc_error {
 	char desc[512];
 };
 
-/** mp_rpc_error_set() - a sentence for the user, in class @klass */
+/** mp_rpc_error_set() - a sentence for the user, in class @klass; it becomes UTF-8 that has room */
 void mp_rpc_error_set(struct mp_rpc_error *e, const char *klass, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -101,9 +101,13 @@ void mp_rpc_seed(void);
  */
 int mp_rpc_recv(int sock, json_t **ret_msg, struct mp_fds *fds);
 
-/** mp_rpc_answer() - @value is stolen; NULL: an empty object */
+/**
+ * mp_rpc_answer() - @value is stolen; NULL: an empty object
+ *
+ * What is too large becomes an error. Return: 0; negative errno: the socket is of no more use.
+ */
 int mp_rpc_answer(int sock, json_int_t id, json_t *value);
-/** mp_rpc_answer_error() - the call has failed */
+/** mp_rpc_answer_error() - the call has failed. Return: as above */
 int mp_rpc_answer_error(int sock, json_int_t id, const struct mp_rpc_error *e);
 /** mp_rpc_event() - @data is stolen; NULL: none */
 int mp_rpc_event(int sock, const char *name, json_t *data);

@@ -86,6 +86,22 @@ static void test_cleaning_marks_what_is_no_utf8(void)
 	clean_gives("", "");
 }
 
+static void copy_gives(size_t room, const char *text, const char *expected)
+{
+	char to[16];
+
+	mp_utf8_copy(to, room, text);
+	T_STR_EQ(to, expected);
+}
+
+static void test_copy_ends_with_a_whole_character(void)
+{
+	copy_gives(4, "ab\xc3\xa9", "ab");
+	copy_gives(5, "ab\xc3\xa9", "ab\xc3\xa9");
+	copy_gives(5, "a\xff\xff", "a\xef\xbf\xbd");
+	copy_gives(1, "a", "");
+}
+
 static void test_hex_needs_four_digits(void)
 {
 	T_EQ(mp_hex4("00e9"), 0xe9);
@@ -99,4 +115,5 @@ static void test_hex_needs_four_digits(void)
 T_MAIN(T_TEST(test_what_is_eaten_at_one_end_makes_room_at_the_other),
        T_TEST(test_one_large_message_keeps_no_memory), T_TEST(test_lines_end_as_on_a_terminal),
        T_TEST(test_utf8_has_one_form_for_each_character),
-       T_TEST(test_cleaning_marks_what_is_no_utf8), T_TEST(test_hex_needs_four_digits))
+       T_TEST(test_cleaning_marks_what_is_no_utf8), T_TEST(test_copy_ends_with_a_whole_character),
+       T_TEST(test_hex_needs_four_digits))

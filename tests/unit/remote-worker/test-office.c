@@ -324,6 +324,43 @@ static void test_server_that_says_nothing_is_not_waited_for(void)
 	stop();
 }
 
+/* A disk that can't be opened, with a server's name of @n bytes in the reason. */
+static void refuse_long_name(size_t n, const char *detect_zeroes)
+{
+	struct mp_opt_disk disk = {.id = "hd1", .drive = "d1", .scsi_id = 5};
+	struct mp_opt_drive drive = {.kind = MP_DRIVE_NBD,
+				     .id = "d1",
+				     .node_name = "n1",
+				     .detect_zeroes = detect_zeroes};
+	char name[1024] = "x";
+	int sock[2];
+
+	for (size_t i = 1; i < n; i += 2)
+		memcpy(name + i, "\xc3\xa9", 3);
+	drive.file = name + (n & 1 ? 0 : 1);
+	T_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sock), 0);
+	close(sock[1]);
+	T_EQ(call_fd("disk-add",
+		     json_pack("{s:o, s:o}", "disk", mp_disk_to_json(&disk), "drive",
+			       mp_drive_to_json(&drive)),
+		     sock[0], NULL),
+	     -EREMOTEIO);
+	T_OK(strncmp(error.desc, "cannot open ", 12) == 0);
+	close(sock[0]);
+}
+
+/* Used to end the worker, or to cost the call's whole time, if the cut went through a character. */
+static void test_a_long_reason_is_told_and_the_worker_goes_on(void)
+{
+	start(OPTIONS);
+	refuse_long_name(701, "unmap"); /* refused at once */
+	refuse_long_name(702, "unmap");
+	refuse_long_name(701, NULL); /* when the server has gone */
+	refuse_long_name(702, NULL);
+	T_EQ(ready(0), 0);
+	stop();
+}
+
 static void test_disc_is_put_in_read_and_taken_out(void)
 {
 	int fd = temp_disk(DISC_BYTES, 0x42);
@@ -472,6 +509,7 @@ T_MAIN(T_TEST(test_snapshot_names_devices_units_and_what_they_did),
        T_TEST(test_added_disk_is_found_read_and_told_to_be_gone),
        T_TEST(test_disk_at_a_taken_place_is_refused_and_leaves_nothing),
        T_TEST(test_server_that_says_nothing_is_not_waited_for),
+       T_TEST(test_a_long_reason_is_told_and_the_worker_goes_on),
        T_TEST(test_disc_is_put_in_read_and_taken_out),
        T_TEST(test_locked_disc_leaves_only_by_force), T_TEST(test_disk_has_no_tray),
        T_TEST(test_nonsense_is_refused_and_changes_nothing),

@@ -199,6 +199,67 @@ static void test_refusal_brings_class_and_reason(void)
 	end();
 }
 
+/* Used to end the worker: what is no UTF-8 is no JSON, and a message wasn't sent. */
+static void test_a_reason_is_cut_between_characters(void)
+{
+	char text[1024] = "x";
+	pthread_t t;
+
+	for (size_t i = 1; i + 2 < sizeof(text); i += 2)
+		memcpy(text + i, "\xc3\xa9", 3);
+	for (int odd = 0; odd < 2; odd++) {
+		begin(LONG_NS);
+		t = serve_one(text + odd);
+		T_EQ(call("disk-add", NULL, NULL, NULL), -EREMOTEIO);
+		pthread_join(t, NULL);
+		T_OK(strlen(e.desc) >= sizeof(e.desc) - 2);
+		T_OK(strncmp(e.desc, text + odd, strlen(e.desc)) == 0);
+		end();
+	}
+}
+
+static void test_a_reason_that_is_no_utf8_arrives_marked(void)
+{
+	pthread_t t;
+
+	begin(LONG_NS);
+	t = serve_one("cannot open caf\xe9.img");
+	T_EQ(call("disk-add", NULL, NULL, NULL), -EREMOTEIO);
+	pthread_join(t, NULL);
+	T_STR_EQ(e.desc, "cannot open caf\xef\xbf\xbd.img");
+	end();
+}
+
+static void *answer_much(void *arg)
+{
+	int room[MP_RPC_MAX_FDS];
+	struct mp_fds fds = {.fd = room, .max = MP_RPC_MAX_FDS};
+	size_t len = MP_RPC_MAX_BYTES;
+	char *big = calloc(1, len + 1);
+	json_t *msg;
+
+	memset(big, 'x', len);
+	T_EQ(mp_rpc_recv(theirs, &msg, &fds), 0);
+	T_EQ(mp_rpc_answer(theirs, json_integer_value(json_object_get(msg, "id")),
+			   json_pack("{s:s}", "text", big)),
+	     0);
+	json_decref(msg);
+	free(big);
+	return NULL;
+}
+
+static void test_an_answer_above_the_limit_becomes_an_error(void)
+{
+	pthread_t t;
+
+	begin(LONG_NS);
+	T_EQ(pthread_create(&t, NULL, answer_much, NULL), 0);
+	T_EQ(call("snapshot", NULL, NULL, NULL), -EREMOTEIO);
+	pthread_join(t, NULL);
+	T_STR_EQ(e.desc, "The answer is too large");
+	end();
+}
+
 static void test_mute_worker_costs_a_call_its_time_and_no_more(void)
 {
 	pthread_t t;
@@ -360,6 +421,9 @@ T_MAIN(T_TEST(test_call_carries_arguments_and_fds_and_brings_the_value),
        T_TEST(test_message_larger_than_a_socket_buffer_passes),
        T_TEST(test_message_above_the_limit_is_refused_before_it_is_sent),
        T_TEST(test_refusal_brings_class_and_reason),
+       T_TEST(test_a_reason_is_cut_between_characters),
+       T_TEST(test_a_reason_that_is_no_utf8_arrives_marked),
+       T_TEST(test_an_answer_above_the_limit_becomes_an_error),
        T_TEST(test_mute_worker_costs_a_call_its_time_and_no_more),
        T_TEST(test_without_a_time_limit_a_call_waits),
        T_TEST(test_events_come_in_order_between_answers),
