@@ -39,7 +39,6 @@
 #include "base/log.h"
 #include "remote-worker/supervisor/signals.h"
 
-#define RESIZE_NS (10 * MP_NS_PER_SEC)
 #define SECTOR    512u
 #define MAX_BLOCK 4096u /* of a medium: one or the other */
 
@@ -638,20 +637,23 @@ static int wait_for_size(struct mp_supervisor *s, unsigned int unit, uint64_t by
 			 struct mp_rpc_error *ret_error)
 {
 	const struct timespec pause = {.tv_nsec = 5000000};
-	uint64_t end_ns = mp_clock_ns() + RESIZE_NS;
+	uint64_t limit_ns = s->cmd->storage_daemon_answer_ns;
+	uint64_t end_ns = limit_ns ? mp_clock_ns() + limit_ns : UINT64_MAX;
 	struct sight sight;
 	int r;
 
+	bytes = (bytes + SECTOR - 1) / SECTOR * SECTOR; /* as a storage daemon exports it */
 	do {
 		r = look(s, unit, 0, &sight, ret_error);
 		if (r < 0 && r != -EREMOTEIO)
 			return mp_err_trace(r);
-		if (r == 0 && sight.bytes / SECTOR == bytes / SECTOR)
+		if (r == 0 && sight.bytes == bytes - bytes % sight.block_bytes)
 			return 0;
 		nanosleep(&pause, NULL);
 	} while (mp_clock_ns() < end_ns);
 	mp_rpc_error_set(ret_error, "GenericError",
-			 "The image has its new size, but the worker isn't connected to it again");
+			 "The image has its new size, but the worker isn't connected to it again "
+			 "in time; --storage-daemon-answer allows more");
 	return mp_err_origin(-ETIMEDOUT);
 }
 
