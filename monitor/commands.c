@@ -83,8 +83,9 @@ json_t *mp_mon_chardevs(struct mp_mon *mon)
 		pthread_mutex_unlock(&mon->lock);
 		snprintf(filename, sizeof(filename), "%s%s",
 			 connected ? "" : "disconnected:", l->port.filename);
-		json_array_append_new(list, json_pack("{sbssss}", "frontend-open", true, "filename",
-						      filename, "label", l->port.label));
+		json_array_append_new(list,
+				      json_pack("{sbsoss}", "frontend-open", true, "filename",
+						mp_utf8_json(filename), "label", l->port.label));
 	}
 	return list;
 }
@@ -99,14 +100,11 @@ static json_t *human_monitor_command(struct mp_mon_call *call, const json_t *arg
 	MP_CLEANUP(mp_mon_buf_fini) struct mp_mon_buf text = MP_MON_BUF_NULL;
 	MP_CLEANUP(mp_mon_buf_fini) struct mp_mon_buf crlf = MP_MON_BUF_NULL;
 	struct mp_mon_call line = *call;
-	MP_CLEANUP_FREE char *clean = NULL;
 
 	/* Its errors are lines of its output. */
 	mp_mon_hmp_run(&line, text_arg(args, "command-line"), &text);
 	mp_mon_buf_add_crlf(&crlf, mp_mon_buf_data(&text), mp_mon_buf_len(&text));
-	if (text.error == 0 && mp_mon_buf_text(&crlf))
-		clean = mp_utf8_clean(mp_mon_buf_text(&crlf));
-	return clean ? json_string(clean) : NULL;
+	return text.error == 0 ? mp_utf8_json(mp_mon_buf_text(&crlf)) : NULL;
 }
 
 /* --- named file descriptors --- */

@@ -47,6 +47,19 @@ size_t mp_utf8_get(const char *text, size_t len, uint32_t *ret_code)
 	return n;
 }
 
+bool mp_utf8_is_valid(const char *text)
+{
+	size_t len = strlen(text), step;
+	uint32_t code;
+
+	for (size_t at = 0; at < len; at += step) {
+		step = mp_utf8_get(text + at, len - at, &code);
+		if (step == 0 || code == 0)
+			return false;
+	}
+	return true;
+}
+
 int32_t mp_hex4(const char *text)
 {
 	static const char digits[] = "0123456789abcdef";
@@ -86,4 +99,13 @@ char *mp_utf8_clean(const char *text)
 	if (clean)
 		mp_utf8_copy(clean, room, text);
 	return clean;
+}
+
+json_t *mp_utf8_json(const char *text)
+{
+	char *clean = text ? mp_utf8_clean(text) : NULL;
+	json_t *json = clean ? json_string(clean) : NULL;
+
+	free(clean);
+	return json;
 }

@@ -3,6 +3,7 @@
 #ifndef MP_MONITOR_UNICODE_H
 #define MP_MONITOR_UNICODE_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,6 +18,9 @@ bool mp_unicode_is_valid(uint32_t code);
  */
 size_t mp_utf8_get(const char *text, size_t len, uint32_t *ret_code);
 
+/** mp_utf8_is_valid() - all of @text is, so that JSON can have it */
+bool mp_utf8_is_valid(const char *text);
+
 /** mp_hex4() - four hexadecimal digits, of which there may be fewer before the 0; or -1 */
 int32_t mp_hex4(const char *text);
 
@@ -30,5 +34,8 @@ void mp_utf8_copy(char *to, size_t room, const char *text);
 
 /** mp_utf8_clean() - all of it, on the heap; or NULL */
 char *mp_utf8_clean(const char *text);
+
+/** mp_utf8_json() - the same as a new JSON string; NULL is NULL, too */
+json_t *mp_utf8_json(const char *text);
 
 #endif

@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "monitor/unicode.h"
 #include "remote-worker/core.h"
 #include "remote-worker/options/unit_json.h"
 
@@ -176,8 +177,8 @@ static json_t *medium(const struct mp_medium *m, const struct unit_copy *c)
 	json_t *j;
 
 	limits.group = c->group[0] ? c->group : NULL;
-	j = json_pack("{s:s, s:s, s:s*, s:s, s:o, s:o, s:b, s:s, s:b, s:b, s:b, s:s, s:o, s:o}",
-		      "drive", d->id, "node", d->node_name, "file", d->file, "kind",
+	j = json_pack("{s:s, s:s, s:o*, s:s, s:o, s:o, s:b, s:s, s:b, s:b, s:b, s:s, s:o, s:o}",
+		      "drive", d->id, "node", d->node_name, "file", mp_utf8_json(d->file), "kind",
 		      kind_name(d->kind), "size", number(c->size_bytes), "block-size",
 		      number(c->block_bytes), "read-only", c->read_only, "cache", d->cache,
 		      "direct", how.cache_direct, "no-flush", how.no_flush, "discard", how.discard,
@@ -202,11 +203,12 @@ static json_t *unit(const struct mp_core *core, unsigned int i, const struct uni
 		      u->medium ? medium(u->medium, c) : json_null());
 	if (!j)
 		return NULL;
-	json_object_update_new(j, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o}", "rerror",
-					    d->rerror, "werror", d->werror, "serial", d->serial,
-					    "vendor", d->vendor, "product", d->product, "version",
-					    d->version, "wwn", number(d->wwn), "logical-block-size",
-					    number(d->logical_bytes)));
+	json_object_update_new(
+		j, json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "rerror", d->rerror,
+			     "werror", d->werror, "serial", mp_utf8_json(d->serial), "vendor",
+			     mp_utf8_json(d->vendor), "product", mp_utf8_json(d->product),
+			     "version", mp_utf8_json(d->version), "wwn", number(d->wwn),
+			     "logical-block-size", number(d->logical_bytes)));
 	return j;
 }
 

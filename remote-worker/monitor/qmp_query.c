@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "monitor/unicode.h"
 
 /* Offsets in a configuration header. */
 #define CFG_COMMAND      0x04u
@@ -37,7 +38,7 @@ json_t *mp_qmp_query_name(struct mp_mon_call *call, const json_t *args)
 {
 	const struct mp_monitor *m = call->opaque;
 
-	return json_pack("{s:s*}", "name", m->cmd->name);
+	return json_pack("{s:o*}", "name", mp_utf8_json(m->cmd->name));
 }
 
 json_t *mp_qmp_query_uuid(struct mp_mon_call *call, const json_t *args)

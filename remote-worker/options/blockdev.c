@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "block/probe.h"
 #include "remote-worker/options/node.h"
 
 #define MAX_DEPTH 32u
@@ -342,19 +343,42 @@ static const char *find_filename(struct mp_parser *p, json_t *node)
 	return name;
 }
 
+static int refuse_foreign(struct mp_parser *p, const struct mp_opt_drive *d, const char *text)
+{
+	return mp_parser_fail(
+		p,
+		"%s%s: '%s' isn't UTF-8, and its storage daemon takes nothing else; "
+		"give it another name, or a link that has one",
+		d->id[0] ? "-drive id=" : "-blockdev node-name=", mp_opt_drive_name(d), text);
+}
+
 static int for_storage_daemon(struct mp_parser *p, json_t *top, struct mp_opt_drive *d)
 {
 	json_t *list = json_array();
+	const char *foreign;
 	int r = list ? add_nodes(p, top, list, 0) : mp_err_origin(-ENOMEM);
 
 	if (r == 0 && json_array_append(list, top) < 0)
 		r = mp_err_origin(-ENOMEM);
+	foreign = mp_node_foreign(list);
+	if (r == 0 && foreign)
+		r = refuse_foreign(p, d, foreign);
 	if (r == 0)
 		r = dump(p, list, &d->blockdev);
 	if (!d->file)
 		d->file = find_filename(p, top);
 	json_decref(list);
 	return mp_err_trace(r);
+}
+
+/* Raw as it seems, but it may turn out to be something else. Which can't be if JSON can't have its name. */
+static int prepare_for_daemon(struct mp_parser *p, json_t *top, struct mp_opt_drive *d)
+{
+	const char *foreign = mp_node_foreign(top);
+
+	if (!foreign)
+		return mp_err_trace(for_storage_daemon(p, top, d));
+	return mp_probe_file(d->file) ? refuse_foreign(p, d, foreign) : 0;
 }
 
 static int add_objects(struct mp_parser *p, json_t *own, struct mp_opt_drive *d)
@@ -374,11 +398,13 @@ static int give_to_daemon(struct mp_parser *p, json_t *top, json_t *objects, str
 {
 	int r = for_storage_daemon(p, top, d);
 
+	if (r < 0)
+		return mp_err_trace(r);
 	d->kind = MP_DRIVE_DAEMON;
 	d->read_only |= json_is_true(json_object_get(top, "read-only"));
 	if (strcmp(mp_node_text(top, "discard") ? mp_node_text(top, "discard") : "", "unmap") == 0)
 		d->discard = "unmap";
-	return r == 0 ? mp_err_trace(add_objects(p, objects, d)) : mp_err_trace(r);
+	return mp_err_trace(add_objects(p, objects, d));
 }
 
 /* -- the whole ------------------------------------------------------------------------ */
@@ -399,8 +425,7 @@ int mp_drive_of_node(struct mp_parser *p, json_t *node, json_t *objects, struct 
 	if (r == 1)
 		r = give_to_daemon(p, node, objects, d);
 	else if (r == 0 && d->probed)
-		/* In case it turns out to be something else. */
-		r = for_storage_daemon(p, node, d);
+		r = prepare_for_daemon(p, node, d);
 	return mp_err_trace(r);
 }
 
@@ -417,19 +442,9 @@ void mp_drive_init(struct mp_opt_drive *d)
 				   .werror = "enospc"};
 }
 
-/* QEMU's rule: a letter, then letters, digits, "-", "." and "_". */
 bool mp_node_name_is_valid(const char *name)
 {
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-	static const char others[] = "0123456789-._";
-	size_t len = strlen(name), n;
-
-	if (len == 0 || len > 31 || !strchr(letters, name[0]))
-		return false;
-	for (n = 1; n < len; n++)
-		if (!strchr(letters, name[n]) && !strchr(others, name[n]))
-			return false;
-	return true;
+	return strlen(name) <= 31 && mp_id_is_valid(name);
 }
 
 int mp_blockdev_add(struct mp_parser *p, json_t *node)

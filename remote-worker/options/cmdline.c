@@ -60,6 +60,19 @@ static bool takes_json(const char *opt)
 	return strcmp(opt, "device") == 0 || strcmp(opt, "object") == 0;
 }
 
+/* As QEMU: in text, and not in JSON. */
+static int check_id(struct mp_parser *p, const char *opt, const struct mp_keyval *kv)
+{
+	static const char *const with_id[] = {"device", "drive", "object", "chardev", "mon"};
+	const char *id = mp_keyval_get(kv, "id");
+
+	if (!id || mp_id_is_valid(id) ||
+	    !mp_word_is_in(with_id, sizeof(with_id) / sizeof(with_id[0]), opt))
+		return 0;
+	return mp_parser_fail(
+		p, "-%s id=%s: an id is a letter, then letters, digits, '-', '.', '_'", opt, id);
+}
+
 int mp_parser_split(struct mp_parser *p, const char *opt, const char *text, const char *implied,
 		    struct mp_keyval *ret_kv)
 {
@@ -73,7 +86,8 @@ int mp_parser_split(struct mp_parser *p, const char *opt, const char *text, cons
 	if (r < 0)
 		return mp_parser_fail(p, "-%s %s: %s", opt, text,
 				      r == -E2BIG ? "too many properties" : "a key is empty");
-	return mp_err_trace(mp_texts_take(p->texts, ret_kv->text));
+	r = mp_texts_take(p->texts, ret_kv->text);
+	return r < 0 ? mp_err_trace(r) : mp_err_trace(check_id(p, opt, ret_kv));
 }
 
 static int parse_nothing(struct mp_parser *p, const struct mp_option *o, const char *arg)

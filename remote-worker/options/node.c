@@ -4,6 +4,9 @@
  * JSON with types. Text doesn't have them: for the options whose type isn't text
  * there are lists here. One that is missing there fails with QEMU's own "Invalid
  * parameter type", and can be given as JSON.
+ *
+ * A text may be the name of a file, which is bytes. A node can have those, as long
+ * as nobody else gets it as JSON: mp_node_foreign() finds them.
  */
 #include "remote-worker/options/node.h"
 
@@ -13,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "monitor/unicode.h"
 
 #define MAX_DEPTH 16u
 
@@ -75,12 +79,33 @@ int mp_node_put(json_t *node, const char *key, json_t *value)
 
 int mp_node_put_text(json_t *node, const char *key, const char *text)
 {
-	return text ? mp_err_trace(mp_node_put(node, key, json_string(text))) : 0;
+	return text ? mp_err_trace(mp_node_put(node, key, json_string_nocheck(text))) : 0;
 }
 
 const char *mp_node_text(const json_t *node, const char *key)
 {
 	return json_string_value(json_object_get(node, key));
+}
+
+const char *mp_node_foreign(json_t *json)
+{
+	const char *text = json_string_value(json), *key;
+	json_t *value;
+	size_t i;
+
+	if (text)
+		return mp_utf8_is_valid(text) ? NULL : text;
+	json_array_foreach(json, i, value)
+	{
+		if (!text)
+			text = mp_node_foreign(value);
+	}
+	json_object_foreach(json, key, value)
+	{
+		if (!text)
+			text = mp_node_foreign(value);
+	}
+	return text;
 }
 
 static int load(const char *text, json_t **ret_json, json_error_t *where)
@@ -122,7 +147,7 @@ static json_t *typed(const char *name, const char *text)
 	if (mp_word_is_in(numbers, N(numbers), name) && mp_parse_size(text, &v) == 0 &&
 	    v <= INT64_MAX)
 		return json_integer((json_int_t)v);
-	return json_string(text);
+	return json_string_nocheck(text);
 }
 
 int mp_node_set(json_t *node, const char *key, const char *value)
@@ -131,6 +156,8 @@ int mp_node_set(json_t *node, const char *key, const char *value)
 	json_t *next;
 	size_t len;
 
+	if (!mp_utf8_is_valid(key))
+		return mp_err_origin(-EINVAL);
 	for (;; key += len + 1) {
 		len = strcspn(key, ".");
 		if (len == 0 || len >= sizeof(name))

@@ -18,6 +18,9 @@ int mp_node_put_text(json_t *node, const char *key, const char *text);
 /** mp_node_text() - a member that is a string, or NULL */
 const char *mp_node_text(const json_t *node, const char *key);
 
+/** mp_node_foreign() - a text in it that is no UTF-8, so that it isn't JSON; NULL: there is none */
+const char *mp_node_foreign(json_t *json);
+
 /** mp_node_load() - from JSON. Return: 0; -EINVAL with a sentence; -ENOMEM */
 int mp_node_load(const char *text, json_t **ret_node, char why[256]);
 

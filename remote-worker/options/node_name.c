@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "monitor/unicode.h"
 
 /* The credentials that a URI asks for. Its drive's storage daemon has no others of ours. */
 #define TLS_ID    "mpring-tls"
@@ -423,6 +424,21 @@ static const struct {
 
 #define N_SCHEMES (sizeof(schemes) / sizeof(schemes[0]))
 
+/* A storage daemon gets them as JSON; what the worker opens itself are bytes. */
+static int check_texts(struct uri *u)
+{
+	const char *const texts[] = {u->user, u->host, u->port, u->path, u->rest};
+	const char *foreign = NULL;
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (texts[i] && !mp_utf8_is_valid(texts[i]))
+			foreign = texts[i];
+	for (unsigned int i = 0; i < u->query.n; i++)
+		if (!mp_utf8_is_valid(u->query.item[i].value))
+			foreign = u->query.item[i].value;
+	return foreign ? refuse(u, "%s: '%s' isn't UTF-8", u->name, foreign) : 0;
+}
+
 static int parse_scheme(struct uri *u)
 {
 	char list[160] = "file";
@@ -462,6 +478,8 @@ int mp_node_from_name(const char *name, struct mp_node_source *ret_source, char 
 	if (!u.text)
 		return mp_err_origin(-ENOMEM);
 	r = split_uri(&u);
+	if (r == 0 && (strncmp(u.scheme, "nbd", 3) != 0 || u.scheme[3] == 's'))
+		r = check_texts(&u);
 	if (r == 0)
 		r = parse_scheme(&u);
 	free(u.text);

@@ -121,6 +121,7 @@ static int parse_group(struct mp_parser *p, const struct mp_keyval *kv)
 static int parse_other(struct mp_parser *p, const struct mp_keyval *kv)
 {
 	json_t *object = json_object();
+	const char *foreign;
 	int r = object ? 0 : mp_err_origin(-ENOMEM);
 
 	for (unsigned int i = 0; r == 0 && i < kv->n; i++) {
@@ -128,6 +129,10 @@ static int parse_other(struct mp_parser *p, const struct mp_keyval *kv)
 		if (r == -EINVAL)
 			r = mp_parser_fail(p, "-object: '%s' is no name", kv->item[i].key);
 	}
+	foreign = mp_node_foreign(object);
+	if (r == 0 && foreign)
+		r = mp_parser_fail(p, "-object %s: '%s' isn't UTF-8", mp_keyval_get(kv, "qom-type"),
+				   foreign);
 	if (r == 0 && !mp_node_text(object, "id"))
 		r = mp_parser_fail(p, "-object %s: id=NAME is missing",
 				   mp_keyval_get(kv, "qom-type"));

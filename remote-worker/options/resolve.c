@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "monitor/unicode.h"
 #include "remote-worker/options/blockdev.h"
 #include "remote-worker/options/node.h"
 #include "remote-worker/options/parser.h"
@@ -343,6 +344,10 @@ int mp_drive_finish(struct mp_parser *p, struct mp_opt_drive *d, const struct mp
 
 	if (r == 0 && top->node)
 		r = mp_drive_of_node(p, top->node, top->objects, d);
+	if (r == 0 && d->nbd.export_name && !mp_utf8_is_valid(d->nbd.export_name))
+		return mp_parser_fail(
+			p, "drive '%s': the export's name '%s' isn't UTF-8, as NBD's are",
+			mp_opt_drive_name(d), d->nbd.export_name);
 	return r == 0 ? mp_err_trace(check_limits(p, d)) : mp_err_trace(r);
 }
 

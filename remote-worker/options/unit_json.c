@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "monitor/unicode.h"
 
 enum kind { TEXT, U64, U32, ENUM, BOOL };
 
@@ -73,7 +74,7 @@ static json_t *get(const struct field *f, const void *from)
 
 	switch (f->kind) {
 	case TEXT:
-		return *(const char *const *)at ? json_string(*(const char *const *)at) : NULL;
+		return mp_utf8_json(*(const char *const *)at);
 	case U64:
 		return *(const uint64_t *)at ? json_integer((json_int_t) * (const uint64_t *)at)
 					     : NULL;

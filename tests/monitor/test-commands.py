@@ -284,6 +284,24 @@ def test_resize_changes_the_file(tools):
         assert q.fails("block_resize") == ("GenericError", "Parameter 'size' is missing")
 
 
+def test_names_that_are_no_utf8_are_shown_marked(tools):
+    """Used to be out of memory, or to lose the disk, or the name, in the answer."""
+    shown, name = "caf\ufffd", "caf\udce9"  # how Python has bytes that are no UTF-8
+    with Remote(tools.worker, ["-name", name, "-drive", "id=d0,if=none,format=raw,file={dir}/" + name,
+                               "-device", "scsi-hd,id=hd,drive=d0,serial=%s,vendor=%s" % (name, name),
+                               "-chardev", "socket,id=c0,server=on,wait=off,path={dir}/q" + name,
+                               "-mon", "chardev=c0,mode=control"],
+                files=((name, MIB),)) as r, Qmp(r) as q:
+        assert q.run("query-name") == {"name": shown}
+        inserted = q.run("query-block")[0]["inserted"]
+        assert inserted["file"] == r.path(shown), inserted
+        q.run("block_resize", device="d0", size=2 * MIB)
+        assert os.path.getsize(r.path(name)) == 2 * MIB
+        places = {c["label"]: c["filename"] for c in q.run("query-chardev")}
+        assert r.path("q" + shown) in places["c0"], places
+        assert q.run("qom-get", path="/machine/peripheral/hd", property="serial") == shown
+
+
 def test_disks_of_a_group_share_its_limits(tools):
     def inserted(q):
         return [(b["inserted"].get("group"), b["inserted"]["bps"]) for b in q.run("query-block")]

@@ -56,7 +56,7 @@ static char *const rich_args[] = {
 	"-device",
 	"scsi-hd,drive=q",
 	"-drive",
-	("id=0,file=json:{\"driver\":\"raw\",,\"file\":{\"driver\":\"nbd\",,\"server\":"
+	("id=long-for-what-names-a-node.01,file=json:{\"driver\":\"raw\",,\"file\":{\"driver\":\"nbd\",,\"server\":"
 	 "{\"type\":\"unix\",,\"path\":\"/s\"}}}"),
 	"-qmp",
 	"unix:/q,server=on",

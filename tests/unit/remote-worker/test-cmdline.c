@@ -44,6 +44,21 @@ static void test_two_dashes_and_any_order_are_taken(void)
 	T_EQ(cmd.hba[1].fd, 7);
 }
 
+/* As QEMU has it; what had other bytes was missing in the answers of monitors. */
+static void test_an_id_is_a_letter_and_what_qemu_lets_follow(void)
+{
+	T_REFUSED(HBA "-drive id=caf\xe9,file=F -device scsi-hd,drive=caf\xe9",
+		  "-drive id=caf\xe9");
+	T_REFUSED(HBA DISK ",id=caf\xe9", "-device id=caf\xe9");
+	T_REFUSED(HBA DISK ",id=5a", "a letter, then letters, digits, '-', '.', '_'");
+	T_REFUSED(HBA DISK ",id=a:b", "-device id=a:b");
+	T_REFUSED(HBA DISK ",id=", "-device id=");
+	T_REFUSED("-device lsi53c895a,id=l/0", "-device id=l/0");
+	T_REFUSED(HBA DISK " -chardev null,id=0", "-chardev id=0");
+	T_REFUSED(HBA DISK " -object secret,id=0,file=F", "-object id=0");
+	T_EQ(parse(HBA DISK ",id=A-b.c_9"), 0);
+}
+
 static void test_doubled_comma_is_a_comma(void)
 {
 	T_EQ(parse(HBA "-drive id=d0,file=/tmp/a,,b,,,readonly=on -device scsi-hd,drive=d0"), 0);
@@ -502,10 +517,11 @@ static void test_sizes(void)
 
 T_MAIN(T_TEST(test_documented_x_remote_form_is_taken_verbatim),
        T_TEST(test_oldest_form_takes_the_socket_as_a_bare_number),
-       T_TEST(test_two_dashes_and_any_order_are_taken), T_TEST(test_doubled_comma_is_a_comma),
-       T_TEST(test_drive_properties_reach_the_block_layer), T_TEST(test_longer_names_mean_the_same),
-       T_TEST(test_drive_defaults_are_safe), T_TEST(test_null_drive_has_a_size),
-       T_TEST(test_disk_properties),
+       T_TEST(test_two_dashes_and_any_order_are_taken),
+       T_TEST(test_an_id_is_a_letter_and_what_qemu_lets_follow),
+       T_TEST(test_doubled_comma_is_a_comma), T_TEST(test_drive_properties_reach_the_block_layer),
+       T_TEST(test_longer_names_mean_the_same), T_TEST(test_drive_defaults_are_safe),
+       T_TEST(test_null_drive_has_a_size), T_TEST(test_disk_properties),
        T_TEST(test_error_policy_is_the_devices_then_the_drives_then_qemus_default),
        T_TEST(test_wrong_error_policies_name_the_right_ones),
        T_TEST(test_cd_needs_neither_drive_nor_file), T_TEST(test_cdrom_drive_is_read_only),

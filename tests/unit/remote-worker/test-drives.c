@@ -252,7 +252,8 @@ static void test_disc_of_a_cd_drive_is_opened_read_only(void)
 
 static void test_id_that_is_no_node_name_gets_another(void)
 {
-	T_PARSES("-drive id=0,file=A,format=qcow2 -drive id=drive0,file=B,format=qcow2");
+	T_PARSES(
+		"-drive id=longer-than-what-names-a-node.01,file=A,format=qcow2 -drive id=drive0,file=B,format=qcow2");
 	T_STR_EQ(cmd.drive[0].node_name, "drive1");
 	T_STR_EQ(cmd.drive[1].node_name, "drive0");
 }
@@ -584,7 +585,53 @@ static void test_storage_daemon_takes_the_nodes_that_we_make(void)
 	T_EQ(unlink(path), 0);
 }
 
-T_MAIN(T_TEST(test_drive_of_a_file_is_raw_and_probed_until_a_format_is_said),
+/* A file's name is bytes. Used to be out of memory. */
+static void test_a_raw_file_may_have_any_name(void)
+{
+	static const char name[] = "/x/caf\xe9.img";
+
+	T_EQ(parse("-drive id=d0,format=raw,file=/x/caf\xe9.img -device scsi-hd,drive=d0"), 0);
+	T_STR_EQ(cmd.drive[0].file, name);
+	T_EQ(parse("-drive id=d0,file=/x/caf\xe9.img -device scsi-hd,drive=d0"), 0);
+	T_STR_EQ(cmd.drive[0].file, name);
+	T_EQ(mp_cmdline_probe(&cmd), 0);
+	T_EQ(cmd.drive[0].kind, MP_DRIVE_RAW);
+	T_EQ(parse("-blockdev driver=file,node-name=n0,filename=/x/caf\xe9.img "
+		   "-device scsi-hd,drive=n0"),
+	     0);
+	T_STR_EQ(cmd.drive[0].file, name);
+	T_EQ(parse("-drive id=d0,file=nbd+unix:///?socket=/x/caf\xe9 -device scsi-hd,drive=d0"), 0);
+	T_STR_EQ(cmd.drive[0].nbd.path, "/x/caf\xe9");
+}
+
+static void test_what_goes_on_as_json_is_utf8(void)
+{
+	char line[256], file[] = "/tmp/test-caf\xe9-XXXXXX";
+	int fd = mkstemp(file);
+
+	T_REFUSED("-drive id=d0,format=qcow2,file=/x/caf\xe9.img -device scsi-hd,drive=d0",
+		  "-drive id=d0: '/x/caf\xe9.img' isn't UTF-8");
+	T_REFUSED("-blockdev driver=qcow2,node-name=n0,file.driver=file,file.filename=/x/caf\xe9",
+		  "-blockdev node-name=n0: '/x/caf\xe9' isn't UTF-8");
+	T_REFUSED("-drive id=d0,format=qcow2,x.\xe9=1,file=F -device scsi-hd,drive=d0",
+		  "is no name");
+	T_REFUSED("-drive id=d0,format=raw,file=ssh://h/caf\xe9 -device scsi-hd,drive=d0",
+		  "ssh://h/caf\xe9: 'caf\xe9' isn't UTF-8");
+	T_REFUSED("-drive id=d0,file=nbds://h/?tls-certificates=/caf%e9 -device scsi-hd,drive=d0",
+		  "'/caf\xe9' isn't UTF-8");
+	T_REFUSED("-drive id=d0,file=nbd://h/caf%e9 -device scsi-hd,drive=d0",
+		  "drive 'd0': the export's name 'caf\xe9' isn't UTF-8");
+	T_REFUSED("-object secret,id=s0,file=/caf\xe9", "-object secret: '/caf\xe9' isn't UTF-8");
+	/* Only a look at it tells that it isn't raw. */
+	T_OK(fd >= 0 && write(fd, "QFI\xfb\0\0\0\3", 8) == 8 && ftruncate(fd, 65536) == 0);
+	snprintf(line, sizeof(line), "-drive id=d0,file=%s -device scsi-hd,drive=d0", file);
+	T_REFUSED(line, "isn't UTF-8");
+	unlink(file);
+	close(fd);
+}
+
+T_MAIN(T_TEST(test_a_raw_file_may_have_any_name), T_TEST(test_what_goes_on_as_json_is_utf8),
+       T_TEST(test_drive_of_a_file_is_raw_and_probed_until_a_format_is_said),
        T_TEST(test_name_with_a_colon_needs_file_in_front),
        T_TEST(test_drives_without_an_id_are_called_as_qemu_calls_them),
        T_TEST(test_cache_modes_are_qemus),
