@@ -114,6 +114,9 @@ unsigned int mp_blk_engine_poll(struct mp_blk_engine *e);
  */
 int mp_blk_engine_wait(struct mp_blk_engine *e, uint64_t timeout_ns);
 
+/* Most watches of an engine; where a process may have too few files, they are fewer. */
+#define MP_BLK_MAX_WATCHES 8448u
+
 /**
  * mp_blk_watch_open() - let @fd end a sleep too
  * @fd:     what poll() takes; borrowed, open until mp_blk_watch_close()

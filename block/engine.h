@@ -20,8 +20,6 @@
 
 /* Disks that an engine can have open at a time: size of the registered file table. */
 #define MP_BLK_MAX_DISKS 1024u
-/* The same for watches. */
-#define MP_BLK_MAX_WATCHES 1024u
 
 struct mp_blk_list {
 	struct mp_blk_req *head, *tail;

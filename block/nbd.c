@@ -225,6 +225,8 @@ static const char *open_hint(int r)
 	switch (r) {
 	case -EROFS:
 		return "use readonly=on";
+	case -EMFILE:
+		return "--nbd-connections allows fewer";
 	case -ETIMEDOUT:
 	case -ECONNREFUSED:
 		return "check the server and the export's name (nbdinfo --list shows them); "

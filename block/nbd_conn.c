@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -49,7 +50,9 @@ int mp_nbd_conn_start(struct mp_nbd_conn *c, int sock)
 	uint64_t ns = n->cfg.connect_timeout_ns;
 	int r = mp_blk_watch_open(n->blk->engine, sock, &c->watch);
 
-	c->why = NULL;
+	c->why = r == -EMFILE ? "there are more connections than a worker can watch"
+		 : r < 0      ? strerror(-r)
+			      : NULL;
 	c->h = r < 0 ? NULL : new_handle(c);
 	if (!c->h) {
 		c->watch = mp_blk_watch_close(c->watch);

@@ -11,7 +11,8 @@
 #define MP_URING_WAKE_SLOT   0
 #define MP_URING_HELPER_SLOT 1
 #define MP_URING_WATCH_SLOT  (2u + MP_BLK_MAX_DISKS)
-#define MP_URING_FILE_SLOTS  (MP_URING_WATCH_SLOT + MP_BLK_MAX_WATCHES)
+/* A table of files is no larger than RLIMIT_NOFILE: these will do for nearly everybody. */
+#define MP_URING_FEW_WATCHES 1024u
 
 /*
  * An entry's user_data: the address of its request, or a small number for what
@@ -40,6 +41,7 @@ struct mp_uring {
 	struct mp_blk_engine *helper;
 	unsigned int n_helped; /* requests that it has */
 	bool slot_used[MP_URING_WATCH_SLOT];
+	unsigned int n_watch_slots;
 	/* By slot of a watch; pending: a bit a direction, outlives a watch that was closed. */
 	bool watch_used[MP_BLK_MAX_WATCHES];
 	uint8_t watch_pending[MP_BLK_MAX_WATCHES];

@@ -66,9 +66,17 @@ static int init_ring(struct mp_uring *u, unsigned int entries)
 	return 0;
 }
 
+static bool make_table(struct mp_uring *u, unsigned int n_watches)
+{
+	u->n_watch_slots = n_watches;
+	return io_uring_register_files_sparse(&u->ring, MP_URING_WATCH_SLOT + n_watches) >= 0;
+}
+
 static void register_files(struct mp_uring *u)
 {
-	u->fixed_files = io_uring_register_files_sparse(&u->ring, MP_URING_FILE_SLOTS) >= 0;
+	u->fixed_files = make_table(u, MP_BLK_MAX_WATCHES) || make_table(u, MP_URING_FEW_WATCHES);
+	if (!u->fixed_files)
+		u->n_watch_slots = MP_BLK_MAX_WATCHES;
 	if (u->fixed_files && u->base.wake_fd >= 0)
 		u->fixed_files = mp_uring_set_file(u, MP_URING_WAKE_SLOT, u->base.wake_fd) >= 0;
 }

@@ -27,7 +27,7 @@ static uint64_t tag_of(int slot, unsigned int dir)
 
 static int free_slot(const struct mp_uring *u)
 {
-	for (int i = 0; i < (int)MP_BLK_MAX_WATCHES; i++)
+	for (int i = 0; i < (int)u->n_watch_slots; i++)
 		if (!u->watch_used[i] && !u->watch_pending[i])
 			return i;
 	return mp_err_origin(-EMFILE);

@@ -25,6 +25,11 @@ struct place {
 	size_t error_len;
 };
 
+/* Each medium with all its connections, each adapter with the socket of a stock proxy. */
+static_assert(MP_BLK_MAX_WATCHES >=
+		      MP_CORE_MEDIA * MP_CMDLINE_MAX_CONNECTIONS + MP_CMDLINE_MAX_HBAS,
+	      "every connection that a command line allows can end a sleep");
+
 static int fail(const struct place *place, int r, const char *what, const char *why)
 {
 	snprintf(place->error, place->error_len, "%s: %s", what, why);

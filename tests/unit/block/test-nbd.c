@@ -74,6 +74,31 @@ static void test_connections_that_the_server_does_not_allow_are_closed(void)
 	rig_close(&x);
 }
 
+/* Used to say that the server had closed the connection. */
+static void test_a_connection_that_cannot_be_watched_says_so(void)
+{
+	struct mp_blk_watch *w, *watches[MP_BLK_MAX_WATCHES];
+	struct mp_blk_open how = {.driver = "nbd", .filename = "nbd://other/disk"};
+	struct mp_blk_nbd nbd = {.n_socks = 1};
+	struct mp_blk *other;
+	unsigned int n = 0;
+	char error[512];
+	int sock;
+
+	setup((struct rig_cfg){.n_conns = 1});
+	sock = fake_nbd_connect(&x.server);
+	while (mp_blk_watch_open(x.engine, sock, &w) == 0)
+		watches[n++] = w;
+	nbd.socks = &sock;
+	how.nbd = &nbd;
+	T_EQ(mp_blk_open(x.engine, &how, &other, error, sizeof(error)), -EMFILE);
+	T_STR_EQ(error, "cannot open nbd://other/disk: there are more connections than a worker "
+			"can watch; --nbd-connections allows fewer");
+	while (n > 0)
+		mp_blk_watch_close(watches[--n]);
+	rig_close(&x);
+}
+
 static void test_requests_spread_over_the_connections(void)
 {
 	struct mp_blk_req req[4];
@@ -388,6 +413,7 @@ static void test_more_requests_than_commands_all_end(void)
 T_MAIN(T_TEST(test_reads_back_on_uring), T_TEST(test_reads_back_on_threads),
        T_TEST(test_reads_back_on_four_connections),
        T_TEST(test_connections_that_the_server_does_not_allow_are_closed),
+       T_TEST(test_a_connection_that_cannot_be_watched_says_so),
        T_TEST(test_requests_spread_over_the_connections), T_TEST(test_fua_is_passed_on),
        T_TEST(test_fua_without_the_servers_is_a_write_and_a_flush),
        T_TEST(test_nothing_is_flushed_where_the_server_can_not),

@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -234,11 +236,24 @@ static void test_threads_watches_serve_again(void)
 	check_reuse(MP_BLK_AIO_THREADS);
 }
 
+/* poll() takes no more fds than a process may have open. */
+static void allow_files(rlim_t n)
+{
+	struct rlimit files;
+
+	getrlimit(RLIMIT_NOFILE, &files);
+	if (files.rlim_max < n)
+		t_skip("a process may have too few files here");
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+}
+
 static void check_limit(enum mp_blk_aio aio)
 {
 	struct mp_blk_watch *more[MP_BLK_MAX_WATCHES], *one;
 	unsigned int n = 0;
 
+	allow_files(2 * MP_BLK_MAX_WATCHES);
 	setup(aio);
 	while (n < MP_BLK_MAX_WATCHES - 1) {
 		T_EQ(mp_blk_watch_open(x.engine, x.near, &more[n]), 0);
@@ -263,6 +278,40 @@ static void test_uring_has_room_for_the_documented_number(void)
 static void test_threads_have_room_for_the_documented_number(void)
 {
 	check_limit(MP_BLK_AIO_THREADS);
+}
+
+/* Returns how many it has; 0 without io_uring. */
+static unsigned int count_watches(rlim_t n_files)
+{
+	struct mp_blk_engine_cfg cfg = {.aio = MP_BLK_AIO_URING, .wake_fd = -1};
+	const struct rlimit files = {n_files, n_files};
+	struct mp_blk_engine *e;
+	struct mp_blk_watch *w;
+	unsigned int n = 0;
+
+	if (setrlimit(RLIMIT_NOFILE, &files) < 0 || mp_blk_engine_create(&cfg, &e) < 0)
+		return 0;
+	while (mp_blk_watch_open(e, 0, &w) == 0)
+		n++;
+	return n;
+}
+
+/* In a process of its own, which never may have more files again. */
+static void test_uring_that_may_have_few_files_has_fewer_watches(void)
+{
+	pid_t pid = fork();
+	unsigned int n;
+	int status;
+
+	if (pid == 0) {
+		n = count_watches(4096);
+		_exit(n == 0 ? 77 : n != 1024);
+	}
+	T_EQ(waitpid(pid, &status, 0), pid);
+	T_OK(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 77)
+		t_skip("this kernel gives us no io_uring");
+	T_EQ(WEXITSTATUS(status), 0);
 }
 
 static void test_an_armed_watch_costs_a_core_that_is_awake_nothing(void)
@@ -294,4 +343,5 @@ T_MAIN(T_TEST(test_uring_watch_fires_once_when_armed),
        T_TEST(test_uring_slots_serve_again), T_TEST(test_threads_watches_serve_again),
        T_TEST(test_uring_has_room_for_the_documented_number),
        T_TEST(test_threads_have_room_for_the_documented_number),
+       T_TEST(test_uring_that_may_have_few_files_has_fewer_watches),
        T_TEST(test_an_armed_watch_costs_a_core_that_is_awake_nothing))
