@@ -210,7 +210,7 @@ static void say_stop(const struct serve *s, unsigned int i, const struct mp_scsi
 	const struct mp_opt_drive *drive = u && u->medium ? u->medium->drive : NULL;
 
 	mp_error("%s: cannot %s drive %s (%s): %s; %s", id_of(s, i),
-		 stop->reading ? "read" : "write", drive ? drive->id : "",
+		 stop->reading ? "read" : "write", drive ? mp_opt_drive_name(drive) : "",
 		 drive && drive->file ? drive->file : "no file", strerror(-stop->error),
 		 s->peer[i].state == PEER_STOCK
 			 ? "its disks stand still until a monitor says cont"

@@ -268,7 +268,7 @@ static int resolve_aio(struct mp_parser *p)
 				p,
 				"drive '%s': aio=%s differs from what another option says; "
 				"one worker has one kind",
-				p->c->drive[i].id, p->c->drive[i].aio);
+				mp_opt_drive_name(&p->c->drive[i]), p->c->drive[i].aio);
 		p->c->aio = aio;
 	}
 	return 0;

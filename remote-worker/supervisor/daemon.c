@@ -698,8 +698,7 @@ int mp_daemon_create(const struct mp_daemon_cfg *cfg, struct mp_daemon **ret_d, 
 	struct mp_daemon *d = calloc(1, sizeof(*d));
 	int r;
 
-	snprintf(error, error_len, "drive %s: cannot make a socket for its storage daemon",
-		 cfg->drive->id);
+	snprintf(error, error_len, "drive %s: out of memory", mp_opt_drive_name(cfg->drive));
 	if (!d)
 		return mp_err_origin(-ENOMEM);
 	d->cmd = cfg->cmd;
@@ -713,6 +712,10 @@ int mp_daemon_create(const struct mp_daemon_cfg *cfg, struct mp_daemon **ret_d, 
 	pthread_mutex_init(&d->state_lock, NULL);
 	r = make_socket(d);
 	if (r < 0) {
+		snprintf(error, error_len,
+			 "drive %s: cannot make a socket for its storage daemon, in "
+			 "XDG_RUNTIME_DIR or /tmp: %s",
+			 mp_opt_drive_name(d->drive), strerror(-r));
 		mp_daemon_destroy(d);
 		return mp_err_trace(r);
 	}

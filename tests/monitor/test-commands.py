@@ -193,20 +193,36 @@ def test_proc_is_not_needed(tools):
         assert r.wait() == 0 and not r.said(), r.said()
 
 
+def fill(qmp, guest):
+    """Write until the machine stops."""
+    guest.wake(0)
+    page = b"\x5a" * 4096
+    for block in range(0, 1024, 8):
+        guest.begin(0, [0x2a, 0, 0, 0, block >> 8, block & 255, 0, 0, 8, 0], page)
+        while (status := guest.is_done()) is None and "STOP" not in [e["event"] for e in qmp.events]:
+            qmp.run("query-status")
+        if status is None:
+            break
+        assert status == GOOD
+
+
+def test_a_full_disk_of_a_node_is_named_by_that(tools):
+    """Used to have no name."""
+    if not runs(FULL):
+        return NO_NAMESPACE
+    disk = ["-blockdev", "driver=file,node-name=n0,filename=/mnt/disk",
+            "-device", "scsi-hd,drive=n0,bus=lsi0.0,werror=stop"]
+    with Remote(tools.worker, disk, before=FULL) as r, Qmp(r) as qmp, Guest(r.proxy) as guest:
+        fill(qmp, guest)
+        assert "cannot write drive n0 (/mnt/disk): No space left on device" in r.said(), r.said()
+
+
 def test_a_full_disk_stops_and_is_tried_again(tools):
     if not runs(FULL):
         return NO_NAMESPACE
     disk = ["-drive", "id=d0,if=none,format=raw,file=/mnt/disk", "-device", "scsi-hd,drive=d0,bus=lsi0.0"]
     with Remote(tools.worker, disk, before=FULL) as r, Qmp(r) as qmp, Guest(r.proxy) as guest:
-        guest.wake(0)
-        page = b"\x5a" * 4096
-        for block in range(0, 1024, 8):
-            guest.begin(0, [0x2a, 0, 0, 0, block >> 8, block & 255, 0, 0, 8, 0], page)
-            while (status := guest.is_done()) is None and "STOP" not in [e["event"] for e in qmp.events]:
-                qmp.run("query-status")
-            if status is None:
-                break
-            assert status == GOOD
+        fill(qmp, guest)
         assert qmp.event("BLOCK_IO_ERROR") == {
             "device": "d0", "node-name": "d0", "operation": "write", "action": "stop", "nospace": True,
             "reason": "No space left on device"}

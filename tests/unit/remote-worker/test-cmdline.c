@@ -404,6 +404,9 @@ static void test_conflicts_are_refused(void)
 	T_REFUSED(HBA "-drive id=a,file=A -drive id=b,file=B -device scsi-hd,drive=a,scsi-id=1 "
 		      "-device scsi-hd,drive=b,scsi-id=1",
 		  "two disks have scsi-id=1");
+	T_REFUSED(HBA "-aio threads -blockdev driver=file,node-name=n0,filename=A,aio=io_uring "
+		      "-device scsi-hd,drive=n0",
+		  "drive 'n0': aio=io_uring");
 	T_REFUSED(HBA "-drive id=a,file=A,aio=threads -drive id=b,file=B,aio=io_uring",
 		  "one worker has one kind");
 	T_REFUSED("4 -device lsi53c895a,id=a -object x-remote-object,devid=a,fd=5",

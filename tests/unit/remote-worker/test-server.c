@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -171,6 +172,24 @@ static void end_daemon(int signal)
 static void kill_daemon(void)
 {
 	end_daemon(SIGKILL);
+}
+
+/* Used to name no drive, if that was a node, and no reason. */
+static void test_a_daemon_without_a_socket_says_whose_and_why(void)
+{
+	struct rlimit files, none;
+
+	begin();
+	drive.id = "";
+	drive.kind = MP_DRIVE_DAEMON;
+	getrlimit(RLIMIT_NOFILE, &files);
+	none = (struct rlimit){0, files.rlim_max};
+	setrlimit(RLIMIT_NOFILE, &none);
+	T_EQ(open_server(NULL), -EMFILE);
+	setrlimit(RLIMIT_NOFILE, &files);
+	T_STR_EQ(error, "drive n0: cannot make a socket for its storage daemon, in XDG_RUNTIME_DIR "
+			"or /tmp: Too many open files");
+	end();
 }
 
 static void test_daemon_opens_an_image_and_serves_it(void)
@@ -622,7 +641,8 @@ static void test_server_that_comes_back_later_is_found(void)
 	end();
 }
 
-T_MAIN(T_TEST(test_daemon_opens_an_image_and_serves_it),
+T_MAIN(T_TEST(test_a_daemon_without_a_socket_says_whose_and_why),
+       T_TEST(test_daemon_opens_an_image_and_serves_it),
        T_TEST(test_image_that_is_not_there_is_named),
        T_TEST(test_program_that_is_not_there_is_named_with_the_way_out),
        T_TEST(test_daemon_runs_on_its_cpu),
