@@ -43,11 +43,14 @@
 #include "remote-worker/stock.h"
 #include "remote-worker/supervisor/supervisor.h"
 
+#define MUTE_NS (MP_NS_PER_SEC / 10) /* after accept() has failed, for want of fds e.g. */
+
 enum peer_state { PEER_LISTENING, PEER_WAITING, PEER_UP, PEER_STOCK, PEER_GONE };
 
 struct peer {
 	enum peer_state state;
 	int listener; /* -1: none, or not any more */
+	uint64_t mute_until_ns; /* of the listener */
 	int sock; /* owned while waiting, the session's or the front's later */
 	struct mp_meet meet;
 	struct mp_guest_table *table;
@@ -295,23 +298,35 @@ static int check_all_met(struct serve *s)
 }
 
 /* A stock proxy's socket is the core's. */
-static struct pollfd listen_fd(const struct peer *p)
+static struct pollfd listen_fd(struct peer *p)
 {
 	bool ours = p->state == PEER_WAITING || p->state == PEER_UP;
-	int fd = p->state == PEER_LISTENING ? p->listener : ours ? p->sock : -1;
+	int fd = ours ? p->sock : -1;
+
+	if (p->mute_until_ns && p->mute_until_ns <= mp_clock_ns())
+		p->mute_until_ns = 0;
+	if (p->state == PEER_LISTENING && !p->mute_until_ns)
+		fd = p->listener;
 
 	return (struct pollfd){.fd = fd, .events = POLLIN};
 }
 
-/* Until the first half message is late, or the office looks again; -1 neither. */
+/* A half message is late, or a listener is heard again; UINT64_MAX neither. */
+static uint64_t deadline_ns(const struct peer *p)
+{
+	if (p->state == PEER_WAITING)
+		return mp_meet_deadline_ns(&p->meet);
+	return p->state == PEER_LISTENING && p->mute_until_ns ? p->mute_until_ns : UINT64_MAX;
+}
+
+/* Until the first peer's is over, or the office looks again; -1 neither. */
 static int poll_ms(const struct serve *s)
 {
 	uint64_t until_ns = mp_office_deadline_ns(s->cfg->office), now_ns;
 
 	for (unsigned int i = 0; i < s->cfg->cmd->n_hbas; i++)
-		if (s->peer[i].state == PEER_WAITING &&
-		    mp_meet_deadline_ns(&s->peer[i].meet) < until_ns)
-			until_ns = mp_meet_deadline_ns(&s->peer[i].meet);
+		if (deadline_ns(&s->peer[i]) < until_ns)
+			until_ns = deadline_ns(&s->peer[i]);
 	if (until_ns == UINT64_MAX)
 		return -1;
 	now_ns = mp_clock_ns();
@@ -324,6 +339,8 @@ static void admit(struct serve *s, unsigned int i)
 	struct peer *p = &s->peer[i];
 	int fd = mp_listen_accept(p->listener);
 
+	if (fd < 0 && fd != -EINTR && fd != -ECONNABORTED)
+		p->mute_until_ns = mp_clock_ns() + MUTE_NS;
 	if (fd < 0)
 		return;
 	p->sock = fd;

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -130,6 +131,42 @@ static void test_one_that_stays_meets_one_proxy_after_the_other(void)
 		link_and_look();
 		rig_unlink(&rig);
 	}
+	T_EQ(kill(rig.pid, SIGTERM), 0);
+	T_EQ(rig_stop(&rig), 0);
+	teardown();
+}
+
+static uint64_t cpu_ns(void)
+{
+	struct timespec ts;
+	clockid_t clock;
+
+	T_EQ(clock_getcpuclockid(rig.pid, &clock), 0);
+	T_EQ(clock_gettime(clock, &ts), 0);
+	return (uint64_t)ts.tv_sec * MP_NS_PER_SEC + (uint64_t)ts.tv_nsec;
+}
+
+/* Used to try again and again, as fast as it could. */
+static void test_who_has_no_descriptor_for_a_proxy_waits_for_one(void)
+{
+	const struct timespec while_ns = {.tv_nsec = 400000000};
+	struct rlimit before, few;
+	uint64_t begun_ns;
+
+	setup();
+	spawn("-machine x-remote,auto-shutdown=off --poll sleep " HBA DISK "--listen %s");
+	link_and_look();
+	rig_unlink(&rig);
+	T_EQ(prlimit(rig.pid, RLIMIT_NOFILE, NULL, &before), 0);
+	few = (struct rlimit){5, before.rlim_max};
+	T_EQ(prlimit(rig.pid, RLIMIT_NOFILE, &few, NULL), 0);
+	rig_connect(&rig, path);
+	begun_ns = cpu_ns();
+	nanosleep(&while_ns, NULL);
+	T_OK(cpu_ns() - begun_ns < 40000000);
+	T_EQ(prlimit(rig.pid, RLIMIT_NOFILE, &before, NULL), 0);
+	rig_link(&rig, 0);
+	T_EQ(rig_read8(&rig, 0, LSI_DSTAT), DSTAT_DFE);
 	T_EQ(kill(rig.pid, SIGTERM), 0);
 	T_EQ(rig_stop(&rig), 0);
 	teardown();
@@ -299,6 +336,7 @@ int main(int argc, char **argv)
 		T_TEST(test_proxy_may_be_there_before_its_worker),
 		T_TEST(test_who_only_looks_is_no_proxy),
 		T_TEST(test_one_that_stays_meets_one_proxy_after_the_other),
+		T_TEST(test_who_has_no_descriptor_for_a_proxy_waits_for_one),
 		T_TEST(test_one_that_stays_meets_stock_proxies_too),
 		T_TEST(test_second_proxy_waits_for_the_first_to_leave),
 		T_TEST(test_one_that_stays_outlives_a_proxy_that_talks_nonsense),
