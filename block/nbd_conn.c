@@ -10,9 +10,10 @@
  * something is in flight; a core that wants to sleep arms a watch in the
  * direction that libnbd names.
  *
- * A server that comes back has to be the one that we know: as large, writable,
- * with the block sizes that requests were cut to. What it can do beside that
- * may change from connection to connection.
+ * A server that comes back has to be the one that we know: writable, with the
+ * block sizes that requests were cut to, still able to flush. Its size may be
+ * another one: so a resize is seen. What it can do beside that may change from
+ * connection to connection.
  */
 #include "block/nbd.h"
 
