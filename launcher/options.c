@@ -531,30 +531,6 @@ static void check_dashes(struct argp_state *st)
 	}
 }
 
-/* -OPTION or --OPTION, as QEMU takes both. */
-static bool is_qemu_option(const char *word, const char *option)
-{
-	if (word[0] != '-')
-		return false;
-	return strcmp(word + (word[1] == '-' ? 2 : 1), option) == 0;
-}
-
-bool mp_options_qemu_has(const struct mp_options *o, const char *option)
-{
-	for (int i = 0; i < o->qemu_argc; i++)
-		if (is_qemu_option(o->qemu_argv[i], option))
-			return true;
-	return false;
-}
-
-const char *mp_options_qemu_value(const struct mp_options *o, const char *option, int nth)
-{
-	for (int i = 0; i + 1 < o->qemu_argc; i++)
-		if (is_qemu_option(o->qemu_argv[i], option) && nth-- == 0)
-			return o->qemu_argv[i + 1];
-	return NULL;
-}
-
 bool mp_options_is_place(const char *monitor)
 {
 	return strncmp(monitor, "unix:", 5) == 0 || strncmp(monitor, "tcp:", 4) == 0;

@@ -74,6 +74,8 @@ void mp_options_fini(struct mp_options *o);
 bool mp_options_qemu_has(const struct mp_options *o, const char *option);
 /** mp_options_qemu_value() - of the @nth "-OPTION" among them, from 0; NULL: there are fewer */
 const char *mp_options_qemu_value(const struct mp_options *o, const char *option, int nth);
+/** mp_options_qemu_has_backend() - do they name the guest's memory? What that is, is the user's business. */
+bool mp_options_qemu_has_backend(const struct mp_options *o);
 
 /** mp_options_is_place() - is --monitor or --qmp a place as QEMU spells it, and no path? */
 bool mp_options_is_place(const char *monitor);

@@ -227,26 +227,12 @@ static void qemu_devices(const struct mp_plan *p, struct mp_args *a)
 	}
 }
 
-/* -machine memory-backend=ID: what that is, is the user's business. */
-static bool user_has_backend(const struct mp_options *o)
-{
-	const char *value;
-
-	for (int i = 0; (value = mp_options_qemu_value(o, "machine", i)); i++)
-		if (strstr(value, "memory-backend="))
-			return true;
-	for (int i = 0; (value = mp_options_qemu_value(o, "M", i)); i++)
-		if (strstr(value, "memory-backend="))
-			return true;
-	return false;
-}
-
 /* What every guest of ours needs: the plugin, memory that workers can map, and our QMP. */
 static void qemu_common(const struct mp_plan *p, struct mp_args *a)
 {
 	if (p->n_remote)
 		mp_args_add2(a, "-plugin", "%s", p->plugin);
-	if (!user_has_backend(p->opt)) {
+	if (!mp_options_qemu_has_backend(p->opt)) {
 		mp_args_add2(a, "-object", "memory-backend-memfd,id=mpring-mem,size=%s,share=on",
 			     p->mem_size);
 		mp_args_add2(a, "-machine", "memory-backend=mpring-mem");
