@@ -549,11 +549,10 @@ static void check_monitor(struct argp_state *st, const struct mp_options *o, con
 
 static void check_run(struct argp_state *st, struct mp_options *o)
 {
-	if (mp_options_qemu_has(o, "daemonize"))
-		argp_error(st,
-			   "-daemonize would take QEMU away from its workers; have mpring in "
-			   "the background instead: setsid %s ... &",
-			   st->name);
+	const char *refusal = mp_options_qemu_refusal(o);
+
+	if (refusal)
+		argp_error(st, "%s", refusal);
 	if (!o->n_disks && !o->n_cdroms)
 		argp_error(st, "give at least one --disk FILE or --cdrom FILE");
 	o->n_devices = o->n_disks ? o->n_disks : 1;

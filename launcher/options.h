@@ -76,6 +76,8 @@ bool mp_options_qemu_has(const struct mp_options *o, const char *option);
 const char *mp_options_qemu_value(const struct mp_options *o, const char *option, int nth);
 /** mp_options_qemu_has_backend() - do they name the guest's memory? What that is, is the user's business. */
 bool mp_options_qemu_has_backend(const struct mp_options *o);
+/** mp_options_qemu_refusal() - why they can't go to QEMU as they are, and what to do; NULL: they can */
+const char *mp_options_qemu_refusal(const struct mp_options *o);
 
 /** mp_options_is_place() - is --monitor or --qmp a place as QEMU spells it, and no path? */
 bool mp_options_is_place(const char *monitor);

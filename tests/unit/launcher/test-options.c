@@ -223,6 +223,52 @@ static void test_what_would_leave_its_workers_is_refused(void)
 	T_OK(strstr(m, "one place for 2 workers") != NULL);
 }
 
+static void check_refused_for_qemu(const char *rest, const char *way_out)
+{
+	char line[300], m[1024];
+
+	snprintf(line, sizeof(line), "mpring --disk a -- -m 1G %s", rest);
+	T_EQ(refused(MP_MODE_RUN, line, m, sizeof(m)), 2);
+	T_OK(strstr(m, way_out) != NULL);
+}
+
+static void test_what_would_not_reach_the_disks_is_refused(void)
+{
+	/* Used to write to the image that -snapshot should have kept. */
+	check_refused_for_qemu("-snapshot", "qemu-img create -f qcow2 -b FILE -F FORMAT OVERLAY");
+	check_refused_for_qemu("--snapshot -nographic", "--disk OVERLAY");
+	check_refused_for_qemu("-loadvm s", "no saved state");
+	check_refused_for_qemu("-incoming defer", "no saved state");
+}
+
+/* Status of a run whose -readconfig file has this text; what was printed goes to @message. */
+static int with_config(const char *text, char *message, size_t len)
+{
+	char path[] = "/var/tmp/mpring-test.XXXXXX", line[300];
+	int fd = mkstemp(path), status;
+
+	T_OK(fd >= 0);
+	T_EQ(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+	snprintf(line, sizeof(line), "mpring --disk a -- -readconfig %s", path);
+	status = refused(MP_MODE_RUN, line, message, len);
+	unlink(path);
+	return status;
+}
+
+static void test_memory_that_only_a_config_file_names_is_refused(void)
+{
+	char m[1024];
+
+	/* Used to start a guest with 1024 MiB. */
+	T_EQ(with_config("[memory]\n  size = \"2G\"\n", m, sizeof(m)), 2);
+	T_OK(strstr(m, "-m SIZE") != NULL);
+	T_EQ(with_config("[machine]\n  memory-backend = \"m\"\n", m, sizeof(m)), 2);
+	T_EQ(with_config("[numa]\n  type = \"node\"\n  memdev = \"m\"\n", m, sizeof(m)), 2);
+	T_EQ(with_config("[object \"m\"]\n  qom-type = \"memory-backend-file\"\n", m, sizeof(m)),
+	     99);
+}
+
 static void test_a_load_that_cannot_run_is_refused(void)
 {
 	char m[1024];
@@ -266,4 +312,6 @@ T_MAIN(T_TEST(test_defaults_are_the_documented_ones), T_TEST(test_compare_means_
        T_TEST(test_qemus_options_without_dashes_are_told_where_to_stand),
        T_TEST(test_wrong_lines_end_with_status_2_and_say_what_is_valid),
        T_TEST(test_what_would_leave_its_workers_is_refused),
+       T_TEST(test_what_would_not_reach_the_disks_is_refused),
+       T_TEST(test_memory_that_only_a_config_file_names_is_refused),
        T_TEST(test_a_load_that_cannot_run_is_refused), T_TEST(test_sizes_have_units))
