@@ -44,14 +44,15 @@ const char *mp_options_qemu_value(const struct mp_options *o, const char *option
 
 bool mp_options_qemu_has_backend(const struct mp_options *o)
 {
+	/* QEMU knows the memory of nodes, or one for the machine, not both. */
+	static const char *const where[][2] = {
+		{"machine", "memory-backend="}, {"M", "memory-backend="}, {"numa", "memdev="}};
 	const char *value;
 
-	for (int i = 0; (value = mp_options_qemu_value(o, "machine", i)); i++)
-		if (strstr(value, "memory-backend="))
-			return true;
-	for (int i = 0; (value = mp_options_qemu_value(o, "M", i)); i++)
-		if (strstr(value, "memory-backend="))
-			return true;
+	for (size_t w = 0; w < sizeof(where) / sizeof(where[0]); w++)
+		for (int i = 0; (value = mp_options_qemu_value(o, where[w][0], i)); i++)
+			if (strstr(value, where[w][1]))
+				return true;
 	return false;
 }
 

@@ -478,6 +478,18 @@ static void test_user_guest_whose_m_has_no_size_gets_qemus_default(void)
 	T_STR_EQ(behind, "256M"); /* QEMU merges them */
 }
 
+static void test_user_guest_keeps_the_memory_of_its_nodes(void)
+{
+	char numa[] = "-numa", node0[] = "node,memdev=m0", node1[] = "node,memdev=m1",
+	     cpu[] = "node,cpus=0";
+	MP_CLEANUP_FREE char *text = user_guest(4, (char *[]){numa, node0, numa, node1});
+	MP_CLEANUP_FREE char *bare = user_guest(2, (char *[]){numa, cpu});
+
+	/* QEMU takes only one of memdev and memory-backend. */
+	check_lacks(text, "mpring-mem");
+	check_has(bare, "memory-backend=mpring-mem");
+}
+
 static void test_monitors_may_be_at_a_place_of_qemus(void)
 {
 	struct mp_options o = make_options(1);
@@ -626,6 +638,7 @@ T_MAIN(T_TEST(test_28_devices_stand_on_the_root_bus),
        T_TEST(test_user_guest_keeps_its_own_memory_backend),
        T_TEST(test_size_of_user_guest_may_stand_anywhere_in_m),
        T_TEST(test_user_guest_whose_m_has_no_size_gets_qemus_default),
+       T_TEST(test_user_guest_keeps_the_memory_of_its_nodes),
        T_TEST(test_monitors_may_be_at_a_place_of_qemus),
        T_TEST(test_cdroms_stand_on_the_first_device),
        T_TEST(test_cdrom_with_a_colon_in_its_name_is_a_file),
