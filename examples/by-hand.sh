@@ -16,10 +16,12 @@ MEMORY=${MEMORY:-1G}
 first=worker
 [ "${1:-}" != --qemu-first ] || { first=qemu; shift; }
 [ $# -gt 0 ] || { sed -n 's/^# \{0,3\}//; 5,8p' "$0" >&2; exit 2; }
-disk=$(printf %s "$1" | sed 's/,/,,/g') # in an option's value a comma is written twice
+twice() { printf %s "$1" | sed 's/,/,,/g'; } # in an option's value a comma is written so
+disk=$(twice "$1")
 shift
 
 dir=$(mktemp -d)
+sock=$(twice "$dir/lsi0.sock")
 worker= qemu=
 leave() {
 	status=$?
@@ -37,7 +39,7 @@ trap 'exit 143' TERM HUP
 start_worker() {
 	"$WORKER" -machine x-remote -device lsi53c895a,id=lsi0 -drive "id=d0,if=none,file=$disk" \
 		-device scsi-hd,drive=d0,bus=lsi0.0,scsi-id=0 \
-		-object "x-remote-object,id=o0,devid=lsi0,socket=$dir/lsi0.sock" 3<&- &
+		-object "x-remote-object,id=o0,devid=lsi0,socket=$sock" 3<&- &
 	worker=$!
 }
 
@@ -45,7 +47,7 @@ start_worker() {
 exec 3<&0
 start_qemu() {
 	"$QEMU" -object "memory-backend-memfd,id=mem,size=$MEMORY,share=on" -machine pc,memory-backend=mem -m "$MEMORY" \
-		-plugin "$PLUGIN" -device "mpring-pci,id=lsi0,socket=$dir/lsi0.sock" "$@" <&3 3<&- &
+		-plugin "file=$(twice "$PLUGIN")" -device "mpring-pci,id=lsi0,socket=$sock" "$@" <&3 3<&- &
 	qemu=$!
 }
 

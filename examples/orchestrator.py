@@ -55,7 +55,7 @@ def qemu_command(args, ends, more):
     argv = [QEMU, '-machine', 'pc,memory-backend=mem', '-m', args.memory,
             '-object', f'memory-backend-memfd,id=mem,size={args.memory}']
     if args.proxy == 'mpring':
-        argv += ['-plugin', PLUGIN]
+        argv += ['-plugin', 'file=' + PLUGIN.replace(',', ',,')]
     for i, end in enumerate(ends):
         argv += ['-device', f'{device},id=lsi{i},fd={end.fileno()}']
     return argv + more

@@ -230,8 +230,10 @@ static void qemu_devices(const struct mp_plan *p, struct mp_args *a)
 /* What every guest of ours needs: the plugin, memory that workers can map, and our QMP. */
 static void qemu_common(const struct mp_plan *p, struct mp_args *a)
 {
+	MP_CLEANUP_FREE char *plugin = mp_args_escape(p->plugin);
+
 	if (p->n_remote)
-		mp_args_add2(a, "-plugin", "%s", p->plugin);
+		mp_args_add2(a, "-plugin", "file=%s", plugin);
 	if (!mp_options_qemu_has_backend(p->opt)) {
 		mp_args_add2(a, "-object", "memory-backend-memfd,id=mpring-mem,size=%s,share=on",
 			     p->mem_size);

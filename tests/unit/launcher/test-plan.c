@@ -210,6 +210,19 @@ static void test_comma_in_a_file_name_is_doubled(void)
 	check_has(text, "scsi-id=0,serial=S ");
 }
 
+/* Used to be an unknown argument of the plugin, and a key without a plugin. */
+static void test_comma_and_sign_in_the_name_of_the_plugin_are_its_own(void)
+{
+	struct mp_options o = make_options(1);
+	struct mp_plan p;
+
+	make_plan(&p, &o);
+	strcpy(p.plugin, "/a,b=c/p.so");
+	MP_CLEANUP_FREE char *text = joined(mp_plan_qemu_args, &p);
+
+	check_has(text, "-plugin file=/a,,b=c/p.so -");
+}
+
 static void test_qemu_has_no_disk_of_a_remote_device(void)
 {
 	struct mp_options o = make_options(1);
@@ -393,7 +406,7 @@ static void test_user_guest_keeps_its_own_arguments(void)
 	MP_CLEANUP_FREE char *text = joined(mp_plan_qemu_args, &p);
 
 	/* With our own monitor QEMU would make none of these by itself. */
-	check_has(text, "qemu -m 512M -nographic -serial mon:stdio -plugin /p.so ");
+	check_has(text, "qemu -m 512M -nographic -serial mon:stdio -plugin file=/p.so ");
 	check_lacks(text, "-nodefaults");
 	check_lacks(text, "addr=");
 }
@@ -624,6 +637,7 @@ T_MAIN(T_TEST(test_28_devices_stand_on_the_root_bus),
        T_TEST(test_storage_daemon_runs_beside_a_worker_that_gives_way),
        T_TEST(test_description_says_how_workers_poll), T_TEST(test_null_backend_needs_no_file),
        T_TEST(test_comma_in_a_file_name_is_doubled),
+       T_TEST(test_comma_and_sign_in_the_name_of_the_plugin_are_its_own),
        T_TEST(test_qemu_has_no_disk_of_a_remote_device),
        T_TEST(test_proxy_waits_for_its_worker_as_long_as_all_may_start),
        T_TEST(test_qemu_memory_can_be_mapped_by_workers),
