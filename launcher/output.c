@@ -85,10 +85,24 @@ static void print_row(const struct mp_outcome *o, const struct mp_row *row, FILE
 	fputc('\n', out);
 }
 
-void mp_output_table(const struct mp_outcome *o, FILE *out)
+static uint64_t count_ios(const struct mp_outcome *o)
 {
 	uint64_t n_ios = 0;
 
+	for (size_t i = 0; i < o->rows.n; i++)
+		if (strcmp(o->rows.row[i].device, "total") == 0)
+			n_ios += o->rows.row[i].n_ios;
+	return n_ios;
+}
+
+void mp_output_table(const struct mp_outcome *o, FILE *out)
+{
+	uint64_t n_ios = count_ios(o);
+
+	if (n_ios == 0) {
+		fputs("no I/O was done: there is none to report\n", out);
+		return;
+	}
 	fprintf(out, "%-10s %9s %8s %35s", "", "", "", "completion latency, us");
 	if (o->transport)
 		fprintf(out, " | %s", "per I/O, on the transport");
@@ -101,12 +115,9 @@ void mp_output_table(const struct mp_outcome *o, FILE *out)
 		fprintf(out, " %7s", "CPU us");
 	}
 	fputc('\n', out);
-	for (size_t i = 0; i < o->rows.n; i++) {
+	for (size_t i = 0; i < o->rows.n; i++)
 		print_row(o, &o->rows.row[i], out);
-		if (strcmp(o->rows.row[i].device, "total") == 0)
-			n_ios += o->rows.row[i].n_ios;
-	}
-	if (o->round_ns > 0 && n_ios > 0)
+	if (o->round_ns > 0)
 		fprintf(out,
 			"CPU time: QEMU %.0f %% of a core, workers %.0f %%; QEMU %.1f us per I/O\n",
 			100 * o->qemu_cpu_ns / o->round_ns,
@@ -128,6 +139,8 @@ void mp_output_ratios(const struct mp_outcome *remote, const struct mp_outcome *
 {
 	const struct mp_row *a = last_row(remote), *b = last_row(stock);
 
+	if (count_ios(remote) == 0 || count_ios(stock) == 0)
+		return;
 	fprintf(out,
 		"remote against QEMU's own lsi53c895a, same guest, in turns, median of %u rounds each:\n"
 		"  IOPS x%.2f   mean latency x%.2f   p50 x%.2f   p99 x%.2f   p99.9 x%.2f\n",

@@ -21,10 +21,10 @@ struct mp_outcome {
 	double round_ns;
 };
 
-/** mp_output_table() - rows of one kind, with the transport's columns if it has them */
+/** mp_output_table() - rows of one kind, with the transport's columns if it has them; or that no I/O was done */
 void mp_output_table(const struct mp_outcome *o, FILE *out);
 
-/** mp_output_ratios() - remote against QEMU's own, from the totals */
+/** mp_output_ratios() - remote against QEMU's own, from the totals, if both have any I/O */
 void mp_output_ratios(const struct mp_outcome *remote, const struct mp_outcome *stock, FILE *out);
 
 /** mp_output_json() - one kind, a new reference */

@@ -85,7 +85,8 @@ static void row_add_direction(struct mp_row *row, json_t *dir)
 {
 	json_t *clat = json_object_get(dir, "clat_ns");
 
-	if (json_integer_value(json_object_get(dir, "total_ios")) == 0)
+	/* total_ios has those that failed, too. */
+	if (json_integer_value(json_object_get(dir, "io_bytes")) == 0)
 		return;
 	row->iops += json_number_value(json_object_get(dir, "iops"));
 	row->bytes_per_s += json_number_value(json_object_get(dir, "bw_bytes"));

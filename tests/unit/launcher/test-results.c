@@ -10,7 +10,7 @@
 
 /* fio's shape, cut down: lsi0 reads and writes, lsi1 reads; 10 requests of 1 us, 10 of 3 us, and so on. */
 #define DIR(iops, ios, mean, bins)                                                                 \
-	"{\"iops\":" #iops ",\"bw_bytes\":4096,\"total_ios\":" #ios                                \
+	"{\"iops\":" #iops ",\"bw_bytes\":4096,\"io_bytes\":4096,\"total_ios\":" #ios              \
 	",\"clat_ns\":{\"mean\":" #mean ",\"bins\":{" bins "}}}"
 #define NONE "{\"iops\":0,\"bw_bytes\":0,\"total_ios\":0,\"clat_ns\":{\"mean\":0}}"
 
@@ -109,6 +109,32 @@ static void test_transport_columns_are_per_command(void)
 	T_OK(strstr(text, "QEMU 50 % of a core") != NULL);
 }
 
+/* A request that fails is counted as one by fio, and has moved nothing. */
+static const char failed[] =
+	"{\"jobs\":[{\"jobname\":\"perf@lsi0\",\"error\":14,\"total_err\":0,\"read\":"
+	"{\"iops\":0,\"bw_bytes\":0,\"io_bytes\":0,\"total_ios\":1,\"clat_ns\":{\"mean\":0}}"
+	",\"write\":" NONE ",\"trim\":" NONE "}]}";
+
+/* Used to be a table of zeros, and the time of each of no I/Os. */
+static void test_no_io_is_no_table_and_no_ratio(void)
+{
+	struct mp_transport t[1] = {0};
+	struct mp_outcome o = {
+		.kind = MP_DEV_REMOTE, .transport = t, .round_ns = 1e9, .qemu_cpu_ns = 5e8};
+	MP_CLEANUP_FREE char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	T_EQ(mp_results_parse(failed, strlen(failed), &o.rows), 0);
+	mp_output_table(&o, f);
+	mp_output_ratios(&o, &o, f);
+	fclose(f);
+	T_EQ(o.rows.row[0].n_ios, 0);
+	T_EQ(o.rows.row[0].n_errors, 1);
+	mp_rows_fini(&o.rows);
+	T_STR_EQ(text, "no I/O was done: there is none to report\n");
+}
+
 static void test_json_has_rows_and_transport(void)
 {
 	struct mp_transport t[2] = {0};
@@ -138,4 +164,4 @@ static void test_json_has_rows_and_transport(void)
 T_MAIN(T_TEST(test_row_is_the_sum_of_its_directions),
        T_TEST(test_total_takes_percentiles_from_all_requests), T_TEST(test_garbage_is_refused),
        T_TEST(test_median_is_taken_value_by_value), T_TEST(test_transport_columns_are_per_command),
-       T_TEST(test_json_has_rows_and_transport))
+       T_TEST(test_no_io_is_no_table_and_no_ratio), T_TEST(test_json_has_rows_and_transport))
