@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fnmatch.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -122,6 +123,16 @@ int mp_report_feed(struct mp_report *r, const char *bytes, size_t n)
 	memmove(r->buf, r->buf + at, r->n - at);
 	r->n -= at;
 	return 0;
+}
+
+const char *mp_report_next_line(const char *text, char *buf, size_t len)
+{
+	size_t n;
+
+	text += strspn(text, "\r\n");
+	n = strcspn(text, "\r\n");
+	snprintf(buf, len, "%.*s", (int)n, text);
+	return n > 0 ? text + n : NULL;
 }
 
 bool mp_guest_line_is_bad(const char *line)

@@ -52,6 +52,14 @@ void mp_report_fini(struct mp_report *r);
 /** mp_report_feed() - bytes as they come; calls back once for each whole event; -EPROTO too long */
 int mp_report_feed(struct mp_report *r, const char *bytes, size_t n);
 
+/**
+ * mp_report_next_line() - the next line of a blob's text that isn't empty
+ * @buf:  takes as much of it as fits
+ *
+ * Return: where to go on; NULL: there was none.
+ */
+const char *mp_report_next_line(const char *text, char *buf, size_t len);
+
 /** mp_guest_line_is_bad() - does a line of console or dmesg tell of an error that a disk or driver made? */
 bool mp_guest_line_is_bad(const char *line);
 

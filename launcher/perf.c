@@ -33,6 +33,7 @@
 
 #define EXIT_INTERRUPTED 130
 #define MAX_COMPLAINTS   10
+#define MAX_FIO_LINES    40 /* more than it has I/O engines to list */
 #define TAIL_BYTES       1500
 #define DEATH_GRACE_S    60 /* how long the guest may struggle with a dead device */
 #define MAX_JOB_S        3600
@@ -180,11 +181,29 @@ static void end_round(struct perf *p, unsigned int nth, const char *text)
 	now_doing(p, "round %u of %u: done, reading results", nth + 1, p->n_rounds);
 }
 
+static void say_what_fio_said(const struct perf *p, const struct mp_report_event *e)
+{
+	const char *at = e->text;
+	char line[256];
+
+	clear_line(p);
+	for (unsigned int n = 0; (at = mp_report_next_line(at, line, sizeof(line))); n++) {
+		if (n == MAX_FIO_LINES) {
+			mp_warn("fio, round %u: and more", e->round + 1);
+			break;
+		}
+		mp_warn("fio, round %u: %s", e->round + 1, line);
+	}
+}
+
+/* Of a job that it can't run, fio writes into the result's file what would be valid. */
 static void take_result(struct perf *p, const struct mp_report_event *e)
 {
-	if (mp_results_parse(e->text, e->len, &p->round[e->round].rows) < 0)
-		fail(p, "round %u: fio's result is not what was expected: %.200s", e->round + 1,
-		     e->text);
+	if (mp_results_parse(e->text, e->len, &p->round[e->round].rows) == 0)
+		return;
+	if (!strchr(e->text, '{'))
+		say_what_fio_said(p, e);
+	fail(p, "round %u: fio left no result", e->round + 1);
 }
 
 static void scan_dmesg(struct perf *p, const char *text)
@@ -227,8 +246,7 @@ static void on_event(void *opaque, const struct mp_report_event *e)
 		end_round(p, e->round, e->text);
 		break;
 	case MP_REPORT_LOG:
-		clear_line(p);
-		mp_warn("fio, round %u: %.600s", e->round + 1, e->text);
+		say_what_fio_said(p, e);
 		break;
 	case MP_REPORT_RESULT:
 		take_result(p, e);

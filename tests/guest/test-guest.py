@@ -607,6 +607,15 @@ def refused(*args):
         return run.text
 
 
+def case_what_fio_says_of_its_job_is_told_in_lines():
+    with tempfile.TemporaryDirectory() as folder:
+        with perf('--job', job_file(folder, '[a]\nrw=bogus\n')) as run:
+            assert run.wait() == 1, run.text
+    # fio's list of what is valid used to end in the middle.
+    for line in ('fio: failed parsing rw=bogus', 'fio: job a@lsi0 dropped', r' +: randtrim +Random trim'):
+        assert re.search(r'^mpring: warning: fio, round 1: %s$' % line, run.text, re.M), run.text
+
+
 def case_disks_that_cannot_be_opened_are_named():
     assert 'qemu-img create -f' in refused('--disk', '/proc/none')
     with tempfile.TemporaryDirectory() as folder:

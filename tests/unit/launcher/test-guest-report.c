@@ -76,6 +76,20 @@ static void test_line_without_end_is_refused(void)
 	mp_report_fini(&r);
 }
 
+static void test_lines_of_a_text_come_one_by_one(void)
+{
+	const char *at = "\n\r\none\r\na longer one\n\nlast";
+	char line[9];
+
+	at = mp_report_next_line(at, line, sizeof(line));
+	T_STR_EQ(line, "one");
+	at = mp_report_next_line(at, line, sizeof(line));
+	T_STR_EQ(line, "a longer"); /* what doesn't fit is left out */
+	at = mp_report_next_line(at, line, sizeof(line));
+	T_STR_EQ(line, "last");
+	T_OK(mp_report_next_line(at, line, sizeof(line)) == NULL);
+}
+
 static void test_driver_and_disk_errors_are_bad_lines(void)
 {
 	T_OK(mp_guest_line_is_bad("[    9.1] I/O error, dev sda, sector 8 op 0x0"));
@@ -100,5 +114,6 @@ static void test_normal_boot_lines_are_not_bad(void)
 
 T_MAIN(T_TEST(test_stream_in_one_piece), T_TEST(test_stream_byte_by_byte_is_the_same),
        T_TEST(test_blob_above_the_limit_is_refused), T_TEST(test_line_without_end_is_refused),
+       T_TEST(test_lines_of_a_text_come_one_by_one),
        T_TEST(test_driver_and_disk_errors_are_bad_lines),
        T_TEST(test_normal_boot_lines_are_not_bad))
