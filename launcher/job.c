@@ -13,12 +13,16 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
 
 #define MAX_JOB_BYTES (1 << 20)
+/* Of the guest's memory, what is not fio's: 1 GiB has room for buffers of 864 MiB, 384 MiB for 192. What
+ * Linux has for each page comes on top. */
+#define GUEST_BYTES (192ull << 20)
 
 static const char *skip_blanks(const char *s)
 {
@@ -116,6 +120,53 @@ static void default_job(const struct mp_options *o, char *buf, size_t len)
 		 "[global]\nioengine=libaio\ndirect=1\nnorandommap=1\nrw=%s\nbs=%s\niodepth=%u\n"
 		 "time_based=1\nruntime=%u\nramp_time=%u\n[perf]\n",
 		 o->rw, o->bs, o->iodepth, o->runtime_s, o->runtime_s >= 5 ? 1 : 0);
+}
+
+/* The smallest of the disks, as far as that is known here. */
+static uint64_t disk_bytes(const struct mp_plan *p)
+{
+	const struct mp_options *o = p->opt;
+	uint64_t least = o->n_disks ? UINT64_MAX : p->disk_bytes;
+	struct stat st;
+
+	for (unsigned int i = 0; i < o->n_disks; i++)
+		if (strcmp(o->disk[i].format, "raw") == 0 && stat(o->disk[i].file, &st) == 0 &&
+		    S_ISREG(st.st_mode) && (uint64_t)st.st_size < least)
+			least = (uint64_t)st.st_size;
+	return least;
+}
+
+/* fio has a buffer for each request in flight. Trims have no data. */
+static bool fits_memory(const struct mp_options *o, uint64_t bs)
+{
+	uint64_t memory = (uint64_t)o->memory_mib << 20, n = (uint64_t)o->iodepth * o->n_devices;
+
+	return strstr(o->rw, "trim") || bs <= (memory - memory / 64 - GUEST_BYTES) / n;
+}
+
+int mp_job_check(const struct mp_plan *p)
+{
+	const struct mp_options *o = p->opt;
+	uint64_t bs = 0, least = disk_bytes(p);
+
+	if (o->mode != MP_MODE_PERF || o->job_file || mp_options_size(o->bs, &bs) < 0)
+		return 0;
+	if (bs > least) {
+		mp_error(
+			"--bs %s: a disk has only %llu KiB; give a smaller --bs, or larger disks%s",
+			o->bs, (unsigned long long)least >> 10,
+			o->n_disks ? "" : " by --disk-size");
+		return mp_err_origin(-EINVAL);
+	}
+	if (!fits_memory(o, bs)) {
+		mp_error(
+			"--bs %s, --iodepth %u, %u device%s: fio's buffers don't fit into the guest's "
+			"%u MiB beside its system; lower --bs or --iodepth, or raise --memory",
+			o->bs, o->iodepth, o->n_devices, o->n_devices > 1 ? "s" : "",
+			o->memory_mib);
+		return mp_err_origin(-EINVAL);
+	}
+	return 0;
 }
 
 static int read_job(const char *path, char **ret_text)

@@ -18,6 +18,13 @@
  */
 int mp_job_text(const struct mp_plan *p, enum mp_dev_kind kind, char **ret_text);
 
+/**
+ * mp_job_check() - can --bs and --iodepth be had on these disks, in this memory?
+ *
+ * Return: 0; -EINVAL after a message.
+ */
+int mp_job_check(const struct mp_plan *p);
+
 /** mp_job_expand() - the same, from the text of a job file; -EINVAL and *ret_error says why */
 int mp_job_expand(const struct mp_plan *p, enum mp_dev_kind kind, const char *text, char **ret_text,
 		  const char **ret_error);

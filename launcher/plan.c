@@ -293,7 +293,8 @@ int mp_plan_make(struct mp_plan *p, const struct mp_options *o)
 	memory_size(p);
 	if (o->dry_run)
 		dry_fds(p);
-	return mp_err_trace(find_programs(p));
+	r = mp_job_check(p);
+	return r < 0 ? mp_err_trace(r) : mp_err_trace(find_programs(p));
 }
 
 void mp_plan_describe(const struct mp_plan *p, char *buf, unsigned int len)

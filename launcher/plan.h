@@ -54,8 +54,8 @@ struct mp_plan {
  * mp_plan_make() - decide everything
  * @o:  outlives the plan
  *
- * Return: 0; negative errno after a message: -EINVAL a wrong list of cores; programs or guest
- * image not there.
+ * Return: 0; negative errno after a message: -EINVAL a wrong list of cores, or a load that doesn't
+ * fit; programs or guest image not there.
  */
 int mp_plan_make(struct mp_plan *p, const struct mp_options *o);
 

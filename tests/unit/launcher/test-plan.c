@@ -628,6 +628,48 @@ static void test_job_that_names_a_file_is_refused(void)
 	check_has(error, "no [section]");
 }
 
+/* What mp_job_check() makes of this load, with temporary disks of 64 MiB and 1 GiB of guest memory. */
+static int check_load(unsigned int n_devices, const char *rw, const char *bs, unsigned int iodepth)
+{
+	struct mp_options o = make_options(n_devices);
+	struct mp_plan p;
+
+	o.memory_mib = 1024;
+	o.rw = rw;
+	o.bs = bs;
+	o.iodepth = iodepth;
+	make_plan(&p, &o);
+	return mp_job_check(&p);
+}
+
+/* Used to boot a guest, in which fio failed. */
+static void test_load_that_is_more_than_the_memory_is_refused(void)
+{
+	T_EQ(check_load(1, "read", "1M", 768), 0);
+	T_EQ(check_load(1, "read", "1M", 1024), -EINVAL);
+	T_EQ(check_load(64, "read", "4k", 1024), 0);
+	T_EQ(check_load(64, "randwrite", "1M", 16), -EINVAL);
+	T_EQ(check_load(1, "randtrim", "1M", 1024), 0); /* which has no data */
+}
+
+static void test_blocks_above_the_size_of_a_disk_are_refused(void)
+{
+	T_EQ(check_load(1, "read", "64M", 1), 0);
+	T_EQ(check_load(1, "read", "65M", 1), -EINVAL);
+	T_EQ(check_load(1, "trim", "1G", 1), -EINVAL);
+}
+
+static void test_load_of_a_job_file_is_its_own(void)
+{
+	struct mp_options o = make_options(1);
+	struct mp_plan p;
+
+	o.job_file = "f";
+	o.bs = "1G";
+	make_plan(&p, &o);
+	T_EQ(mp_job_check(&p), 0);
+}
+
 T_MAIN(T_TEST(test_28_devices_stand_on_the_root_bus),
        T_TEST(test_29_devices_stand_behind_bridges_of_16),
        T_TEST(test_64_devices_compared_are_128_behind_8_bridges),
@@ -660,4 +702,7 @@ T_MAIN(T_TEST(test_28_devices_stand_on_the_root_bus),
        T_TEST(test_quoted_words_come_back_from_a_shell),
        T_TEST(test_job_section_is_copied_for_each_device),
        T_TEST(test_job_barrier_stays_on_the_first_copy_only),
-       T_TEST(test_job_that_names_a_file_is_refused))
+       T_TEST(test_job_that_names_a_file_is_refused),
+       T_TEST(test_load_that_is_more_than_the_memory_is_refused),
+       T_TEST(test_blocks_above_the_size_of_a_disk_are_refused),
+       T_TEST(test_load_of_a_job_file_is_its_own))
