@@ -6,9 +6,14 @@
  */
 #include "launcher/output.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/err.h"
 #include "launcher/commit.h"
 
@@ -217,6 +222,22 @@ static void cpu_model(char *buf, size_t len)
 	}
 	if (f)
 		fclose(f);
+}
+
+int mp_output_probe(const char *path)
+{
+	MP_CLEANUP_FD int fd = -1;
+	struct stat st;
+
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		return 1;
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT) {
+		fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+		if (fd >= 0)
+			unlink(path);
+	}
+	return fd < 0 ? mp_err_origin(-errno) : 0;
 }
 
 void mp_output_first_line(const char *program, char *buf, size_t len)

@@ -33,6 +33,15 @@ json_t *mp_output_json(const struct mp_outcome *o);
 /** mp_output_context() - versions, CPU, kernel, placement, options, commit; a new reference */
 json_t *mp_output_context(const struct mp_plan *p, const char *guest);
 
+/**
+ * mp_output_probe() - can the file @path be written, once there is something to write?
+ *
+ * Creates and changes nothing.
+ *
+ * Return: 0; 1 it is a pipe or the like, which is better opened at once; negative errno.
+ */
+int mp_output_probe(const char *path);
+
 /** mp_output_first_line() - the first line that a program prints with --version, into @buf */
 void mp_output_first_line(const char *program, char *buf, size_t len);
 

@@ -57,7 +57,7 @@ struct perf {
 	bool stopped; /* QEMU stopped the guest: said when it was seen */
 	bool garbled; /* so is its report: said, too */
 	char guest[128], status[160]; /* what the progress line says */
-	FILE *console, *json; /* @json: NULL for none and for standard output */
+	FILE *console, *json; /* @json: NULL until it is written, and for standard output */
 	char line[512]; /* of the console, as far as it came */
 	size_t line_len;
 	char tail[TAIL_BYTES]; /* of the console, for the time when all goes wrong */
@@ -432,15 +432,25 @@ static int open_output(const char *option, const char *path, FILE **ret)
 	return 0;
 }
 
-/* Now, not when hours of measuring are over. */
+static bool json_to_stdout(const struct mp_options *o)
+{
+	return o->json_file && strcmp(o->json_file, "-") == 0;
+}
+
+/* What can't be written is said now, not when hours of measuring are over; a file that is there stays
+ * as it is until then. */
 static int open_outputs(struct perf *p, const struct mp_options *o)
 {
-	bool to_stdout = o->json_file && strcmp(o->json_file, "-") == 0;
 	int r = open_output("--console", o->console_file, &p->console);
 
-	if (r < 0)
+	if (r < 0 || !o->json_file || json_to_stdout(o))
 		return r;
-	return open_output("--json", to_stdout ? NULL : o->json_file, &p->json);
+	r = mp_output_probe(o->json_file);
+	if (r > 0)
+		return open_output("--json", o->json_file, &p->json);
+	if (r < 0)
+		mp_error("--json %s: %s", o->json_file, strerror(-r));
+	return r;
 }
 
 static int init(struct perf *p, struct mp_plan *plan)
@@ -513,10 +523,17 @@ static int collect(struct perf *p, enum mp_dev_kind kind, struct kind_outcome *o
 
 static void write_json(struct perf *p, struct kind_outcome *const *kinds, unsigned int n)
 {
-	FILE *out = p->json ? p->json : stdout;
-	json_t *list = json_array(), *root;
+	const struct mp_options *o = p->plan->opt;
+	json_t *list, *root;
+	FILE *out;
 	int r;
 
+	if (!p->json && !json_to_stdout(o) && open_output("--json", o->json_file, &p->json) < 0) {
+		p->failed = true;
+		return;
+	}
+	out = p->json ? p->json : stdout;
+	list = json_array();
 	for (unsigned int i = 0; i < n; i++)
 		json_array_append_new(list, mp_output_json(&kinds[i]->o));
 	root = json_pack("{s:o, s:b, s:o}", "context", mp_output_context(p->plan, p->guest),
@@ -525,7 +542,7 @@ static void write_json(struct perf *p, struct kind_outcome *const *kinds, unsign
 	r = json_dumpf(root, out, JSON_INDENT(2) | JSON_SORT_KEYS);
 	json_decref(root);
 	if (r < 0 || fflush(out) != 0)
-		fail(p, "--json %s: %s", p->plan->opt->json_file, strerror(errno));
+		fail(p, "--json %s: %s", o->json_file, strerror(errno));
 }
 
 static bool has_copies(const struct mp_options *o)
@@ -574,8 +591,7 @@ static void show(struct perf *p)
 {
 	struct kind_outcome *kinds[MP_PLAN_MAX_JOBS] = {NULL};
 	unsigned int n = p->plan->n_jobs, n_ok = 0;
-	FILE *out = p->plan->opt->json_file && strcmp(p->plan->opt->json_file, "-") == 0 ? stderr
-											 : stdout;
+	FILE *out = json_to_stdout(p->plan->opt) ? stderr : stdout;
 
 	for (unsigned int i = 0; i < n; i++) {
 		kinds[i] = malloc(sizeof(*kinds[i]));

@@ -593,6 +593,21 @@ def case_full_disk_stops_the_guest_until_there_is_room():
                 time.sleep(0.1)
 
 
+def case_interrupt_leaves_json_as_it_was():
+    with tempfile.TemporaryDirectory() as folder:
+        old, new = os.path.join(folder, 'old'), os.path.join(folder, 'new')
+        with open(old, 'w') as f:
+            f.write('of a run before')
+        for path in (old, new):
+            with perf('--json', path) as run:
+                run.wait_for('guest boots')
+                run.process.send_signal(signal.SIGINT)
+                assert run.wait(15) == 130, run.text
+        assert os.listdir(folder) == ['old'], os.listdir(folder)
+        with open(old) as f:
+            assert f.read() == 'of a run before'
+
+
 def case_json_that_cannot_be_written_ends_at_once():
     with perf('--json', '/proc/none/out.json') as run:
         assert run.wait(20) == 1, run.text
