@@ -300,17 +300,23 @@ bool mp_disk_is_copied(const struct mp_options *o, const struct mp_opt_disk *d)
 	       !mp_disk_is_uri(d->file);
 }
 
+static bool may(const char *file, int how)
+{
+	return faccessat(AT_FDCWD, file, how, AT_EACCESS) == 0;
+}
+
 static int check_disk(const struct mp_opt_disk *d)
 {
-	if (mp_disk_is_uri(d->file))
+	int err;
+
+	if (mp_disk_is_uri(d->file) || may(d->file, d->readonly ? R_OK : R_OK | W_OK))
 		return 0;
-	if (faccessat(AT_FDCWD, d->file, d->readonly ? R_OK : R_OK | W_OK, AT_EACCESS) == 0)
-		return 0;
-	mp_error("--disk %s: %s; %s", d->file, strerror(errno),
-		 errno == ENOENT ? "create it with qemu-img create -f FORMAT FILE SIZE"
-		 : d->readonly   ? "check its owner and mode"
-				 : "check its owner and mode, or add ,readonly=on");
-	return mp_err_origin(-errno);
+	err = errno;
+	mp_error("--disk %s: %s; %s", d->file, strerror(err),
+		 err == ENOENT        ? "create it with qemu-img create -f FORMAT FILE SIZE"
+		 : may(d->file, R_OK) ? "check its owner and mode, or add ,readonly=on"
+				      : "check its owner and mode");
+	return mp_err_origin(-err);
 }
 
 static int check_cdrom(const char *file)

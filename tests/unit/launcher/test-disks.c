@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -219,6 +222,53 @@ static void test_disks_that_are_not_there_are_found_before_anything_starts(void)
 	T_EQ(check_one("/dev/null", true), 0);
 }
 
+/* What root may beyond what a file's mode says. Another user may not even reach the folder. */
+static bool drop_capabilities(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct none[2] = {{.effective = 0}};
+
+	return syscall(SYS_capset, &header, none) == 0;
+}
+
+/* What is said of a file with these rights. */
+static void said_of(mode_t mode, bool cdrom, char *said, size_t len)
+{
+	struct mp_options o = {.n_disks = !cdrom, .n_cdroms = cdrom};
+	char path[64];
+	MP_CLEANUP_FD int fd = make_file(path);
+	int fds[2], status;
+	ssize_t n;
+
+	T_EQ(fchmod(fd, mode), 0);
+	T_EQ(pipe(fds), 0);
+	fflush(NULL);
+	if (fork() == 0) {
+		dup2(fds[1], STDERR_FILENO);
+		o.disk[0].file = path;
+		o.cdrom[0] = path;
+		_exit(drop_capabilities() && mp_disks_check(&o) == -EACCES);
+	}
+	close(fds[1]);
+	n = read(fds[0], said, len - 1);
+	said[n > 0 ? n : 0] = '\0';
+	close(fds[0]);
+	wait(&status);
+	unlink(path);
+	T_EQ(WEXITSTATUS(status), 1);
+}
+
+static void test_hint_of_a_refused_disk_is_one_that_helps(void)
+{
+	char said[500];
+
+	said_of(0444, false, said, sizeof(said));
+	T_OK(strstr(said, "check its owner and mode, or add ,readonly=on\n") != NULL);
+	/* Used to be told the same, as if it could be read. */
+	said_of(0, false, said, sizeof(said));
+	T_OK(strstr(said, "check its owner and mode\n") != NULL);
+}
+
 T_MAIN(T_TEST(test_copy_has_all_data_and_the_holes),
        T_TEST(test_copy_that_ends_in_data_has_its_last_byte),
        T_TEST(test_file_and_copy_are_read_in_anew),
@@ -227,4 +277,5 @@ T_MAIN(T_TEST(test_copy_has_all_data_and_the_holes),
        T_TEST(test_a_file_that_ends_early_is_named),
        T_TEST(test_a_copy_that_has_no_room_names_tmpdir),
        T_TEST(test_a_colon_before_any_slash_is_a_protocol),
-       T_TEST(test_disks_that_are_not_there_are_found_before_anything_starts))
+       T_TEST(test_disks_that_are_not_there_are_found_before_anything_starts),
+       T_TEST(test_hint_of_a_refused_disk_is_one_that_helps))
