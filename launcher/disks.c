@@ -321,10 +321,15 @@ static int check_disk(const struct mp_opt_disk *d)
 
 static int check_cdrom(const char *file)
 {
-	if (faccessat(AT_FDCWD, file, R_OK, AT_EACCESS) == 0)
+	int err;
+
+	if (may(file, R_OK))
 		return 0;
-	mp_error("--cdrom %s: %s", file, strerror(errno));
-	return mp_err_origin(-errno);
+	err = errno;
+	mp_error("--cdrom %s: %s; %s", file, strerror(err),
+		 err == ENOENT ? "genisoimage -R -o FILE FOLDER makes an image"
+			       : "check its owner and mode");
+	return mp_err_origin(-err);
 }
 
 static bool same_file(const char *a, const char *b)

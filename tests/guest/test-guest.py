@@ -640,6 +640,8 @@ def case_disks_that_cannot_be_opened_are_named():
         os.symlink('disk', disk + '2')
         assert 'twice' in refused('--disk', disk, '--disk', disk + '2')
         assert 'make-image.sh' in refused('--guest', folder)
+        with Launcher('run', '--cdrom', folder + '/no.iso', '--', '-m', '64M') as run:
+            assert run.wait(20) == 1 and 'no.iso: No such file or directory; genisoimage' in run.text, run.text
 
 
 def missing():

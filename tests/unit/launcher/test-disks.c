@@ -269,6 +269,14 @@ static void test_hint_of_a_refused_disk_is_one_that_helps(void)
 	T_OK(strstr(said, "check its owner and mode\n") != NULL);
 }
 
+static void test_hint_of_a_refused_cdrom_says_how_to_get_on(void)
+{
+	char said[500];
+
+	said_of(0, true, said, sizeof(said));
+	T_OK(strstr(said, "Permission denied; check its owner and mode\n") != NULL);
+}
+
 T_MAIN(T_TEST(test_copy_has_all_data_and_the_holes),
        T_TEST(test_copy_that_ends_in_data_has_its_last_byte),
        T_TEST(test_file_and_copy_are_read_in_anew),
@@ -278,4 +286,5 @@ T_MAIN(T_TEST(test_copy_has_all_data_and_the_holes),
        T_TEST(test_a_copy_that_has_no_room_names_tmpdir),
        T_TEST(test_a_colon_before_any_slash_is_a_protocol),
        T_TEST(test_disks_that_are_not_there_are_found_before_anything_starts),
-       T_TEST(test_hint_of_a_refused_disk_is_one_that_helps))
+       T_TEST(test_hint_of_a_refused_disk_is_one_that_helps),
+       T_TEST(test_hint_of_a_refused_cdrom_says_how_to_get_on))
