@@ -119,7 +119,8 @@ static const struct argp_option perf_options[] = {
 	{"timeout", OPT_TIMEOUT, "S", 0,
 	 "give up on a guest that isn't done so long after its start (chosen from runtime and rounds)",
 	 3},
-	{"guest", OPT_GUEST, "DIR", 0, "folder of vmlinux and initrd.img (.cache/guest)", 4},
+	{"guest", OPT_GUEST, "DIR", 0,
+	 "folder of vmlinux and initrd.img (.cache/guest of the source tree)", 4},
 	{0},
 };
 

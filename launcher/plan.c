@@ -39,6 +39,7 @@
 #define DRY_FIRST_FD   10
 #define QEMU_MEMORY    "128M" /* with an -m that says no size */
 #define GUEST_HINT     "make the guest image with launcher/guest/make-image.sh, or name it with --guest"
+#define GUEST_SCRIPT   MPRING_GUEST_FROM_BIN "/make-image.sh"
 
 /* === what ================================================================== */
 
@@ -72,16 +73,25 @@ struct place {
 	const char *hint;
 };
 
+static int own_folder(char *buf, size_t size)
+{
+	ssize_t n = readlink("/proc/self/exe", buf, size - 1);
+
+	if (n < 0)
+		return mp_err_origin(-errno);
+	buf[n] = '\0';
+	*strrchr(buf, '/') = '\0';
+	return 0;
+}
+
 /* @given, or where it stands beside this program. */
 static int find_file(char *to, const char *given, const struct place *place)
 {
 	char self[2048], candidate[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	int r = own_folder(self, sizeof(self));
 
-	if (n < 0)
-		return mp_err_origin(-errno);
-	self[n] = '\0';
-	*strrchr(self, '/') = '\0';
+	if (r < 0)
+		return mp_err_trace(r);
 	if (!given && place->installed) {
 		snprintf(candidate, sizeof(candidate), "%s/%s", self, place->installed);
 		if (realpath(candidate, to))
@@ -116,18 +126,39 @@ static int find_remote(struct mp_plan *p)
 	return find_file(p->plugin, p->opt->plugin, &plugin);
 }
 
+/* Installed, we have a script that makes the guest image, but no place for that. */
+static bool is_installed(char *hint, size_t size)
+{
+	char self[2048], path[2048 + sizeof(GUEST_SCRIPT)], script[PATH_MAX];
+
+	if (own_folder(self, sizeof(self)) < 0)
+		return false;
+	snprintf(path, sizeof(path), "%s/" GUEST_SCRIPT, self);
+	if (!realpath(path, script))
+		return false;
+	snprintf(hint, size, "make the guest image with %s DIR, and name it with --guest DIR",
+		 script);
+	return true;
+}
+
 static int find_guest(struct mp_plan *p)
 {
 	static const char *const names[] = {"vmlinux", "initrd.img"};
-	char path[PATH_MAX + 16];
-	static const struct place guest = {"../../.cache/guest", NULL, GUEST_HINT};
-	int r = find_file(p->guest_dir, p->opt->guest_dir, &guest);
+	char path[PATH_MAX + 16], hint[PATH_MAX + 80] = GUEST_HINT;
+	bool installed = is_installed(hint, sizeof(hint));
+	const struct place guest = {"../../.cache/guest", NULL, hint};
+	int r;
 
+	if (installed && !p->opt->guest_dir) {
+		mp_error("%s", hint);
+		return mp_err_origin(-ENOENT);
+	}
+	r = find_file(p->guest_dir, p->opt->guest_dir, &guest);
 	for (unsigned int i = 0; r == 0 && i < 2; i++) {
 		snprintf(path, sizeof(path), "%s/%s", p->guest_dir, names[i]);
 		if (access(path, R_OK) < 0) {
 			r = mp_err_origin(-errno);
-			mp_error("%s: %s; %s", path, strerror(-r), GUEST_HINT);
+			mp_error("%s: %s; %s", path, strerror(-r), hint);
 		}
 	}
 	return mp_err_trace(r);

@@ -9,6 +9,7 @@
 #          backports  the newest of its backports; DEST: .cache/guest-backports
 #          i386       its 32-bit one, with nothing but busybox; DEST: .cache/guest-i386
 #
+# Where it is installed there is no source root: DEST is needed, and `mpring perf --guest DEST`.
 # Writes DEST/vmlinux, DEST/initrd.img and DEST/stamp; does nothing when the stamp says that both were made
 # from the same packages and scripts. Needs: apt-get, dpkg-deb, xz, cpio, kmod, python3, and on the host the
 # programs that it copies.
@@ -41,14 +42,18 @@ backports) meta=linux-image-amd64 arch=amd64 suffix=-backports ;;
 i386) meta=linux-image-686-pae arch=i386 suffix=-i386 packages=() programs=() ;;
 *) die "unknown kernel '$which'; valid: debian backports i386" ;;
 esac
-dest=${1:-$here/../../.cache/guest$suffix}
+dest=${1:-}
+if [ -z "$dest" ]; then
+	[ -e "$here/../../meson.build" ] || die "give DEST, the folder to make, which mpring perf takes as --guest"
+	dest=$here/../../.cache/guest$suffix
+fi
 mkdir -p "$dest"
 dest=$(cd "$dest" && pwd)
 
 need() {
 	PATH=$PATH:/usr/sbin:/sbin
 	for tool in apt-get dpkg-deb xz cpio modinfo busybox python3 "${programs[@]}"; do
-		command -v "$tool" >/dev/null || die "$tool is missing; ./quickstart installs what is needed"
+		command -v "$tool" >/dev/null || die "$tool is missing; apt-get install busybox-static xz-utils cpio kmod python3 ${packages[*]}"
 	done
 }
 

@@ -644,6 +644,24 @@ def case_disks_that_cannot_be_opened_are_named():
             assert run.wait(20) == 1 and 'no.iso: No such file or directory; genisoimage' in run.text, run.text
 
 
+def case_what_is_installed_is_whole():
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(['meson', 'install', '-C', BUILD, '--no-rebuild', '--quiet', '--destdir', folder], check=True,
+                       stdout=subprocess.DEVNULL)
+        files = [os.path.join(path, name) for path, _, names in os.walk(folder) for name in names]
+        programs = {os.path.basename(f): f for f in files if '/bin/' in f}
+        pages = {os.path.basename(f)[:-2] for f in files if f.endswith('.1')} - {'mpring-perf', 'mpring-run'}
+        assert not pages or pages == set(programs), (pages, programs)
+        done = subprocess.run([programs['mpring'], 'perf'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=20)
+        text = done.stdout.decode()
+        script = re.search(r'(/\S+/make-image\.sh) DIR', text)
+        assert done.returncode == 1 and script and '--guest DIR' in text, text
+        # Used to name a script that wasn't installed. It knows no source tree to write into.
+        done = subprocess.run([script[1]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=20)
+        assert done.returncode == 1 and b'give DEST' in done.stdout, done.stdout
+        assert os.path.exists(os.path.dirname(script[1]) + '/init'), files
+
+
 def missing():
     for path, hint in ((BUILD + '/launcher/mpring', 'not built'),
                        (BUILD + '/remote-worker/mpring-worker', 'not built'),
