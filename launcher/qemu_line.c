@@ -16,6 +16,9 @@ static const struct {
 		     "FILE -F FORMAT OVERLAY, and then --disk OVERLAY"},
 	{"loadvm", "-loadvm: no saved state has the workers' devices; have the guest boot"},
 	{"incoming", "-incoming: no saved state has the workers' devices; have the guest boot"},
+	{"mem-path", "-mem-path makes memory that workers can't map; instead: -object "
+		     "memory-backend-file,id=mem,size=SIZE,mem-path=PATH,share=on "
+		     "-machine memory-backend=mem"},
 };
 
 /* -OPTION or --OPTION, as QEMU takes both. */

@@ -239,6 +239,8 @@ static void test_what_would_not_reach_the_disks_is_refused(void)
 	check_refused_for_qemu("--snapshot -nographic", "--disk OVERLAY");
 	check_refused_for_qemu("-loadvm s", "no saved state");
 	check_refused_for_qemu("-incoming defer", "no saved state");
+	/* QEMU's own complaint was of a -machine memory-backend that nobody had given. */
+	check_refused_for_qemu("-mem-path /dev/hugepages", "memory-backend-file,id=mem,size=SIZE,");
 }
 
 /* Status of a run whose -readconfig file has this text; what was printed goes to @message. */
