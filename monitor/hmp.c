@@ -177,7 +177,6 @@ static bool has_flag(const struct parse *p, char letter)
 /* Flags come in the table's order; one that isn't there is passed over. */
 static bool take_flag(struct parse *p, const struct arg *arg)
 {
-	skip_blanks(&p->at);
 	if (p->at[0] != '-' || !isalpha((unsigned char)p->at[1]))
 		return true;
 	if (p->at[1] != arg->letter) {
@@ -189,26 +188,14 @@ static bool take_flag(struct parse *p, const struct arg *arg)
 	return set(p, arg->name, json_true());
 }
 
-/* Bytes of "10", "1.5G"; -1 if it is none. Without a suffix they are mebibytes. */
-static json_int_t size_of(const char *word)
+/* It ends with its unit, not with a blank: what follows is another argument. */
+static bool take_size(struct parse *p, const struct arg *arg)
 {
-	static const char suffixes[] = "bkmgtpe";
-	const char *suffix = "m";
-	char *end, letter[2] = {0};
-	double v = strtod(word, &end);
+	int64_t bytes;
 
-	if (end == word || v < 0 || !isdigit((unsigned char)word[0]))
-		return -1;
-	if (*end) {
-		letter[0] = (char)tolower((unsigned char)*end);
-		suffix = letter;
-		end++;
-	}
-	if (*end || !strchr(suffixes, suffix[0]))
-		return -1;
-	for (const char *s = suffixes; *s != suffix[0]; s++)
-		v *= 1024;
-	return v < 9e18 ? (json_int_t)v : -1;
+	if (mp_hmp_take_size(&p->at, &bytes) < 0)
+		return invalid_size(p);
+	return set(p, arg->name, json_integer(bytes));
 }
 
 static bool take_value(struct parse *p, const struct arg *arg, const char *word)
@@ -217,11 +204,6 @@ static bool take_value(struct parse *p, const struct arg *arg, const char *word)
 	char *end;
 
 	switch (arg->kind) {
-	case 'o':
-		v = size_of(word);
-		if (v < 0)
-			return invalid_size(p);
-		return set(p, arg->name, json_integer(v));
 	case 'i':
 		errno = 0;
 		v = strtoll(word, &end, 0);
@@ -240,8 +222,6 @@ static bool missing(struct parse *p, char kind)
 		return complain(p, "block device name expected", "");
 	case 'F':
 		return complain(p, "filename expected", "");
-	case 'o':
-		return invalid_size(p);
 	case 'i':
 		return complain(p, "integer expected", "");
 	default:
@@ -252,10 +232,8 @@ static bool missing(struct parse *p, char kind)
 /* Options are the rest of the line, as it is; there may be none. */
 static bool take_rest(struct parse *p, const struct arg *arg)
 {
-	size_t n;
+	size_t n = strlen(p->at);
 
-	skip_blanks(&p->at);
-	n = strlen(p->at);
 	while (n > 0 && isblank((unsigned char)p->at[n - 1]))
 		n--;
 	if (!set(p, arg->name, json_stringn(p->at, n)))
@@ -264,31 +242,40 @@ static bool take_rest(struct parse *p, const struct arg *arg)
 	return true;
 }
 
+static bool take_word(struct parse *p, const struct arg *arg)
+{
+	char word[WORD_MAX];
+
+	if (!*p->at && arg->optional)
+		return true;
+	if (!next_word(&p->at, word))
+		return missing(p, arg->kind);
+	return take_value(p, arg, word);
+}
+
+static bool take_arg(struct parse *p, const struct arg *arg)
+{
+	skip_blanks(&p->at);
+	switch (arg->kind) {
+	case '-':
+		return take_flag(p, arg);
+	case 'O':
+		return take_rest(p, arg);
+	case 'o':
+		return take_size(p, arg);
+	default:
+		return take_word(p, arg);
+	}
+}
+
 static bool take_args(struct parse *p)
 {
 	const char *table = p->cmd->args;
-	char word[WORD_MAX];
 	struct arg arg;
 
-	while (next_arg(&table, &arg)) {
-		if (arg.kind == '-') {
-			if (!take_flag(p, &arg))
-				return false;
-			continue;
-		}
-		if (arg.kind == 'O') {
-			if (!take_rest(p, &arg))
-				return false;
-			continue;
-		}
-		skip_blanks(&p->at);
-		if (!*p->at && arg.optional)
-			continue;
-		if (!next_word(&p->at, word))
-			return missing(p, arg.kind);
-		if (!take_value(p, &arg, word))
+	while (next_arg(&table, &arg))
+		if (!take_arg(p, &arg))
 			return false;
-	}
 	skip_blanks(&p->at);
 	return *p->at ? complain(p, "extraneous characters at the end of line", "") : true;
 }

@@ -143,6 +143,9 @@ void mp_qmp_put(struct mp_mon_buf *out, const json_t *object, bool pretty);
 void mp_hmp_greet(struct mp_mon_client *c, struct mp_mon_buf *out);
 void mp_hmp_run(struct mp_mon_client *c, struct mp_mon_request *req, struct mp_mon_buf *out);
 
+/* size.c: "10" (mebibytes), "1.5G"; @at goes on behind it. 0; -EINVAL */
+int mp_hmp_take_size(const char **at, int64_t *ret_bytes);
+
 /* commands.c: all commands of QMP, those of the program after our own */
 const struct mp_mon_command *mp_mon_find_command(const struct mp_mon *mon, const char *name);
 void mp_mon_close_named(struct mp_mon_client *c);

@@ -2,6 +2,7 @@
 """The same questions to the worker and to the installed QEMU as x-remote: the
 answers must have the same shape, and errors the same words."""
 import argparse
+import os
 import resource
 import sys
 
@@ -170,6 +171,25 @@ def test_answers_of_some_questions_are_qemus(tools):
             ours, theirs = [ask(q, command, in_folder(arguments, r))
                             for q, r in zip((b.ours, b.qemus), b.remotes)]
             assert ours == theirs, "%s %s: %r, QEMU: %r" % (command, arguments, ours, theirs)
+
+
+SIZES = ("2", "2M", "3m", "512k", "1.5", "1.", "1.5G", "0x3", "0x2k", "010", "+1", "1048576B", "0.5M", "1e6", "1e-3",
+         "1.5e3", "0x1.8", "0x", "1X", "1MM", "1.5b", ".5M", "-1", '"1M"', "8E", "18446744073709551615b", "1,5", "nan")
+
+
+def sizes_by_people(qmp, remote):
+    seen = []
+    for size in SIZES:
+        people(qmp, "block_resize drive_image2 1M")
+        said = people(qmp, "block_resize drive_image2 " + size)
+        seen.append((size, said, os.stat(remote.path("disk.img")).st_size))
+    return seen
+
+
+def test_sizes_that_people_write_are_those_of_qemu(tools):
+    with Both(tools) as b:
+        for ours, theirs in zip(*[sizes_by_people(q, r) for q, r in zip((b.ours, b.qemus), b.remotes)]):
+            assert ours == theirs, "%r, QEMU: %r" % (ours, theirs)
 
 
 def test_lines_about_disks_are_qemus_but_for_node_names(tools):

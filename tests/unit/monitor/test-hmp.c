@@ -105,7 +105,13 @@ static void test_faulty_arguments_have_qemus_words(void)
 		 "stop|s: extraneous characters at the end of line\r\n" TRY("stop"));
 	T_STR_EQ(ask("eject -x cd0\n"), "eject: unsupported option -x\r\n" TRY("eject"));
 	T_STR_EQ(ask("block_resize d x\n"), "invalid size\r\n" TRY("block_resize"));
-	T_STR_EQ(ask("block_resize d 1kk\n"), "invalid size\r\n" TRY("block_resize"));
+	T_STR_EQ(ask("block_resize d 1kk\n"),
+		 "block_resize: extraneous characters at the end of line\r\n" TRY("block_resize"));
+	/* Used to be a million mebibytes. */
+	T_STR_EQ(ask("block_resize d 1e6\n"),
+		 "block_resize: extraneous characters at the end of line\r\n" TRY("block_resize"));
+	T_STR_EQ(ask("block_resize d 1.5e6\n"), "invalid size\r\n" TRY("block_resize"));
+	T_STR_EQ(ask("block_resize d 16E\n"), "invalid size\r\n" TRY("block_resize"));
 	T_STR_EQ(ask("block_resize d -1\n"), "invalid size\r\n" TRY("block_resize"));
 	T_STR_EQ(ask("block_resize d\n"), "invalid size\r\n" TRY("block_resize"));
 	T_STR_EQ(ask("info block -x\n"), "block: unsupported option -x\r\n" TRY("info block"));
