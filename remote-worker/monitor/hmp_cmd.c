@@ -61,9 +61,27 @@ static void block_resize(struct mp_mon_call *call, const json_t *args, struct mp
 	by_qmp(call, args, mp_qmp_block_resize);
 }
 
+static bool is_drive(const struct mp_monitor *m, const char *name)
+{
+	for (unsigned int i = 0; i < m->cmd->n_drives; i++)
+		if (strcmp(m->cmd->drive[i].id, name) == 0)
+			return true;
+	return mp_line_has(&m->hotplug.line, "-drive", "id", name);
+}
+
+/* Its device is a drive or else, as disks may have none that is named, a disk. */
 static void set_throttle(struct mp_mon_call *call, const json_t *args, struct mp_mon_buf *out)
 {
-	by_qmp(call, args, mp_qmp_set_io_throttle);
+	json_t *limits = json_copy((json_t *)(uintptr_t)args);
+	json_t *name = json_object_get(args, "device");
+
+	if (limits && !is_drive(call->opaque, json_string_value(name))) {
+		json_object_set(limits, "id", name);
+		json_object_del(limits, "device");
+	}
+	if (limits)
+		by_qmp(call, limits, mp_qmp_set_io_throttle);
+	json_decref(limits);
 }
 
 const struct mp_mon_hmp_command mp_hmp_commands[] = {

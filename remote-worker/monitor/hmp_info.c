@@ -204,9 +204,7 @@ static void info_blockstats(struct mp_mon_call *call, const json_t *args, struct
 
 	json_array_foreach(list, i, b)
 	{
-		const char *device = mp_qmp_text(b, "device");
-
-		mp_mon_printf(out, "%s:", *device ? device : mp_qmp_text(b, "qdev"));
+		mp_mon_printf(out, "%s:", mp_qmp_text(b, "device"));
 		for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++)
 			mp_mon_printf(out, " %s=%" JSON_INTEGER_FORMAT, names[k],
 				      mp_qmp_int(json_object_get(b, "stats"), names[k]));

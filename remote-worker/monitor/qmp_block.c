@@ -46,6 +46,20 @@ static bool is_there(const json_t *unit)
 	return !mp_qmp_bool(unit, "leaving");
 }
 
+static json_t *no_such_unit(struct mp_mon_call *call, const json_t *snapshot, const char *name)
+{
+	json_t *adapter;
+	size_t i;
+
+	json_array_foreach(mp_qmp_list(snapshot, "devices"), i, adapter)
+	{
+		if (has_id(adapter, name))
+			return mp_mon_fail(call, MP_MON_GENERIC,
+					   "Device does not have a block device backend");
+	}
+	return mp_mon_fail(call, MP_MON_DEVICE_NOT_FOUND, "Device '%s' not found", name);
+}
+
 json_t *mp_qmp_find_unit(struct mp_mon_call *call, const json_t *snapshot, const json_t *args)
 {
 	const char *device = json_string_value(json_object_get(args, "device"));
@@ -64,8 +78,8 @@ json_t *mp_qmp_find_unit(struct mp_mon_call *call, const json_t *snapshot, const
 		if (id && has_id(unit, id))
 			return unit;
 	}
-	return mp_mon_fail(call, MP_MON_DEVICE_NOT_FOUND, "Device '%s' not found",
-			   device ? device : id);
+	return id ? no_such_unit(call, snapshot, id)
+		  : mp_mon_fail(call, MP_MON_DEVICE_NOT_FOUND, "Device '%s' not found", device);
 }
 
 json_t *mp_qmp_find_node(struct mp_monitor *m, const json_t *snapshot, const char *device,
@@ -159,6 +173,7 @@ static void put_bursts(json_t *j, const json_t *throttle)
 		{"iops_write", "iops_wr_max", "iops_wr_max_length"},
 	};
 	char name[48];
+	json_int_t length;
 
 	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
 		snprintf(name, sizeof(name), "%s.max", limits[i].ours);
@@ -166,7 +181,8 @@ static void put_bursts(json_t *j, const json_t *throttle)
 			continue;
 		json_object_set_new(j, limits[i].max, json_integer(mp_qmp_int(throttle, name)));
 		snprintf(name, sizeof(name), "%s.max_length", limits[i].ours);
-		json_object_set_new(j, limits[i].length, json_integer(mp_qmp_int(throttle, name)));
+		length = mp_qmp_int(throttle, name);
+		json_object_set_new(j, limits[i].length, json_integer(length ? length : 1));
 	}
 	if (mp_qmp_int(throttle, "iops_size"))
 		json_object_set_new(j, "iops_size",

@@ -95,6 +95,21 @@ static struct mp_blk_throttle throttle_of(const json_t *args)
 	return t;
 }
 
+/* One that isn't given is a second. */
+static bool has_empty_burst(const json_t *args)
+{
+	bool has = false;
+
+	for (unsigned int i = 0; i < MP_THROTTLE_N_SCOPES; i++) {
+		const json_t *bps = json_object_get(args, bps_names[i].length);
+		const json_t *iops = json_object_get(args, iops_names[i].length);
+
+		has |= (bps && json_integer_value(bps) == 0) ||
+		       (iops && json_integer_value(iops) == 0);
+	}
+	return has;
+}
+
 const char *mp_qmp_group(const json_t *unit)
 {
 	const json_t *medium = json_object_get(unit, "medium");
@@ -127,10 +142,11 @@ json_t *mp_qmp_set_io_throttle(struct mp_mon_call *call, const json_t *args)
 
 	unit = snapshot ? mp_qmp_find_unit(call, snapshot, args) : NULL;
 	if (unit && !json_is_object(json_object_get(unit, "medium")))
-		mp_mon_fail(call, MP_MON_GENERIC, "Device '%s' has no medium",
-			    mp_qmp_text(args, *mp_qmp_text(args, "id") ? "id" : "device"));
+		mp_mon_fail(call, MP_MON_GENERIC, "Device has no medium");
 	else if (unit && mp_throttle_check(&t, &why) < 0)
 		mp_mon_fail(call, MP_MON_GENERIC, "%s", why);
+	else if (unit && has_empty_burst(args))
+		mp_mon_fail(call, MP_MON_GENERIC, "the burst length cannot be 0");
 	else if (unit)
 		value = set_limits(call, unit, args, &t);
 	json_decref(snapshot);

@@ -13,9 +13,12 @@ MIB = 1 << 20
 DISKS = ["-drive", "id=drive_image2,if=none,format=raw,file={dir}/disk.img",
          "-device", "scsi-hd,id=drive2,drive=drive_image2,bus=lsi0.0,scsi-id=0",
          "-drive", "id=cd0,if=none,media=cdrom,format=raw,readonly=on,file={dir}/cd.iso",
-         "-device", "scsi-cd,id=cdd,drive=cd0,bus=lsi0.0,scsi-id=1", "-name", "foo"]
+         "-device", "scsi-cd,id=cdd,drive=cd0,bus=lsi0.0,scsi-id=1",
+         "-device", "scsi-cd,id=empty,bus=lsi0.0,scsi-id=2", "-name", "foo"]
 FILES = [("disk.img", MIB), ("cd.iso", MIB), ("new.img", MIB)]
 QEMU = ["-nodefaults", "-display", "none"]
+
+UNLIMITED = {"bps": 0, "bps_rd": 0, "bps_wr": 0, "iops": 0, "iops_rd": 0, "iops_wr": 0}
 
 # Questions whose values must be equal, not only their shapes.
 SAME = [
@@ -46,7 +49,9 @@ SAME = [
     "drive_add -n 0 node-name=nn,driver=raw,file.driver=file,file.filename={dir}/new.img", "drive_del nope",
     "drive_del new", "drive_del new", "drive_add 0 file={dir}/new.img,if=none,id=again,format=raw",
     "device_add scsi-hd,drive=again,id=hd,bus=lsi0.0,scsi-id=5", "device_add scsi-hd,drive=again,id=hd2,bus=lsi0.0",
-    "block_set_io_throttle again 1000000 0 0 0 10 0", "info blockstats", "device_del hd")]
+    "block_set_io_throttle again 1000000 0 0 0 10 0", "info blockstats", "device_del hd",
+    "block_set_io_throttle cdd 0 5 6 0 0 0", "block_set_io_throttle lsi0 1 0 0 0 0 0",
+    "block_set_io_throttle empty 1 0 0 0 0 0", "eject cdd", "change cdd {dir}/new.img")]
 SHAPES = ["query-version", "query-chardev", "query-block", "query-blockstats",
           "query-named-block-nodes", "query-pci", "query-kvm", "query-commands"]
 ERRORS = [
@@ -61,12 +66,12 @@ ERRORS = [
     ("qom-list", {"path": "/nope"}),
     ("qom-get", {"path": "/machine/peripheral/drive2", "property": "nope"}),
     ("getfd", {"fdname": "a"}), ("closefd", {"fdname": "a"}),
-    ("block_set_io_throttle", {"id": "nope", "bps": 0, "bps_rd": 0, "bps_wr": 0, "iops": 0,
-                               "iops_rd": 0, "iops_wr": 0}),
-    ("block_set_io_throttle", {"bps": 0, "bps_rd": 0, "bps_wr": 0, "iops": 0, "iops_rd": 0,
-                               "iops_wr": 0}),
-    ("block_set_io_throttle", {"id": "drive2", "bps": 1000, "bps_rd": 1, "bps_wr": 0, "iops": 0,
-                               "iops_rd": 0, "iops_wr": 0}),
+    ("block_set_io_throttle", {"id": "nope", **UNLIMITED}), ("block_set_io_throttle", UNLIMITED),
+    ("block_set_io_throttle", {"id": "drive2", **UNLIMITED, "bps": 1000, "bps_rd": 1}),
+    ("block_set_io_throttle", {"id": "drive2", **UNLIMITED, "bps": 100, "bps_max": 200, "bps_max_length": 0}),
+    ("block_set_io_throttle", {"id": "drive2", **UNLIMITED, "iops_rd": 100, "iops_rd_max_length": 0}),
+    ("block_set_io_throttle", {"id": "lsi0", **UNLIMITED}), ("block_set_io_throttle", {"id": "empty", **UNLIMITED}),
+    ("blockdev-open-tray", {"id": "lsi0"}), ("eject", {"id": "/machine/peripheral/lsi0"}),
 ]
 
 
@@ -192,17 +197,24 @@ def test_sizes_that_people_write_are_those_of_qemu(tools):
             assert ours == theirs, "%r, QEMU: %r" % (ours, theirs)
 
 
+LIMITS = {"_" + name: 100 if name == "iops" else 0 for name in UNLIMITED}
+
+
 def test_lines_about_disks_are_qemus_but_for_node_names(tools):
     with Both(tools) as b:
         seen = []
         for q, r in zip((b.ours, b.qemus), b.remotes):
             people(q, "block_set_io_throttle drive_image2 1000000 0 0 0 10 0")
             text = people(q, "info block -v")
-            for block in q.run("query-block"):
+            for block in [b for b in q.run("query-block") if "inserted" in b]:
                 text = text.replace("(%s)" % block["inserted"]["node-name"], "(NODE)")
             seen.append(text.replace(r.dir, ""))
-            seen.append(q.run("query-block")[0]["inserted"]["group"])
+            people(q, "block_set_io_throttle cdd 0 5 6 0 0 0")
+            q.run("block_set_io_throttle", id="drive2", **dict(LIMITS, _iops_max=200))
+            seen.append([{k: v for k, v in block["inserted"].items() if "ps" in k or k == "group"}
+                         for block in q.run("query-block") if "inserted" in block])
         assert seen[:2] == seen[2:], "%r, QEMU: %r" % (seen[:2], seen[2:])
+        assert [block["group"] for block in seen[1]] == ["drive_image2", "cdd"]
 
 
 def test_errors_have_qemus_words(tools):
