@@ -25,7 +25,7 @@ struct device_copy {
 };
 
 struct unit_copy {
-	bool tray_open, locked, read_only;
+	bool tray_open, locked, read_only, write_cache;
 	uint64_t size_bytes, block_bytes;
 	struct mp_blk_throttle throttle;
 	char group[MP_THROTTLE_NAME_MAX + 1];
@@ -59,6 +59,8 @@ static void copy_unit(const struct mp_core *core, const struct mp_unit *u, struc
 	const struct mp_scsi_bus *bus = core->device[disk->hba].bus;
 	const char *group;
 
+	c->write_cache = disk->is_cd ? !disk->write_through
+				     : mp_scsi_disk_write_cache(bus, disk->scsi_id, disk->lun);
 	if (disk->is_cd) {
 		c->tray_open = mp_scsi_cd_tray_open(bus, disk->scsi_id, disk->lun);
 		c->locked = mp_scsi_cd_is_locked(bus, disk->scsi_id, disk->lun);
@@ -195,12 +197,12 @@ static json_t *unit(const struct mp_core *core, unsigned int i, const struct uni
 	const struct mp_opt_disk *d = u->disk;
 	json_t *j;
 
-	j = json_pack("{s:i, s:i, s:s, s:s, s:s*, s:i, s:i, s:b, s:b, s:b, s:b, s:b, s:o}", "unit",
-		      (int)i, "hba", (int)d->hba, "device", core->cmd->hba[d->hba].id, "id", d->id,
-		      "drive", d->drive, "scsi-id", (int)d->scsi_id, "lun", (int)d->lun, "cd",
-		      d->is_cd, "removable", d->is_cd || d->removable, "leaving", u->leaving,
-		      "tray-open", c->tray_open, "locked", c->locked, "medium",
-		      u->medium ? medium(u->medium, c) : json_null());
+	j = json_pack("{s:i, s:i, s:s, s:s, s:s*, s:i, s:i, s:b, s:b, s:b, s:b, s:b, s:b, s:o}",
+		      "unit", (int)i, "hba", (int)d->hba, "device", core->cmd->hba[d->hba].id, "id",
+		      d->id, "drive", d->drive, "scsi-id", (int)d->scsi_id, "lun", (int)d->lun,
+		      "cd", d->is_cd, "removable", d->is_cd || d->removable, "leaving", u->leaving,
+		      "tray-open", c->tray_open, "locked", c->locked, "write-cache", c->write_cache,
+		      "medium", u->medium ? medium(u->medium, c) : json_null());
 	if (!j)
 		return NULL;
 	json_object_update_new(

@@ -11,7 +11,7 @@
  *		"stages": {"queue": HIST, "block": HIST, "command": HIST}}],
  *	 "units": [{"unit": N, "hba": INDEX, "device": ID, "id", "drive", "scsi-id", "lun", "cd",
  *		"removable", "rerror", "werror", "serial", "vendor", "product", "version", "wwn", "leaving",
- *		"tray-open", "locked", "medium": null |
+ *		"tray-open", "locked", "write-cache", "medium": null |
  *		{"drive": ID, "node": NAME, "file", "kind": "raw" | "null" | "nbd" | "daemon",
  *		 "size", "block-size", "read-only", "cache", "direct", "no-flush", "discard",
  *		 "detect-zeroes", "idle-ns" (unless nothing has ended yet),

@@ -299,15 +299,30 @@ void mp_cmd_read_capacity16(struct mp_scsi_side *s)
 	mp_task_reply(s, 32, mp_get_be32(s->t->cdb + 10));
 }
 
-int mp_scsi_disk_resized(struct mp_scsi_bus *bus, unsigned int target, unsigned int lun)
+static struct mp_scsi_lun *find_disk(const struct mp_scsi_bus *bus, unsigned int target,
+				     unsigned int lun)
 {
 	struct mp_scsi_lun *l = NULL;
-	uint64_t n_blocks;
-	int r;
 
 	if (target < MP_SCSI_MAX_TARGETS && lun < MP_SCSI_MAX_LUNS)
 		l = bus->by_id[target][lun];
-	if (!l || l->type != MP_SCSI_DISK)
+	return l && l->type == MP_SCSI_DISK ? l : NULL;
+}
+
+bool mp_scsi_disk_write_cache(const struct mp_scsi_bus *bus, unsigned int target, unsigned int lun)
+{
+	const struct mp_scsi_lun *l = find_disk(bus, target, lun);
+
+	return l && l->write_cache;
+}
+
+int mp_scsi_disk_resized(struct mp_scsi_bus *bus, unsigned int target, unsigned int lun)
+{
+	struct mp_scsi_lun *l = find_disk(bus, target, lun);
+	uint64_t n_blocks;
+	int r;
+
+	if (!l)
 		return mp_err_origin(-ENOENT);
 	r = mp_blk_refresh_size(l->blk);
 	if (r < 0)

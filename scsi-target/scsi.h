@@ -213,6 +213,9 @@ bool mp_scsi_cd_is_locked(const struct mp_scsi_bus *bus, unsigned int target, un
 /** mp_scsi_cd_tray_open() - opened by the operator or by a command */
 bool mp_scsi_cd_tray_open(const struct mp_scsi_bus *bus, unsigned int target, unsigned int lun);
 
+/** mp_scsi_disk_write_cache() - is it on, now? false: off, or no disk is there */
+bool mp_scsi_disk_write_cache(const struct mp_scsi_bus *bus, unsigned int target, unsigned int lun);
+
 /**
  * mp_scsi_unit_remove() - a disk or CD-ROM drive is pulled out
  *

@@ -119,21 +119,17 @@ static const char *format_of(const struct mp_opt_drive *d, const json_t *medium)
 	return d && d->format ? d->format : "raw";
 }
 
-/* What a storage daemon says of its image; NULL: nothing. */
-static json_t *served_image(struct mp_monitor *m, const char *node)
+/* What a storage daemon says of its nodes; NULL: nothing, which is no reason to fail. */
+static json_t *served_nodes(struct mp_monitor *m, const char *top)
 {
-	struct mp_daemon *daemon = mp_supervisor_daemon(m->sup, node);
-	json_t *nodes = NULL, *n, *found = NULL;
+	struct mp_daemon *daemon = mp_supervisor_daemon(m->sup, top);
+	json_t *nodes = NULL;
 	char error[512];
-	size_t i;
 
 	if (!daemon ||
 	    mp_daemon_command(daemon, "query-named-block-nodes", NULL, &nodes, error) < 0)
 		return NULL;
-	json_array_foreach(nodes, i, n) if (strcmp(mp_qmp_text(n, "node-name"), node) == 0)
-		found = json_incref(json_object_get(n, "image"));
-	json_decref(nodes);
-	return found;
+	return nodes;
 }
 
 static json_t *image(const struct mp_opt_drive *d, const json_t *medium)
@@ -150,13 +146,11 @@ static json_t *image(const struct mp_opt_drive *d, const json_t *medium)
 	return j;
 }
 
+/* A node has nothing of a write cache: that is its disk's. */
 static json_t *cache(const json_t *medium)
 {
-	bool through = strcmp(mp_qmp_text(medium, "cache"), "writethrough") == 0 ||
-		       strcmp(mp_qmp_text(medium, "cache"), "directsync") == 0;
-
 	return json_pack("{s:b, s:b, s:b}", "no-flush", mp_qmp_bool(medium, "no-flush"), "direct",
-			 mp_qmp_bool(medium, "direct"), "writeback", !through);
+			 mp_qmp_bool(medium, "direct"), "writeback", 1);
 }
 
 /* What is only there when it was set: QEMU's rule, too. */
@@ -203,24 +197,35 @@ static void put_throttle(json_t *j, const json_t *throttle)
 	put_bursts(j, throttle);
 }
 
+/* Members that are there, of the same names. */
+static void copy_members(json_t *to, const json_t *from, const char *const *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (json_object_get(from, names[i]))
+			json_object_set(to, names[i], json_object_get(from, names[i]));
+}
+
 /* A storage daemon knows better. */
 static void put_served(struct mp_monitor *m, const char *node, json_t *j)
 {
-	json_t *im = served_image(m, node);
-	unsigned int depth = 0;
+	static const char *const members[] = {
+		"file",          "drv",       "backing_file", "backing_file_depth",
+		"dirty-bitmaps", "encrypted", "image"};
+	static const char *const of_cache[] = {"direct", "no-flush"};
+	json_t *nodes = served_nodes(m, node), *n;
+	size_t i;
 
-	if (!im)
-		return;
-	for (json_t *b = json_object_get(im, "backing-image"); b;
-	     b = json_object_get(b, "backing-image"))
-		depth++;
-	json_object_set_new(j, "backing_file_depth", json_integer(depth));
-	if (json_object_get(im, "backing-filename"))
-		json_object_set(j, "backing_file", json_object_get(im, "backing-filename"));
-	if (*mp_qmp_text(im, "format"))
-		json_object_set(j, "drv", json_object_get(im, "format"));
-	json_object_set_new(j, "encrypted", json_boolean(mp_qmp_bool(im, "encrypted")));
-	json_object_set_new(j, "image", im);
+	json_array_foreach(nodes, i, n)
+	{
+		if (strcmp(mp_qmp_text(n, "node-name"), node) != 0)
+			continue;
+		copy_members(j, n, members, sizeof(members) / sizeof(members[0]));
+		copy_members(json_object_get(j, "cache"), json_object_get(n, "cache"), of_cache, 2);
+		/* Else it is done before the daemon. */
+		if (strcmp(mp_qmp_text(j, "detect_zeroes"), "off") == 0)
+			json_object_set(j, "detect_zeroes", json_object_get(n, "detect_zeroes"));
+	}
+	json_decref(nodes);
 }
 
 /* Without limits, which aren't the node's. */
@@ -279,7 +284,7 @@ static void add_block(struct mp_monitor *m, const json_t *unit, json_t *list)
 {
 	const json_t *medium = json_object_get(unit, "medium");
 	char room[64];
-	json_t *j;
+	json_t *j, *in;
 
 	j = json_pack("{s:s, s:s, s:s, s:b, s:b}", "device", mp_qmp_drive_name(m, unit), "qdev",
 		      mp_qmp_qdev(unit, room), "type", "unknown", "locked",
@@ -288,8 +293,12 @@ static void add_block(struct mp_monitor *m, const json_t *unit, json_t *list)
 		json_object_set_new(j, "io-status", json_string(io_status(m, unit)));
 	if (mp_qmp_bool(unit, "cd"))
 		json_object_set_new(j, "tray_open", json_boolean(mp_qmp_bool(unit, "tray-open")));
-	if (json_is_object(medium))
-		json_object_set_new(j, "inserted", inserted(m, unit));
+	if (json_is_object(medium)) {
+		in = inserted(m, unit);
+		json_object_set_new(json_object_get(in, "cache"), "writeback",
+				    json_boolean(mp_qmp_bool(unit, "write-cache")));
+		json_object_set_new(j, "inserted", in);
+	}
 	json_array_append_new(list, j);
 }
 
@@ -356,21 +365,17 @@ static json_t *node_below(struct mp_monitor *m, const json_t *unit)
 	json_object_set_new(j, "node-name", json_string(name_below(m, unit, room)));
 	json_object_set_new(j, "drv", json_string(driver));
 	json_object_set_new(json_object_get(j, "image"), "format", json_string(driver));
+	json_object_set_new(j, "detect_zeroes", json_string("off"));
 	put_throttle(j, NULL);
 	return j;
 }
 
-/* Those below the one on top; an older daemon than we know is no reason to fail. */
+/* Those below the one on top. */
 static void add_served(struct mp_monitor *m, const char *top, json_t *list)
 {
-	struct mp_daemon *daemon = mp_supervisor_daemon(m->sup, top);
-	json_t *nodes = NULL, *n;
-	char error[512];
+	json_t *nodes = served_nodes(m, top), *n;
 	size_t i;
 
-	if (!daemon ||
-	    mp_daemon_command(daemon, "query-named-block-nodes", NULL, &nodes, error) < 0)
-		return;
 	json_array_foreach(nodes, i, n) if (strcmp(mp_qmp_text(n, "node-name"), top) != 0)
 		json_array_append(list, n);
 	json_decref(nodes);
@@ -393,8 +398,13 @@ json_t *mp_qmp_query_nodes(struct mp_mon_call *call, const json_t *args)
 	json_t *list = for_each(call, add_nodes), *n;
 	size_t i;
 
-	json_array_foreach(list, i, n) if (mp_qmp_bool(args, "flat"))
+	json_array_foreach(list, i, n)
+	{
+		if (!mp_qmp_bool(args, "flat"))
+			continue;
 		json_object_del(json_object_get(n, "image"), "backing-image");
+		json_object_set_new(n, "backing_file_depth", json_integer(0));
+	}
 	return list;
 }
 

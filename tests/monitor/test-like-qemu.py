@@ -2,9 +2,13 @@
 """The same questions to the worker and to the installed QEMU as x-remote: the
 answers must have the same shape, and errors the same words."""
 import argparse
+import json
 import os
 import resource
+import shutil
+import subprocess
 import sys
+import tempfile
 
 from guest import CHECK_CONDITION, GOOD, Guest
 from monitor import Error, Hmp, Qmp, Remote, run_tests
@@ -152,6 +156,54 @@ def test_nodes_are_those_that_qemu_has(tools):
     assert ours == theirs, "%r, QEMU: %r" % (ours, theirs)
     assert ours[0].keys() == {"top", "low", "alone", "nothing"}
     assert ours[1]["low"]["stats"]["wr_highest_offset"] == 5 * 512
+
+
+def qemu_img(folder, *args):
+    subprocess.run(["qemu-img", *args], cwd=folder, stdout=subprocess.DEVNULL, check=True)
+
+
+def make_images(folder):
+    """An image over another one, which its header names without the folder."""
+    qemu_img(folder, "create", "-q", "-f", "raw", "raw.img", "1M")
+    qemu_img(folder, "create", "-q", "-f", "qcow2", "base.qcow2", "1M")
+    qemu_img(folder, "create", "-q", "-f", "qcow2", "-b", "base.qcow2", "-F", "qcow2", "top.qcow2")
+    qemu_img(folder, "bitmap", "--add", "top.qcow2", "changes")
+    qemu_img(folder, "snapshot", "-c", "before", "top.qcow2")
+
+
+CACHE = {"direct": True, "no-flush": False}
+LIBVIRTS = ["-blockdev", {"driver": "file", "filename": "FOLDER/top.qcow2", "node-name": "libvirt-1-storage",
+                          "auto-read-only": True, "discard": "unmap", "cache": CACHE},
+            "-blockdev", {"driver": "qcow2", "node-name": "libvirt-1-format", "read-only": False, "cache": CACHE,
+                          "discard": "unmap", "detect-zeroes": "unmap", "file": "libvirt-1-storage"},
+            "-device", "scsi-hd,bus=lsi0.0,drive=libvirt-1-format,id=hd0"]
+IMAGES = [LIBVIRTS] + [
+    ["-drive", "id=d0,if=none,node-name=n0,file.node-name=f0,file.driver=file,file.filename=FOLDER/%s,%s" % (name, options),
+     "-device", "scsi-hd,drive=d0,bus=lsi0.0,id=hd0,write-cache=" + cache] for name, options, cache in (
+         ("top.qcow2", "format=qcow2,cache=writethrough", "on"), ("base.qcow2", "format=qcow2,cache=unsafe", "off"),
+         ("base.qcow2", "format=qcow2,cache=none,detect-zeroes=on", "auto"),
+         ("raw.img", "format=raw,cache=directsync,discard=unmap,detect-zeroes=unmap", "on"),
+         ("raw.img", "format=raw,cache=writethrough", "auto"))]
+
+
+def described_images(program, args, folder):
+    """The images of @args, which are in that folder."""
+    args = [json.dumps(a).replace("{", "{{").replace("}", "}}") if isinstance(a, dict) else a for a in args]
+    with Remote(program, [a.replace("FOLDER", folder) for a in args]) as remote, Qmp(remote) as qmp:
+        nodes = qmp.run("query-named-block-nodes", flat=True)
+        return {"inserted": qmp.run("query-block")[0]["inserted"],
+                "nodes": {n["node-name"]: n for n in nodes if n["node-name"][0] != "#"}}
+
+
+def test_images_are_described_as_by_qemu(tools):
+    if not shutil.which("qemu-storage-daemon") or not shutil.which("qemu-img"):
+        return "needs qemu-storage-daemon and qemu-img"
+    with tempfile.TemporaryDirectory(prefix="mpring-monitor-") as folder:
+        make_images(folder)
+        for disk in IMAGES:
+            theirs = described_images(tools.qemu, QEMU + disk, folder)
+            ours = described_images(tools.worker, disk, folder)
+            assert ours == theirs, "%s: %r, QEMU: %r" % (disk, ours, theirs)
 
 
 def test_commands_that_both_know_are_described_alike(tools):
