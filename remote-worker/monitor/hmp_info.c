@@ -61,31 +61,6 @@ static void info_chardev(struct mp_mon_call *call, const json_t *args, struct mp
 
 /* -- block ------------------------------------------------------------------------ */
 
-static void print_size(struct mp_mon_buf *out, json_int_t bytes)
-{
-	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-	double v = (double)bytes;
-	unsigned int u = 0;
-
-	for (; v >= 1000 && u < 6; u++)
-		v /= 1024;
-	mp_mon_printf(out, "%0.3g %s", v, units[u]);
-}
-
-static void print_image(struct mp_mon_buf *out, const json_t *image)
-{
-	mp_mon_printf(out, "\nImages:\nimage: %s\nfile format: %s\nvirtual size: ",
-		      mp_qmp_text(image, "filename"), mp_qmp_text(image, "format"));
-	print_size(out, mp_qmp_int(image, "virtual-size"));
-	mp_mon_printf(out, " (%" JSON_INTEGER_FORMAT " bytes)\n",
-		      mp_qmp_int(image, "virtual-size"));
-	if (!json_object_get(image, "actual-size"))
-		return;
-	mp_mon_printf(out, "disk size: ");
-	print_size(out, mp_qmp_int(image, "actual-size"));
-	mp_mon_printf(out, "\n");
-}
-
 static void print_throttle(struct mp_mon_buf *out, const json_t *in)
 {
 	static const char *const names[] = {
@@ -107,8 +82,9 @@ static void print_throttle(struct mp_mon_buf *out, const json_t *in)
 
 static void print_medium(struct mp_mon_buf *out, const json_t *in)
 {
-	mp_mon_printf(out, ": %s (%s%s)\n", mp_qmp_text(in, "file"), mp_qmp_text(in, "drv"),
-		      mp_qmp_bool(in, "ro") ? ", read-only" : "");
+	mp_mon_printf(out, ": %s (%s%s%s)\n", mp_qmp_text(in, "file"), mp_qmp_text(in, "drv"),
+		      mp_qmp_bool(in, "ro") ? ", read-only" : "",
+		      mp_qmp_bool(in, "encrypted") ? ", encrypted" : "");
 }
 
 static void print_details(struct mp_mon_buf *out, const json_t *in, bool verbose)
@@ -119,11 +95,15 @@ static void print_details(struct mp_mon_buf *out, const json_t *in, bool verbose
 		      mp_qmp_bool(cache, "writeback") ? "writeback" : "writethrough",
 		      mp_qmp_bool(cache, "direct") ? ", direct" : "",
 		      mp_qmp_bool(cache, "no-flush") ? ", ignore flushes" : "");
+	if (json_object_get(in, "backing_file"))
+		mp_mon_printf(
+			out, "    Backing file:     %s (chain depth: %" JSON_INTEGER_FORMAT ")\n",
+			mp_qmp_text(in, "backing_file"), mp_qmp_int(in, "backing_file_depth"));
 	if (strcmp(mp_qmp_text(in, "detect_zeroes"), "off") != 0)
 		mp_mon_printf(out, "    Detect zeroes:    %s\n", mp_qmp_text(in, "detect_zeroes"));
 	print_throttle(out, in);
 	if (verbose)
-		print_image(out, json_object_get(in, "image"));
+		mp_hmp_print_images(out, json_object_get(in, "image"));
 }
 
 static void print_block(struct mp_mon_buf *out, const json_t *b, bool verbose)

@@ -12,6 +12,7 @@
  *   qmp_qom.c      the tree of objects
  *   qmp_stats.c    our own statistics
  *   hmp_info.c     info, for people
+ *   hmp_image.c    of it, what an image is
  *   hmp_disk.c     device_add, drive_add, drive_del, for people
  *   hmp_cmd.c      the other commands for people, by way of those above
  *
@@ -90,6 +91,9 @@ const char *mp_qmp_drive_name(struct mp_monitor *m, const json_t *unit);
 const struct mp_opt_drive *mp_qmp_drive(struct mp_monitor *m, const char *node);
 /** mp_qmp_qdev() - a unit's id or, without one, its path */
 const char *mp_qmp_qdev(const json_t *unit, char room[64]);
+
+/** mp_hmp_print_images() - what QMP says of an image and of those behind it (hmp_image.c) */
+void mp_hmp_print_images(struct mp_mon_buf *out, const json_t *image);
 
 /* -- limits (qmp_disk.c) --------------------------------------------------------------- */
 

@@ -385,9 +385,13 @@ static void add_nodes(struct mp_monitor *m, const json_t *unit, json_t *list)
 {
 	const json_t *medium = json_object_get(unit, "medium");
 
+	json_t *top;
+
 	if (!json_is_object(medium))
 		return;
-	json_array_append_new(list, inserted(m, unit));
+	top = node(m, unit);
+	put_throttle(top, NULL);
+	json_array_append_new(list, top);
 	if (driver_below(m, unit))
 		json_array_append_new(list, node_below(m, unit));
 	add_served(m, mp_qmp_text(medium, "node"), list);

@@ -183,7 +183,7 @@ IMAGES = [LIBVIRTS] + [
          ("top.qcow2", "format=qcow2,cache=writethrough", "on"), ("base.qcow2", "format=qcow2,cache=unsafe", "off"),
          ("base.qcow2", "format=qcow2,cache=none,detect-zeroes=on", "auto"),
          ("raw.img", "format=raw,cache=directsync,discard=unmap,detect-zeroes=unmap", "on"),
-         ("raw.img", "format=raw,cache=writethrough", "auto"))]
+         ("raw.img", "format=raw,cache=writethrough", "auto"), ("raw.img", "format=raw,throttling.bps-total=5000", "on"))]
 
 
 def described_images(program, args, folder):
@@ -191,7 +191,8 @@ def described_images(program, args, folder):
     args = [json.dumps(a).replace("{", "{{").replace("}", "}}") if isinstance(a, dict) else a for a in args]
     with Remote(program, [a.replace("FOLDER", folder) for a in args]) as remote, Qmp(remote) as qmp:
         nodes = qmp.run("query-named-block-nodes", flat=True)
-        return {"inserted": qmp.run("query-block")[0]["inserted"],
+        return {"inserted": qmp.run("query-block")[0]["inserted"], "lines": people(qmp, "info block"),
+                "more": people(qmp, "info block -v"), "stats": people(qmp, "info blockstats"),
                 "nodes": {n["node-name"]: n for n in nodes if n["node-name"][0] != "#"}}
 
 
