@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "remote-worker/options/id.h"
 #include "remote-worker/options/keyval.h"
 #include "remote-worker/options/node.h"
 
@@ -110,6 +111,10 @@ static void add_drive(struct mp_mon_call *call, const char *option, struct mp_mo
 		id = mp_keyval_get(&kv, "id");
 	if (!id)
 		fail(call, "id=NAME is missing: a disk's drive= names it", "");
+	else if (!mp_id_is_wellformed(id))
+		fail(call, "Parameter 'id' expects an identifier\n",
+		     "Identifiers consist of letters, digits, '-', '.', '_', starting with a "
+		     "letter.");
 	else if (mp_line_has(&h->line, "-drive", "id", id))
 		mp_mon_fail(call, MP_MON_GENERIC, "Duplicate ID '%s' for drive", id);
 	else if (check_drive(call, option, id) && mp_line_add(&h->line, "-drive", option) == 0)

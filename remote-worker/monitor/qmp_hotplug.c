@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "remote-worker/options/id.h"
 #include "remote-worker/options/unit_json.h"
 
 #define ERROR_LEN 2048
@@ -230,6 +231,14 @@ static json_t *user_of(const json_t *snapshot, const char *drive)
 	return NULL;
 }
 
+/* Without any, a disk has no name. */
+static bool is_id_wrong(const json_t *args)
+{
+	const char *id = json_string_value(json_object_get(args, "id"));
+
+	return id && !mp_id_is_wellformed(id);
+}
+
 /* What QEMU says before it looks at properties. */
 static bool check_device(struct mp_mon_call *call, const json_t *snapshot, const json_t *args)
 {
@@ -239,7 +248,9 @@ static bool check_device(struct mp_mon_call *call, const json_t *snapshot, const
 	const char *drive = mp_qmp_text(args, "drive"), *id = mp_qmp_text(args, "id");
 	const char *dot = strrchr(bus, '.');
 
-	if (strcmp(driver, "lsi53c895a") == 0)
+	if (is_id_wrong(args))
+		mp_mon_fail(call, MP_MON_GENERIC, "Parameter 'id' expects an identifier");
+	else if (strcmp(driver, "lsi53c895a") == 0)
 		mp_mon_fail(call, MP_MON_GENERIC, "Bus 'remote-pci' does not support hotplugging");
 	else if (strcmp(driver, "scsi-hd") != 0 && strcmp(driver, "scsi-cd") != 0)
 		mp_mon_fail(call, MP_MON_GENERIC, "'%s' is not a valid device model name", driver);

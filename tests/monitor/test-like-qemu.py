@@ -55,7 +55,8 @@ SAME = [
     "device_add scsi-hd,drive=again,id=hd,bus=lsi0.0,scsi-id=5", "device_add scsi-hd,drive=again,id=hd2,bus=lsi0.0",
     "block_set_io_throttle again 1000000 0 0 0 10 0", "info blockstats", "device_del hd",
     "block_set_io_throttle cdd 0 5 6 0 0 0", "block_set_io_throttle lsi0 1 0 0 0 0 0",
-    "block_set_io_throttle empty 1 0 0 0 0 0", "eject cdd", "change cdd {dir}/new.img")]
+    "block_set_io_throttle empty 1 0 0 0 0 0", "eject cdd", "change cdd {dir}/new.img",
+    "drive_add 0 if=none,id=1x,file={dir}/new.img", "drive_add 0 if=none,id=,file={dir}/new.img")]
 SHAPES = ["query-version", "query-chardev", "query-block", "query-blockstats",
           "query-named-block-nodes", "query-pci", "query-kvm", "query-commands"]
 ERRORS = [
@@ -75,6 +76,9 @@ ERRORS = [
     ("block_set_io_throttle", {"id": "drive2", **UNLIMITED, "bps": 100, "bps_max": 200, "bps_max_length": 0}),
     ("block_set_io_throttle", {"id": "drive2", **UNLIMITED, "iops_rd": 100, "iops_rd_max_length": 0}),
     ("block_set_io_throttle", {"id": "lsi0", **UNLIMITED}), ("block_set_io_throttle", {"id": "empty", **UNLIMITED}),
+    *[("device_add", {"driver": "scsi-hd", "drive": "drive_image2", "id": name})
+      for name in ("1e", "", "e e", "\u00e9", "-e", "_e", "a:b", "a/b")],
+    ("device_add", {"driver": "nope", "id": "1e"}),
     ("blockdev-open-tray", {"id": "lsi0"}), ("eject", {"id": "/machine/peripheral/lsi0"}),
 ]
 
