@@ -45,6 +45,7 @@ void mp_grammar_init(struct mp_grammar *g, size_t max_bytes, unsigned int max_ne
 void mp_grammar_fini(struct mp_grammar *g)
 {
 	mp_mon_buf_fini(&g->text);
+	mp_mon_buf_fini(&g->id);
 	free(g->error);
 	*g = (struct mp_grammar){.max_bytes = 0};
 }
@@ -77,7 +78,9 @@ static char *start_over(struct mp_grammar *g)
 	char *error = g->error;
 
 	mp_mon_buf_clear(&g->text);
+	mp_mon_buf_clear(&g->id);
 	g->text.error = 0;
+	g->id.error = 0;
 	g->error = NULL;
 	g->n_tokens = 0;
 	g->n_bytes = 0;
@@ -117,7 +120,7 @@ static int load(struct mp_grammar *g, struct mp_message *msg)
 		return g->no_memory ? mp_err_origin(-ENOMEM) : 0;
 	}
 	if (g->id_state == ID_DONE) {
-		msg->id = strndup(mp_mon_buf_data(&g->text) + g->id_at, g->id_end - g->id_at);
+		msg->id = strndup(mp_mon_buf_data(&g->id), mp_mon_buf_len(&g->id));
 		return msg->id ? 0 : mp_err_origin(-ENOMEM);
 	}
 	return 0;
@@ -126,7 +129,7 @@ static int load(struct mp_grammar *g, struct mp_message *msg)
 static int finish(struct mp_grammar *g, struct mp_message *ret_msg)
 {
 	MP_CLEANUP(mp_message_fini) struct mp_message msg = MP_MESSAGE_NULL;
-	int r = g->no_memory || g->text.error < 0 ? mp_err_origin(-ENOMEM) : 0;
+	int r = g->no_memory || g->text.error < 0 || g->id.error < 0 ? mp_err_origin(-ENOMEM) : 0;
 
 	if (r == 0 && !g->error)
 		r = load(g, &msg);
@@ -162,11 +165,21 @@ static bool in_object(const struct mp_grammar *g)
 	return g->depth > 0 && g->in_object[(g->depth - 1) / 8] >> (g->depth - 1) % 8 & 1;
 }
 
+static void keep_id(struct mp_grammar *g)
+{
+	size_t end = mp_mon_buf_len(&g->text);
+
+	if (g->id_state != ID_VALUE)
+		return;
+	mp_mon_buf_add(&g->id, mp_mon_buf_data(&g->text) + g->id_at, end - g->id_at);
+	g->id_at = end;
+}
+
 static void value_ended(struct mp_grammar *g)
 {
 	g->expect = g->depth > 0 ? WANT_COMMA : WANT_VALUE;
 	if (g->id_state == ID_VALUE && g->depth == 1) {
-		g->id_end = mp_mon_buf_len(&g->text);
+		keep_id(g);
 		g->id_state = ID_DONE;
 	}
 }
@@ -258,6 +271,14 @@ static bool is_keyword(const char *token)
 	       strcmp(token, "null") == 0;
 }
 
+/* What 64 bits can't hold, goes on as a real number; but not in an id. */
+static void make_real(struct mp_grammar *g)
+{
+	keep_id(g);
+	mp_mon_buf_add_text(&g->text, "e0");
+	g->id_at = mp_mon_buf_len(&g->text);
+}
+
 /* A value that is one token. */
 static void put_scalar(struct mp_grammar *g, enum mp_token kind, const char *token, size_t len)
 {
@@ -271,9 +292,8 @@ static void put_scalar(struct mp_grammar *g, enum mp_token kind, const char *tok
 	}
 	mp_mon_buf_add(&g->text, token, len);
 	errno = 0;
-	/* What 64 bits can't hold, goes on as a real number. */
 	if (kind == MP_TOKEN_INTEGER && (strtoll(token, NULL, 10), errno == ERANGE))
-		mp_mon_buf_add_text(&g->text, "e0");
+		make_real(g);
 }
 
 static void key(struct mp_grammar *g, const char *token, size_t len)

@@ -44,9 +44,10 @@ struct mp_grammar {
 	unsigned int depth;
 	char *error; /* the first one in this value */
 	bool no_memory;
-	/* Where the value of the outermost member "id" lies in text. */
+	/* The outermost member "id" as it came; what of it isn't there yet begins here in text. */
 	uint8_t id_state;
-	size_t id_at, id_end;
+	struct mp_mon_buf id;
+	size_t id_at;
 };
 
 void mp_grammar_init(struct mp_grammar *g, size_t max_bytes, unsigned int max_nesting);

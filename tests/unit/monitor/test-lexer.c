@@ -229,6 +229,12 @@ static void test_the_id_is_kept_as_it_was_written(void)
 		"{\"x\": {\"id\": 1}, \"id\": {\"a\": [1, \"b\"]}, \"y\": 2} | id | {\"a\": [1, \"b\"]}");
 	T_STR_EQ(read_text("{'id':null}{}"), "{\"id\": null} | id | null | {}");
 	T_STR_EQ(read_text("[{'id':1}]"), "[{\"id\": 1}]");
+	/* Used to come back as a real number. */
+	T_STR_EQ(read_text("{'id':18446744073709551615}"),
+		 "{\"id\": 1.8446744073709552e19} | id | 18446744073709551615");
+	T_STR_EQ(read_text("{'id':[99999999999999999999,'e0',{'a':-99999999999999999999}],'b':1}"),
+		 "{\"id\": [1e20, \"e0\", {\"a\": -1e20}], \"b\": 1} | id | "
+		 "[99999999999999999999, \"e0\", {\"a\": -99999999999999999999}]");
 }
 
 static void brackets(char *text, char c, size_t n)
