@@ -85,6 +85,8 @@ json_t *mp_qmp_find_unit(struct mp_mon_call *call, const json_t *snapshot, const
 /** mp_qmp_find_node() - the unit with this drive or node in it; NULL */
 json_t *mp_qmp_find_node(struct mp_monitor *m, const json_t *snapshot, const char *device,
 			 const char *node);
+/** mp_qmp_is_in_use() - has a unit this node on top, or does it wait for a tray to close? */
+bool mp_qmp_is_in_use(struct mp_monitor *m, const json_t *snapshot, const char *node);
 /** mp_qmp_drive_name() - the -drive of a unit; "" when there is a -blockdev instead */
 const char *mp_qmp_drive_name(struct mp_monitor *m, const json_t *unit);
 /** mp_qmp_drive() - what the node @node is, by our own account; NULL: no node of ours */

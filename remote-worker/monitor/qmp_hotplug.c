@@ -94,9 +94,8 @@ json_t *mp_qmp_blockdev_add(struct mp_mon_call *call, const json_t *args)
 	return r < 0 ? NULL : json_object();
 }
 
-static bool is_in_use(struct mp_mon_call *call, const json_t *snapshot, const char *node)
+bool mp_qmp_is_in_use(struct mp_monitor *m, const json_t *snapshot, const char *node)
 {
-	struct mp_monitor *m = call->opaque;
 	json_t *waiting;
 	const char *unit;
 
@@ -120,8 +119,7 @@ static json_t *remove_node(struct mp_mon_call *call, const char *node)
 		return mp_mon_fail(call, MP_MON_GENERIC, "Failed to find node with node-name='%s'",
 				   node);
 	if (mp_line_try(&without, nothing, &c, error, sizeof(error)) < 0)
-		return mp_mon_fail(call, MP_MON_GENERIC, "Block device %s is in use: %s", node,
-				   error);
+		return mp_mon_fail(call, MP_MON_GENERIC, "Block device %s is in use", node);
 	mp_line_forget(c);
 	mp_line_remove(&h->line, "-blockdev", "node-name", node);
 	return json_object();
@@ -134,8 +132,8 @@ json_t *mp_qmp_blockdev_del(struct mp_mon_call *call, const json_t *args)
 
 	if (!snapshot)
 		return NULL;
-	if (is_in_use(call, snapshot, node))
-		mp_mon_fail(call, MP_MON_GENERIC, "Block device %s is in use", node);
+	if (mp_qmp_is_in_use(call->opaque, snapshot, node))
+		mp_mon_fail(call, MP_MON_GENERIC, "Node %s is in use", node);
 	else
 		value = remove_node(call, node);
 	json_decref(snapshot);

@@ -84,7 +84,7 @@ static bool check_node(struct mp_mon_call *call, const json_t *snapshot, const c
 	const char *const more[] = {"-device", option, NULL};
 	struct mp_cmdline *c;
 
-	if (mp_qmp_find_node(m, snapshot, NULL, node)) {
+	if (mp_qmp_is_in_use(m, snapshot, node)) {
 		mp_mon_fail(call, MP_MON_GENERIC, "Node '%s' is already in use", node);
 		return false;
 	}
@@ -98,22 +98,33 @@ static bool check_node(struct mp_mon_call *call, const json_t *snapshot, const c
 	return true;
 }
 
-json_t *mp_qmp_insert_medium(struct mp_mon_call *call, const json_t *args)
+/* In QEMU's order: the node comes before the tray. */
+static json_t *insert(struct mp_mon_call *call, const json_t *snapshot, const json_t *unit,
+		      const char *node)
 {
 	struct mp_monitor *m = call->opaque;
-	json_t *snapshot, *unit = mp_qmp_find_cd(call, args, &snapshot), *value = NULL;
-	const char *id = mp_qmp_text(args, "id"), *node = mp_qmp_text(args, "node-name");
 	char room[32];
 
-	if (!unit)
+	if (!check_node(call, snapshot, node))
 		return NULL;
+	if (!mp_qmp_bool(unit, "cd"))
+		return mp_mon_fail(call, MP_MON_GENERIC, "Device is not removable");
 	if (!mp_qmp_bool(unit, "tray-open"))
-		mp_mon_fail(call, MP_MON_GENERIC, "Tray of device '%s' is not open", id);
-	else if (json_is_object(json_object_get(unit, "medium")) || mp_qmp_is_inserting(m, unit))
-		mp_mon_fail(call, MP_MON_GENERIC, "There already is a medium in device '%s'", id);
-	else if (check_node(call, snapshot, node) &&
-		 json_object_set_new(m->inserting, key_of(unit, room), json_string(node)) == 0)
-		value = json_object();
+		return mp_mon_fail(call, MP_MON_GENERIC, "Tray of the device is not open");
+	if (json_is_object(json_object_get(unit, "medium")) || mp_qmp_is_inserting(m, unit))
+		return mp_mon_fail(call, MP_MON_GENERIC, "There already is a medium in the device");
+	if (json_object_set_new(m->inserting, key_of(unit, room), json_string(node)) < 0)
+		return NULL;
+	return json_object();
+}
+
+json_t *mp_qmp_insert_medium(struct mp_mon_call *call, const json_t *args)
+{
+	json_t *snapshot = mp_qmp_snapshot(call), *value = NULL;
+	json_t *unit = snapshot ? mp_qmp_find_unit(call, snapshot, args) : NULL;
+
+	if (unit)
+		value = insert(call, snapshot, unit, mp_qmp_text(args, "node-name"));
 	json_decref(snapshot);
 	return value;
 }

@@ -371,7 +371,7 @@ def test_a_disk_comes_and_goes_on_a_live_bus(tools):
         assert disk["inserted"]["node-name"] == "n1"
         assert q.run("qom-get", path="d3", property="serial") == "a,b"
         assert q.fails("blockdev-del", node_name="n1") == \
-            ("GenericError", "Block device n1 is in use")
+            ("GenericError", "Node n1 is in use")
         q.run("device_del", id="d3")
         assert q.event("DEVICE_DELETED") == {"device": "d3", "path": "/machine/peripheral/d3"}
         assert len(q.run("query-block")) == 2
@@ -449,15 +449,15 @@ def test_a_node_in_the_tray_is_there_when_the_tray_has_closed(tools):
         q.run("blockdev-add", driver="file", node_name="n5", filename=r.path("other.iso"),
               read_only=True)
         assert q.fails("blockdev-insert-medium", id="cdd", node_name="n5")[1] == \
-            "Tray of device 'cdd' is not open"
+            "Tray of the device is not open"
         q.run("blockdev-open-tray", id="cdd")
         assert q.fails("blockdev-insert-medium", id="cdd", node_name="n5")[1] == \
-            "There already is a medium in device 'cdd'"
+            "There already is a medium in the device"
         q.run("blockdev-remove-medium", id="cdd")
         assert q.fails("blockdev-insert-medium", id="cdd", node_name="nope")[1] == \
             "Node 'nope' not found"
         q.run("blockdev-insert-medium", id="cdd", node_name="n5")
-        assert q.fails("blockdev-del", node_name="n5")[1] == "Block device n5 is in use"
+        assert q.fails("blockdev-del", node_name="n5")[1] == "Node n5 is in use"
         q.run("blockdev-close-tray", id="cdd")
         assert q.run("query-block")[1]["inserted"]["node-name"] == "n5"
         assert q.names() == ["DEVICE_TRAY_MOVED", "DEVICE_TRAY_MOVED"]

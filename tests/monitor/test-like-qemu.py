@@ -211,6 +211,37 @@ def test_images_are_described_as_by_qemu(tools):
             assert ours == theirs, "%s: %r, QEMU: %r" % (disk, ours, theirs)
 
 
+USED = ["-blockdev", "driver=file,node-name=low,filename={dir}/disk.img", "-blockdev", "driver=raw,node-name=top,file=low",
+        "-device", "scsi-hd,drive=top,id=hd0,bus=lsi0.0", "-device", "scsi-cd,id=cd0,bus=lsi0.0",
+        "-blockdev", "driver=file,node-name=disc,read-only=on,filename={dir}/cd.iso",
+        "-blockdev", "driver=file,node-name=new,filename={dir}/new.img", "-blockdev", "driver=raw,node-name=over,file=new",
+        "-device", "scsi-cd,id=cd1,bus=lsi0.0"]
+
+
+def words_about_nodes(remote):
+    def delete(node):
+        return "blockdev-del", {"node-name": node}
+
+    def insert(device, node):
+        return "blockdev-insert-medium", {"id": device, "node-name": node}
+
+    def tray(action, device="cd0"):
+        return "blockdev-%s-tray" % action, {"id": device}
+
+    with remote, Qmp(remote) as qmp:
+        return [(command, arguments, ask(qmp, command, arguments)) for command, arguments in [
+            delete("low"), delete("top"), delete("new"), delete("nope"), insert("cd0", "nope"), insert("cd0", "top"),
+            insert("cd0", "disc"), insert("hd0", "disc"), insert("hd0", "nope"), insert("nope", "disc"), tray("open"),
+            tray("open", "cd1"), insert("cd0", "disc"), insert("cd0", "disc"), insert("cd1", "disc"),
+            insert("cd0", "over"), delete("disc"), tray("close"), delete("disc"), delete("over"), delete("new")]]
+
+
+def test_words_about_nodes_are_qemus(tools):
+    for ours, theirs in zip(*[words_about_nodes(Remote(program, args + USED, FILES))
+                              for program, args in ((tools.worker, []), (tools.qemu, QEMU))]):
+        assert ours == theirs, "%r, QEMU: %r" % (ours, theirs)
+
+
 def test_commands_that_both_know_are_described_alike(tools):
     with Both(tools) as b:
         ours, theirs = [{i["name"]: i for i in ask(q, "query-qmp-schema", {})}
