@@ -172,6 +172,11 @@ static void info_block(struct mp_mon_call *call, const json_t *args, struct mp_m
 	json_decref(list);
 }
 
+static void info_block_jobs(struct mp_mon_call *call, const json_t *args, struct mp_mon_buf *out)
+{
+	mp_mon_printf(out, "No active jobs\n");
+}
+
 static void info_blockstats(struct mp_mon_call *call, const json_t *args, struct mp_mon_buf *out)
 {
 	static const char *const names[] = {
@@ -299,6 +304,8 @@ const struct mp_mon_hmp_command mp_hmp_info[] = {
 	 "show info of one block device or all block devices (-n: show named nodes; -v: show "
 	 "details)",
 	 info_block, NULL},
+	{"block-jobs", "", "", "show progress of ongoing block device operations", info_block_jobs,
+	 NULL},
 	{"blockstats", "", "", "show block device statistics", info_blockstats, NULL},
 	{"chardev", "", "", "show the character devices", info_chardev, NULL},
 	{"kvm", "", "", "show KVM information", info_kvm, NULL},

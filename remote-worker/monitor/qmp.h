@@ -140,7 +140,8 @@ struct mp_qmp_region mp_qmp_region(const unsigned char config[MP_QMP_CONFIG_BYTE
 /* -- handlers, by file ------------------------------------------------------------------ */
 
 mp_mon_command_fn mp_qmp_query_status, mp_qmp_query_name, mp_qmp_query_uuid, mp_qmp_query_kvm,
-	mp_qmp_query_iothreads, mp_qmp_query_pci;
+	mp_qmp_query_pci;
+mp_mon_command_fn mp_qmp_query_none; /* a list of what there is nothing of */
 mp_mon_command_fn mp_qmp_query_block, mp_qmp_query_blockstats, mp_qmp_query_nodes;
 mp_mon_command_fn mp_qmp_stop, mp_qmp_cont, mp_qmp_system_reset, mp_qmp_system_powerdown,
 	mp_qmp_quit;

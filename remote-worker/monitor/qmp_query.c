@@ -54,7 +54,7 @@ json_t *mp_qmp_query_kvm(struct mp_mon_call *call, const json_t *args)
 	return json_pack("{s:b, s:b}", "enabled", 0, "present", 0);
 }
 
-json_t *mp_qmp_query_iothreads(struct mp_mon_call *call, const json_t *args)
+json_t *mp_qmp_query_none(struct mp_mon_call *call, const json_t *args)
 {
 	return json_array();
 }

@@ -27,6 +27,8 @@ UNLIMITED = {"bps": 0, "bps_rd": 0, "bps_wr": 0, "iops": 0, "iops_rd": 0, "iops_
 # Questions whose values must be equal, not only their shapes.
 SAME = [
     ("query-status", {}), ("query-name", {}), ("query-uuid", {}), ("query-iothreads", {}),
+    ("query-jobs", {}), ("query-block-jobs", {}), ("human-monitor-command", {"command-line": "info block-jobs"}),
+    ("human-monitor-command", {"command-line": "help info block-jobs"}),
     ("qom-get", {"path": "/machine/peripheral/drive2", "property": "drive"}),
     ("qom-get", {"path": "drive2", "property": "scsi-id"}),
     ("qom-get", {"path": "lsi0", "property": "type"}),
