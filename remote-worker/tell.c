@@ -32,13 +32,13 @@ static void tell_error(struct mp_core *core, int sock, unsigned int hba,
 	if (!u)
 		return;
 	drive = u->medium ? u->medium->drive : NULL;
-	mp_rpc_event(sock, "io-error",
-		     json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:b, s:s}", "unit",
-			       (int)(u - core->unit), "id", u->disk->id, "drive",
-			       drive ? drive->id : "", "node", drive ? drive->node_name : "",
-			       "operation", e->op == MP_BLK_READ ? "read" : "write", "action",
-			       action_name(e->action), "nospace", e->error == -ENOSPC, "reason",
-			       strerror(-e->error)));
+	mp_rpc_event(
+		sock, "io-error",
+		json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:b, s:s}", "unit", (int)(u - core->unit),
+			  "id", u->disk->id, "drive", drive ? drive->id : "", "node",
+			  drive ? mp_opt_drive_node(drive) : "", "operation",
+			  e->op == MP_BLK_READ ? "read" : "write", "action", action_name(e->action),
+			  "nospace", e->error == -ENOSPC, "reason", strerror(-e->error)));
 }
 
 static void tell_lost(int sock, struct mp_medium *m)

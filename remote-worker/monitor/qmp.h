@@ -91,6 +91,8 @@ bool mp_qmp_is_in_use(struct mp_monitor *m, const json_t *snapshot, const char *
 const char *mp_qmp_drive_name(struct mp_monitor *m, const json_t *unit);
 /** mp_qmp_drive() - what the node @node is, by our own account; NULL: no node of ours */
 const struct mp_opt_drive *mp_qmp_drive(struct mp_monitor *m, const char *node);
+/** mp_qmp_node_name() - the name by which users know @node: a filter's, if there is one on it */
+const char *mp_qmp_node_name(struct mp_monitor *m, const char *node);
 /** mp_qmp_qdev() - a unit's id or, without one, its path */
 const char *mp_qmp_qdev(const json_t *unit, char room[64]);
 

@@ -95,7 +95,9 @@ json_t *mp_qmp_find_node(struct mp_monitor *m, const json_t *snapshot, const cha
 			continue;
 		if (device && *device && strcmp(mp_qmp_drive_name(m, unit), device) == 0)
 			return unit;
-		if (node && *node && strcmp(mp_qmp_text(medium, "node"), node) == 0)
+		if (node && *node &&
+		    (strcmp(mp_qmp_text(medium, "node"), node) == 0 ||
+		     strcmp(mp_qmp_node_name(m, mp_qmp_text(medium, "node")), node) == 0))
 			return unit;
 	}
 	return NULL;
@@ -110,6 +112,13 @@ const struct mp_opt_drive *mp_qmp_drive(struct mp_monitor *m, const char *node)
 		if (m->cmd->drive[i].node_name && strcmp(m->cmd->drive[i].node_name, node) == 0)
 			return &m->cmd->drive[i];
 	return mp_hotplug_drive(&m->hotplug, node);
+}
+
+const char *mp_qmp_node_name(struct mp_monitor *m, const char *node)
+{
+	const struct mp_opt_drive *d = mp_qmp_drive(m, node);
+
+	return d ? mp_opt_drive_node(d) : node;
 }
 
 static const char *format_of(const struct mp_opt_drive *d, const json_t *medium)
@@ -246,11 +255,23 @@ static json_t *node(struct mp_monitor *m, const json_t *unit)
 	return j;
 }
 
+/* A filter has its own name; the rest is as of the node that it shows. */
+static void put_filter(struct mp_monitor *m, json_t *j)
+{
+	const struct mp_opt_drive *d = mp_qmp_drive(m, mp_qmp_text(j, "node-name"));
+
+	if (!d || !d->filter)
+		return;
+	json_object_set_new(j, "node-name", json_string(d->filter));
+	json_object_set_new(j, "drv", json_string("throttle"));
+}
+
 /* A unit's medium as "inserted" of query-block; its top node. */
 static json_t *inserted(struct mp_monitor *m, const json_t *unit)
 {
 	json_t *j = node(m, unit);
 
+	put_filter(m, j);
 	put_throttle(j, json_object_get(json_object_get(unit, "medium"), "throttle"));
 	if (*mp_qmp_group(unit))
 		json_object_set_new(j, "group", json_string(mp_qmp_group(unit)));
@@ -385,12 +406,17 @@ static void add_nodes(struct mp_monitor *m, const json_t *unit, json_t *list)
 {
 	const json_t *medium = json_object_get(unit, "medium");
 
-	json_t *top;
+	json_t *top, *filter;
 
 	if (!json_is_object(medium))
 		return;
 	top = node(m, unit);
 	put_throttle(top, NULL);
+	filter = json_copy(top);
+	put_filter(m, filter);
+	if (!json_equal(filter, top))
+		json_array_append(list, filter);
+	json_decref(filter);
 	json_array_append_new(list, top);
 	if (driver_below(m, unit))
 		json_array_append_new(list, node_below(m, unit));
@@ -497,7 +523,7 @@ static void put_top(struct mp_monitor *m, const json_t *unit, json_t *j)
 	const json_t *medium = json_object_get(unit, "medium");
 	const char *name = mp_qmp_text(medium, "node");
 
-	json_object_set_new(j, "node-name", json_string(name));
+	json_object_set_new(j, "node-name", json_string(mp_qmp_node_name(m, name)));
 	put_specific(j, unit, format_of(mp_qmp_drive(m, name), medium));
 	if (driver_below(m, unit))
 		json_object_set_new(j, "parent", stats_below(m, unit));

@@ -96,12 +96,14 @@ json_t *mp_qmp_blockdev_add(struct mp_mon_call *call, const json_t *args)
 
 bool mp_qmp_is_in_use(struct mp_monitor *m, const json_t *snapshot, const char *node)
 {
+	const json_t *user = mp_qmp_find_node(m, snapshot, NULL, node);
+	const char *medium = mp_qmp_text(json_object_get(user, "medium"), "node");
 	json_t *waiting;
 	const char *unit;
 
 	json_object_foreach(m->inserting, unit,
 			    waiting) if (strcmp(json_string_value(waiting), node) == 0) return true;
-	return mp_qmp_find_node(m, snapshot, NULL, node) != NULL;
+	return user && strcmp(mp_qmp_node_name(m, medium), node) == 0;
 }
 
 /* The line without it, if nothing else in it needs it. */

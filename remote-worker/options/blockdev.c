@@ -143,6 +143,8 @@ static int take_filters_off(struct mp_parser *p, json_t **node, struct mp_opt_dr
 {
 	int r;
 
+	if (strcmp(driver_of(*node), "throttle") == 0)
+		d->filter = mp_node_text(*node, "node-name");
 	while (strcmp(driver_of(*node), "throttle") == 0) {
 		r = take_limits(p, *node, d);
 		if (r < 0)

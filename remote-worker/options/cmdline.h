@@ -109,6 +109,7 @@ struct mp_opt_drive {
 	const char *cache, *writeback, *discard, *detect_zeroes, *aio, *rerror, *werror;
 	const char *file_locking, *snapshot, *copy_on_read;
 	const char *node_name; /* its own or made up: never NULL, no two are alike */
+	const char *filter; /* node-name of the filter on top of it, as its user knows it; NULL */
 	const char *
 		below; /* driver of the node below a raw one; NULL: there is none, or a -drive's file */
 	const char *below_name; /* its node-name, or NULL */
@@ -130,6 +131,12 @@ struct mp_opt_drive {
 static inline const char *mp_opt_drive_name(const struct mp_opt_drive *d)
 {
 	return d->id[0] ? d->id : d->node_name;
+}
+
+/* The node that disks are given. */
+static inline const char *mp_opt_drive_node(const struct mp_opt_drive *d)
+{
+	return d->filter ? d->filter : d->node_name;
 }
 
 #define MP_CMDLINE_NO_DRIVE UINT32_MAX

@@ -56,7 +56,7 @@ static const struct field drive_fields[] = {
 	FIELD(werror, TEXT),        FIELD(node_name, TEXT),    FIELD(nbd.export_name, TEXT),
 	FIELD(size, U64),           FIELD(read_only, BOOL),    FIELD(locking, BOOL),
 	FIELD(direct, BOOL),        FIELD(no_flush, BOOL),     FIELD(write_through, BOOL),
-	FIELD(probed, BOOL),
+	FIELD(probed, BOOL),        FIELD(filter, TEXT),
 };
 #undef STRUCT
 

@@ -220,6 +220,26 @@ USED = ["-blockdev", "driver=file,node-name=low,filename={dir}/disk.img", "-bloc
         "-device", "scsi-cd,id=cd1,bus=lsi0.0"]
 
 
+LIMITED = ["-object", "throttle-group,id=tg,x-iops-total=100", "-blockdev", "driver=file,node-name=f0,filename={dir}/disk.img",
+           "-blockdev", "driver=throttle,node-name=t0,throttle-group=tg,file=f0", "-device", "scsi-hd,id=hd0,drive=t0"]
+
+
+def seen_of_a_filter(remote):
+    with remote, Qmp(remote) as qmp:
+        block = qmp.run("query-block")[0]["inserted"]
+        nodes = sorted((n["node-name"], n["drv"]) for n in qmp.run("query-named-block-nodes"))
+        return [block["node-name"], block["drv"], nodes, qmp.run("query-blockstats")[0]["node-name"],
+                qmp.run("block_resize", node_name="t0", size=2 * MIB), qmp.fails("blockdev-del", node_name="t0"),
+                qmp.fails("blockdev-del", node_name="f0")]
+
+
+def test_a_throttle_filter_is_known_by_its_name_as_in_qemu(tools):
+    ours, theirs = [seen_of_a_filter(Remote(program, args + LIMITED, FILES))
+                    for program, args in ((tools.worker, []), (tools.qemu, QEMU))]
+    assert ours == theirs, "%r, QEMU: %r" % (ours, theirs)
+    assert ours[:2] == ["t0", "throttle"]
+
+
 def words_about_nodes(remote):
     def delete(node):
         return "blockdev-del", {"node-name": node}
