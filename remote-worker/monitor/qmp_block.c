@@ -414,10 +414,11 @@ static void add_nodes(struct mp_monitor *m, const json_t *unit, json_t *list)
 	put_throttle(top, NULL);
 	filter = json_copy(top);
 	put_filter(m, filter);
-	if (!json_equal(filter, top))
-		json_array_append(list, filter);
+	json_array_append(list, filter);
+	if (strcmp(mp_qmp_text(filter, "node-name"), mp_qmp_text(top, "node-name")) != 0)
+		json_array_append(list, top);
 	json_decref(filter);
-	json_array_append_new(list, top);
+	json_decref(top);
 	if (driver_below(m, unit))
 		json_array_append_new(list, node_below(m, unit));
 	add_served(m, mp_qmp_text(medium, "node"), list);

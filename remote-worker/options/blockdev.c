@@ -419,6 +419,11 @@ int mp_drive_of_node(struct mp_parser *p, json_t *node, json_t *objects, struct 
 	r = take_filters_off(p, &node, d);
 	if (r < 0)
 		return mp_err_trace(r);
+	/* One that is written inside its filter may have no name, and gets this. */
+	if (d->filter && !mp_node_text(node, "node-name"))
+		r = mp_node_put_text(node, "node-name", d->filter);
+	if (r < 0)
+		return mp_err_trace(r);
 	d->format = driver_of(node);
 	name = mp_node_text(node, "node-name");
 	if (name)

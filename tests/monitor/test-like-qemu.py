@@ -240,6 +240,15 @@ def test_a_throttle_filter_is_known_by_its_name_as_in_qemu(tools):
     assert ours[:2] == ["t0", "throttle"]
 
 
+def test_a_node_inside_a_filter_needs_no_name(tools):
+    # The disk used to be missing from every list.
+    node = "driver=throttle,node-name=t0,throttle-group=tg,file.driver=file,file.filename={dir}/disk.img"
+    disks = LIMITED[:2] + ["-blockdev", node, "-device", "scsi-hd,id=hd0,drive=t0"]
+    with Remote(tools.worker, disks, FILES) as remote, Qmp(remote) as qmp:
+        assert [b["inserted"]["node-name"] for b in qmp.run("query-block")] == ["t0"]
+        assert [n["node-name"] for n in qmp.run("query-named-block-nodes")] == ["t0"]
+
+
 def words_about_nodes(remote):
     def delete(node):
         return "blockdev-del", {"node-name": node}
