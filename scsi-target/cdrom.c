@@ -108,7 +108,7 @@ static void fill_lun(struct mp_scsi_lun *lun, const struct mp_scsi_cd_cfg *cfg)
 	lun->logical_bytes = MP_CD_BLOCK_BYTES;
 	lun->cd.disc = cfg->blk;
 	find_medium(lun);
-	mp_lun_identify(lun, &cfg->identity, "mpring CD-ROM");
+	mp_lun_identify(lun, &cfg->identity, MP_SCSI_CD_PRODUCT);
 	lun->rerror = (uint8_t)cfg->rerror;
 }
 

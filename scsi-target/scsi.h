@@ -139,9 +139,14 @@ int mp_scsi_bus_create(const struct mp_scsi_bus_cfg *cfg, struct mp_scsi_bus **r
 /** mp_scsi_bus_destroy() - no block I/O may be in flight (see mp_scsi_bus_n_busy()); NULL is fine */
 struct mp_scsi_bus *mp_scsi_bus_destroy(struct mp_scsi_bus *bus);
 
+#define MP_SCSI_VENDOR       "mpring"
+#define MP_SCSI_DISK_PRODUCT "mpring HARDDISK"
+#define MP_SCSI_CD_PRODUCT   "mpring CD-ROM"
+#define MP_SCSI_REVISION     "0.1"
+
 /* Who a unit says that it is. */
 struct mp_scsi_identity {
-	char vendor[9], product[17], revision[5]; /* "" : "mpring", what it is, our version */
+	char vendor[9], product[17], revision[5]; /* "" : those above */
 	char serial[37]; /* "" : none */
 	char device_id[64]; /* vendor specific name in VPD page 83; "" : none */
 	uint64_t wwn; /* NAA; 0: none */
@@ -152,7 +157,7 @@ struct mp_scsi_disk_cfg {
 	struct mp_blk *blk; /* borrowed; outlives the bus */
 	uint32_t logical_bytes; /* 512 or 4096 */
 	uint32_t physical_bytes; /* >= logical; 0: logical */
-	struct mp_scsi_identity identity; /* product "" : "mpring HARDDISK" */
+	struct mp_scsi_identity identity; /* product "" : MP_SCSI_DISK_PRODUCT */
 	bool removable;
 	bool write_through; /* no write cache, until a command switches it on */
 	enum mp_scsi_on_error rerror; /* of reads of the medium */
@@ -170,7 +175,7 @@ int mp_scsi_disk_add(struct mp_scsi_bus *bus, const struct mp_scsi_disk_cfg *cfg
 struct mp_scsi_cd_cfg {
 	unsigned int target, lun;
 	struct mp_blk *blk; /* borrowed; NULL: an empty drive, its tray closed */
-	struct mp_scsi_identity identity; /* product "" : "mpring CD-ROM" */
+	struct mp_scsi_identity identity; /* product "" : MP_SCSI_CD_PRODUCT */
 	enum mp_scsi_on_error rerror; /* of reads of the disc; not ENOSPC */
 };
 

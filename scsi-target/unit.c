@@ -60,9 +60,9 @@ static void pad(char *out, size_t len, const char *text, const char *otherwise)
 void mp_lun_identify(struct mp_scsi_lun *lun, const struct mp_scsi_identity *id,
 		     const char *product)
 {
-	pad(lun->vendor, sizeof(lun->vendor), id->vendor, "mpring");
+	pad(lun->vendor, sizeof(lun->vendor), id->vendor, MP_SCSI_VENDOR);
 	pad(lun->product, sizeof(lun->product), id->product, product);
-	pad(lun->revision, sizeof(lun->revision), id->revision, "0.1");
+	pad(lun->revision, sizeof(lun->revision), id->revision, MP_SCSI_REVISION);
 	memcpy(lun->serial, id->serial, sizeof(lun->serial) - 1);
 	memcpy(lun->device_id, id->device_id, sizeof(lun->device_id) - 1);
 	lun->wwn = id->wwn;
@@ -95,7 +95,7 @@ static void fill_lun(struct mp_scsi_lun *lun, const struct mp_scsi_disk_cfg *cfg
 	lun->logical_bytes = cfg->logical_bytes;
 	lun->physical_exponent = (uint8_t)__builtin_ctz(physical / cfg->logical_bytes);
 	lun->n_blocks = mp_blk_size_bytes(cfg->blk) / cfg->logical_bytes;
-	mp_lun_identify(lun, &cfg->identity, "mpring HARDDISK");
+	mp_lun_identify(lun, &cfg->identity, MP_SCSI_DISK_PRODUCT);
 	lun->removable = cfg->removable;
 	lun->write_through = cfg->write_through;
 	lun->rerror = (uint8_t)cfg->rerror;

@@ -239,13 +239,14 @@ static void info_pci(struct mp_mon_call *call, const json_t *args, struct mp_mon
 
 static void qtree_disk(struct mp_mon_buf *out, const json_t *unit)
 {
-	static const char *const texts[] = {"drive", "serial", "vendor", "product"};
+	static const char *const texts[] = {"serial", "vendor", "product"};
 
 	mp_mon_printf(out, "          dev: %s, id \"%s\"\n",
 		      mp_qmp_bool(unit, "cd") ? "scsi-cd" : "scsi-hd", mp_qmp_text(unit, "id"));
+	mp_mon_printf(out, "            drive = \"%s\"\n", mp_qmp_text(unit, "drive"));
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		mp_mon_printf(out, "            %s = \"%s\"\n", texts[i],
-			      mp_qmp_text(unit, texts[i]));
+			      mp_qmp_identity(unit, texts[i]));
 	mp_mon_printf(out, "            removable = %s\n",
 		      mp_qmp_bool(unit, "removable") ? "true" : "false");
 	mp_mon_printf(out,

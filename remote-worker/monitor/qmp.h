@@ -99,6 +99,9 @@ const char *mp_qmp_qdev(const json_t *unit, char room[64]);
 /** mp_hmp_print_images() - what QMP says of an image and of those behind it (hmp_image.c) */
 void mp_hmp_print_images(struct mp_mon_buf *out, const json_t *image);
 
+/** mp_qmp_identity() - a unit's "vendor", "product", "version" or "serial", as guests see it (qmp_qom.c) */
+const char *mp_qmp_identity(const json_t *unit, const char *name);
+
 /* -- limits (qmp_disk.c) --------------------------------------------------------------- */
 
 /** mp_qmp_group() - the name of the group that the limits of a unit are; "": it has no limits */

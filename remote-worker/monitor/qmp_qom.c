@@ -11,6 +11,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
+#include "remote-worker/options/keyval.h"
+#include "scsi-target/scsi.h"
+
 static void put(json_t *object, const char *name, const char *type, json_t *value)
 {
 	json_object_set_new(object, name, json_pack("{s:s, s:o}", "type", type, "value", value));
@@ -54,14 +58,81 @@ static const char *type_of(const json_t *unit)
 	return mp_qmp_bool(unit, "cd") ? "scsi-cd" : "scsi-hd";
 }
 
-static void add_disk(json_t *parent, const json_t *unit, const char *name)
+/* -- disks ----------------------------------------------------------------------------- */
+
+/* What a -device said of itself, or would have: its options, not what came of them. */
+static json_t *given(const struct mp_monitor *m, const json_t *unit, const char *name,
+		     json_t *otherwise)
+{
+	const char *id = mp_qmp_text(unit, "id");
+	MP_CLEANUP_FREE char *text = *id ? mp_line_get(&m->hotplug.line, "-device", "id", id, name)
+					 : NULL;
+	uint64_t number;
+	json_t *value;
+	bool on;
+
+	if (!text)
+		return otherwise;
+	if (json_is_boolean(otherwise))
+		value = mp_parse_bool(text, &on) == 0 ? json_boolean(on) : NULL;
+	else if (json_is_integer(otherwise))
+		value = mp_parse_uint(text, 0, INT32_MAX, &number) == 0
+				? json_integer((json_int_t)number)
+				: NULL;
+	else
+		value = json_string(text);
+	if (!value)
+		return otherwise;
+	json_decref(otherwise);
+	return value;
+}
+
+const char *mp_qmp_identity(const json_t *unit, const char *name)
+{
+	const char *text = mp_qmp_text(unit, name);
+
+	if (*text)
+		return text;
+	if (strcmp(name, "vendor") == 0)
+		return MP_SCSI_VENDOR;
+	if (strcmp(name, "product") == 0)
+		return mp_qmp_bool(unit, "cd") ? MP_SCSI_CD_PRODUCT : MP_SCSI_DISK_PRODUCT;
+	return strcmp(name, "version") == 0 ? MP_SCSI_REVISION : "";
+}
+
+static void put_identity(struct mp_monitor *m, const json_t *unit, json_t *o)
 {
 	static const char *const texts[][2] = {{"serial", "serial"},
 					       {"vendor", "vendor"},
 					       {"product", "product"},
 					       {"ver", "version"}};
+	const char *name = mp_qmp_identity(unit, "serial");
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		put(o, texts[i][0], "str", json_string(mp_qmp_identity(unit, texts[i][1])));
+	put(o, "wwn", "uint64", json_integer(mp_qmp_int(unit, "wwn")));
+	put(o, "device_id", "str",
+	    given(m, unit, "device_id", json_string(*name ? name : mp_qmp_drive_name(m, unit))));
+}
+
+static void put_policy(const struct mp_monitor *m, const json_t *unit, json_t *o)
+{
+	static const char *const policies[][2] = {{"rerror", "BlockdevOnError"},
+						  {"werror", "BlockdevOnError"},
+						  {"write-cache", "OnOffAuto"}};
+
+	for (size_t i = 0; i < sizeof(policies) / sizeof(policies[0]); i++)
+		put(o, policies[i][0], policies[i][1],
+		    given(m, unit, policies[i][0], json_string("auto")));
+	put(o, "bootindex", "int32", given(m, unit, "bootindex", json_integer(-1)));
+	put(o, "share-rw", "bool", given(m, unit, "share-rw", json_false()));
+}
+
+static void add_disk(struct mp_monitor *m, json_t *parent, const json_t *unit, const char *name)
+{
 	json_t *o = add_child(parent, name, type_of(unit));
 	const json_t *medium = json_object_get(unit, "medium");
+	bool is_cd = mp_qmp_bool(unit, "cd");
 	char bus[160];
 
 	snprintf(bus, sizeof(bus), "/machine/peripheral/%s/%s.0", mp_qmp_text(unit, "device"),
@@ -72,13 +143,15 @@ static void add_disk(json_t *parent, const json_t *unit, const char *name)
 	put(o, "scsi-id", "uint32", json_integer(mp_qmp_int(unit, "scsi-id")));
 	put(o, "lun", "uint32", json_integer(mp_qmp_int(unit, "lun")));
 	put(o, "channel", "uint32", json_integer(0));
-	put(o, "removable", "bool", json_boolean(mp_qmp_bool(unit, "removable")));
-	put(o, "wwn", "uint64", json_integer(mp_qmp_int(unit, "wwn")));
+	if (!is_cd)
+		put(o, "removable", "bool", json_boolean(mp_qmp_bool(unit, "removable")));
 	put(o, "logical_block_size", "size",
-	    json_integer(mp_qmp_bool(unit, "cd") ? 2048 : mp_qmp_int(medium, "block-size")));
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-		put(o, texts[i][0], "str", json_string(mp_qmp_text(unit, texts[i][1])));
+	    json_integer(is_cd ? 2048 : mp_qmp_int(medium, "block-size")));
+	put_identity(m, unit, o);
+	put_policy(m, unit, o);
 }
+
+/* -- the tree --------------------------------------------------------------------------- */
 
 /* The bus of an adapter, with a link to each unit on it. */
 static void add_bus(json_t *adapter, const char *id, const json_t *units)
@@ -126,7 +199,8 @@ static void add_adapters(json_t *peripheral, const json_t *snapshot)
 	}
 }
 
-static void add_disks(json_t *peripheral, json_t *anonymous, const json_t *snapshot)
+static void add_disks(struct mp_monitor *m, json_t *peripheral, json_t *anonymous,
+		      const json_t *snapshot)
 {
 	json_t *unit;
 	char name[32];
@@ -138,9 +212,9 @@ static void add_disks(json_t *peripheral, json_t *anonymous, const json_t *snaps
 		if (mp_qmp_bool(unit, "leaving"))
 			continue;
 		if (*mp_qmp_text(unit, "id"))
-			add_disk(peripheral, unit, mp_qmp_text(unit, "id"));
+			add_disk(m, peripheral, unit, mp_qmp_text(unit, "id"));
 		else
-			add_disk(anonymous, unit, name);
+			add_disk(m, anonymous, unit, name);
 	}
 }
 
@@ -151,7 +225,7 @@ static void add_chardevs(json_t *chardevs, const struct mp_cmdline *cmd)
 			  cmd->monitor[i].is_stdio ? "chardev-stdio" : "chardev-socket");
 }
 
-static json_t *make_tree(const struct mp_monitor *m, const json_t *snapshot)
+static json_t *make_tree(struct mp_monitor *m, const json_t *snapshot)
 {
 	json_t *root = new_object("container"), *machine, *peripheral, *anonymous;
 
@@ -160,7 +234,7 @@ static json_t *make_tree(const struct mp_monitor *m, const json_t *snapshot)
 	anonymous = add_child(machine, "peripheral-anon", "container");
 	add_child(machine, "unattached", "container");
 	add_adapters(peripheral, snapshot);
-	add_disks(peripheral, anonymous, snapshot);
+	add_disks(m, peripheral, anonymous, snapshot);
 	add_child(root, "objects", "container");
 	add_chardevs(add_child(root, "chardevs", "container"), m->cmd);
 	return root;

@@ -75,31 +75,44 @@ static bool is_option(const char *word, const char *option)
 	return strcmp(word, option) == 0 || (word[0] == '-' && strcmp(word + 1, option) == 0);
 }
 
-static bool json_has(const char *arg, const char *key, const char *value)
+static char *copy(const char *text)
+{
+	return text ? strdup(text) : NULL;
+}
+
+static char *json_value(const char *arg, const char *key)
 {
 	json_t *json = json_loads(arg, 0, NULL);
 	char number[MP_NODE_NUMBER_LEN];
-	const char *text = mp_node_as_text(json_object_get(json, key), number);
-	bool has = text && strcmp(text, value) == 0;
+	char *value = copy(mp_node_as_text(json_object_get(json, key), number));
 
 	json_decref(json);
-	return has;
+	return value;
+}
+
+static char *value_of(const char *arg, const char *key)
+{
+	MP_CLEANUP(mp_keyval_fini) struct mp_keyval kv = MP_KEYVAL_NULL;
+
+	if (arg[0] == '{')
+		return json_value(arg, key);
+	return mp_keyval_parse(arg, "driver", &kv) < 0 ? NULL : copy(mp_keyval_get(&kv, key));
 }
 
 static bool has(const char *arg, const char *key, const char *value)
 {
-	struct mp_keyval kv = MP_KEYVAL_NULL;
-	const char *text;
-	bool has;
+	MP_CLEANUP_FREE char *text = value_of(arg, key);
 
-	if (arg[0] == '{')
-		return json_has(arg, key, value);
-	if (mp_keyval_parse(arg, "driver", &kv) < 0)
-		return false;
-	text = mp_keyval_get(&kv, key);
-	has = text && strcmp(text, value) == 0;
-	mp_keyval_fini(&kv);
-	return has;
+	return text && strcmp(text, value) == 0;
+}
+
+char *mp_line_get(const struct mp_line *l, const char *option, const char *key, const char *value,
+		  const char *wanted)
+{
+	for (int i = 0; i + 1 < l->n; i++)
+		if (is_option(l->word[i], option) && has(l->word[i + 1], key, value))
+			return value_of(l->word[i + 1], wanted);
+	return NULL;
 }
 
 bool mp_line_has(const struct mp_line *l, const char *option, const char *key, const char *value)

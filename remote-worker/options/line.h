@@ -27,6 +27,9 @@ int mp_line_add(struct mp_line *l, const char *option, const char *arg);
 
 /** mp_line_has() - is such an option in it? As mp_line_remove() */
 bool mp_line_has(const struct mp_line *l, const char *option, const char *key, const char *value);
+/** mp_line_get() - what such an option says of @wanted, the caller's to free; NULL: nothing */
+char *mp_line_get(const struct mp_line *l, const char *option, const char *key, const char *value,
+		  const char *wanted);
 /** mp_line_remove() - the options with this argument's key and value: "-device", "id", "d0". How many? */
 int mp_line_remove(struct mp_line *l, const char *option, const char *key, const char *value);
 

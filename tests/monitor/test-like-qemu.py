@@ -249,6 +249,34 @@ def test_a_node_inside_a_filter_needs_no_name(tools):
         assert [n["node-name"] for n in qmp.run("query-named-block-nodes")] == ["t0"]
 
 
+TOLD = ["-drive", "id=d0,if=none,format=raw,file={dir}/disk.img,werror=stop,cache=writethrough",
+        "-device", "scsi-hd,id=hd0,drive=d0,bus=lsi0.0,vendor=ACME,product=Disk,ver=1.2,bootindex=3,share-rw=on,serial=abc",
+        "-drive", "id=d1,if=none,format=raw,file={dir}/new.img",
+        "-device", "scsi-hd,id=hd1,drive=d1,bus=lsi0.0,write-cache=on,rerror=ignore,device_id=foo,wwn=0x5000c500a0b1c2d3",
+        "-drive", "id=c0,if=none,media=cdrom", "-device", "scsi-cd,id=cdd,drive=c0,bus=lsi0.0,rerror=stop",
+        "-device", "scsi-cd,id=empty,bus=lsi0.0"]
+PROPERTIES = ("type", "drive", "scsi-id", "lun", "channel", "removable", "wwn", "serial", "device_id", "bootindex",
+              "rerror", "werror", "write-cache", "share-rw")
+
+
+def properties(remote):
+    with remote, Qmp(remote) as qmp:
+        told = [ask(qmp, "qom-get", {"path": "hd0", "property": p}) for p in ("vendor", "product", "ver")]
+        types = [{p["name"]: p["type"] for p in qmp.run("qom-list", path=disk) if p["name"] in PROPERTIES}
+                 for disk in ("hd0", "cdd")]
+        return told, types, [(disk, p, ask(qmp, "qom-get", {"path": disk, "property": p}))
+                             for disk in ("hd0", "hd1", "cdd", "empty") for p in PROPERTIES]
+
+
+def test_properties_of_disks_are_those_that_qemu_has(tools):
+    ours, theirs = [properties(Remote(program, args + TOLD, FILES))
+                    for program, args in ((tools.worker, []), (tools.qemu, QEMU))]
+    assert ours == theirs, "%r, QEMU: %r" % (ours, theirs)
+    with Remote(tools.worker, TOLD, FILES) as remote, Qmp(remote) as qmp:
+        assert [ask(qmp, "qom-get", {"path": "hd1", "property": p}) for p in ("vendor", "product", "ver")] == [
+            "mpring", "mpring HARDDISK", "0.1"]
+
+
 def words_about_nodes(remote):
     def delete(node):
         return "blockdev-del", {"node-name": node}
