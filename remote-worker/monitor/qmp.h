@@ -8,6 +8,7 @@
  *   qmp_medium.c   trays
  *   qmp_insert.c   what is put into them
  *   qmp_hotplug.c  nodes and disks come and go
+ *   qmp_node.c     what a node's members must be
  *   qmp_disk.c     size and limits of a disk
  *   qmp_qom.c      the tree of objects
  *   qmp_stats.c    our own statistics
@@ -101,6 +102,9 @@ void mp_hmp_print_images(struct mp_mon_buf *out, const json_t *image);
 
 /** mp_qmp_identity() - a unit's "vendor", "product", "version" or "serial", as guests see it (qmp_qom.c) */
 const char *mp_qmp_identity(const json_t *unit, const char *name);
+
+/** mp_qmp_check_node() - are members of the right types? (qmp_node.c) false after a failure */
+bool mp_qmp_check_node(struct mp_mon_call *call, const json_t *node);
 
 /* -- limits (qmp_disk.c) --------------------------------------------------------------- */
 

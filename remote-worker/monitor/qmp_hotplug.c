@@ -84,7 +84,7 @@ json_t *mp_qmp_blockdev_add(struct mp_mon_call *call, const json_t *args)
 	json = json_dumps(args, JSON_COMPACT);
 	if (!json)
 		return NULL;
-	if (!check_files(call, args))
+	if (!mp_qmp_check_node(call, args) || !check_files(call, args))
 		return NULL;
 	c = try_node(call, json, node);
 	if (!c)

@@ -81,6 +81,18 @@ ERRORS = [
     *[("device_add", {"driver": "scsi-hd", "drive": "drive_image2", "id": name})
       for name in ("1e", "", "e e", "\u00e9", "-e", "_e", "a:b", "a/b")],
     ("device_add", {"driver": "nope", "id": "1e"}),
+    *[("blockdev-add", {"node-name": "n", **node}) for node in (
+        {"driver": "null-co", "size": "1M"}, {"driver": "null-co", "size": True}, {"driver": "null-co", "size": None},
+        {"driver": "null-co", "size": 1.5}, {"driver": "null-co", "read-only": "on"}, {"driver": "null-co", "read-only": 1},
+        {"driver": "null-co", "cache": {"direct": "on"}}, {"driver": "null-co", "cache": "x"},
+        {"driver": "null-co", "discard": True}, {"driver": "null-co", "detect-zeroes": 5},
+        {"driver": "null-co", "auto-read-only": "x"}, {"driver": "null-co", "force-share": "on"},
+        {"driver": "raw", "file": 5}, {"driver": "raw", "file": {"driver": "null-co"}, "offset": "x"},
+        {"driver": "raw", "file": {"driver": "null-co", "size": "1M"}}, {"driver": "file", "filename": 5},
+        {"driver": "file", "filename": "x", "locking": True}, {"driver": "file", "filename": "x", "aio": True},
+        {"driver": "qcow2", "file": {"driver": "file", "filename": "x", "locking": True}},
+        {"driver": "nbd", "server": "x"}, {"driver": "nbd", "server": {"type": "inet", "host": "x", "port": 5}},
+        {"driver": "nope"}, {"driver": 5}, {})],
     ("blockdev-open-tray", {"id": "lsi0"}), ("eject", {"id": "/machine/peripheral/lsi0"}),
 ]
 
