@@ -121,6 +121,8 @@ json_t *mp_qmp_ask_guest(struct mp_mon_call *call, const json_t *unit, const cha
 /** mp_qmp_is_inserting() - a node lies in the open tray; mp_qmp_forget_insertion() takes it out */
 bool mp_qmp_is_inserting(const struct mp_monitor *m, const json_t *unit);
 void mp_qmp_forget_insertion(struct mp_monitor *m, const json_t *unit);
+/** mp_qmp_forget_first() - another medium, or none, is in the unit than its -device says */
+void mp_qmp_forget_first(struct mp_monitor *m, const json_t *unit);
 /** mp_qmp_insert_waiting() - and the tray closes over it; a new reference; NULL after a failure */
 json_t *mp_qmp_insert_waiting(struct mp_mon_call *call, const json_t *unit);
 

@@ -108,10 +108,13 @@ json_t *mp_qmp_find_node(struct mp_monitor *m, const json_t *snapshot, const cha
 /* Of our own command line, or a monitor's: its file is one that we may look at. */
 const struct mp_opt_drive *mp_qmp_drive(struct mp_monitor *m, const char *node)
 {
-	for (unsigned int i = 0; i < m->cmd->n_drives; i++)
+	const struct mp_opt_drive *live = mp_hotplug_drive(&m->hotplug, node);
+
+	/* A node of our own command line may have gone, and this one has its name. */
+	for (unsigned int i = 0; !live && i < m->cmd->n_drives; i++)
 		if (m->cmd->drive[i].node_name && strcmp(m->cmd->drive[i].node_name, node) == 0)
 			return &m->cmd->drive[i];
-	return mp_hotplug_drive(&m->hotplug, node);
+	return live;
 }
 
 const char *mp_qmp_node_name(struct mp_monitor *m, const char *node)

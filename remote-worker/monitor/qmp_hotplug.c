@@ -216,19 +216,22 @@ static bool is_id_taken(const struct mp_cmdline *cmd, const json_t *snapshot, co
 	return is_adapter(cmd, id, strlen(id));
 }
 
-static json_t *user_of(const json_t *snapshot, const char *drive)
+static bool is_used_by(struct mp_monitor *m, const json_t *unit, const char *drive)
 {
-	json_t *unit, *medium;
+	const char *node = mp_qmp_text(json_object_get(unit, "medium"), "node");
+
+	return strcmp(mp_qmp_drive_name(m, unit), drive) == 0 || strcmp(node, drive) == 0 ||
+	       strcmp(mp_qmp_node_name(m, node), drive) == 0;
+}
+
+static bool is_used(struct mp_monitor *m, const json_t *snapshot, const char *drive)
+{
+	json_t *unit;
 	size_t i;
 
-	json_array_foreach(mp_qmp_list(snapshot, "units"), i, unit)
-	{
-		medium = json_object_get(unit, "medium");
-		if (*drive && (strcmp(mp_qmp_text(unit, "drive"), drive) == 0 ||
-			       strcmp(mp_qmp_text(medium, "node"), drive) == 0))
-			return unit;
-	}
-	return NULL;
+	json_array_foreach(mp_qmp_list(snapshot, "units"), i,
+			   unit) if (*drive && is_used_by(m, unit, drive)) return true;
+	return false;
 }
 
 /* Without any, a disk has no name. */
@@ -260,7 +263,7 @@ static bool check_device(struct mp_mon_call *call, const json_t *snapshot, const
 		mp_mon_fail(call, MP_MON_GENERIC, "Duplicate device ID '%s'", id);
 	else if (strcmp(driver, "scsi-hd") == 0 && !*drive)
 		mp_mon_fail(call, MP_MON_GENERIC, "drive property not set");
-	else if (user_of(snapshot, drive))
+	else if (is_used(call->opaque, snapshot, drive))
 		mp_mon_fail(call, MP_MON_GENERIC, "Drive '%s' is already in use by another device",
 			    drive);
 	else if (*drive && !mp_line_has_drive(&m->hotplug.line, drive))

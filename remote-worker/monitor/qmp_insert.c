@@ -28,10 +28,12 @@ static json_t *change(struct mp_mon_call *call, const json_t *unit, bool force,
 		call, "medium-change",
 		json_pack("{s:I, s:b}", "unit", mp_qmp_int(unit, "unit"), "force", force), live);
 	mp_qmp_quiet(m, unit, false);
-	if (value)
+	if (value) {
+		mp_qmp_forget_first(m, unit);
 		mp_hotplug_keep(h, live, mp_qmp_int(unit, "unit"));
-	else
+	} else {
 		mp_hotplug_abandon(h, live);
+	}
 	if (value && !mp_qmp_bool(unit, "tray-open"))
 		mp_qmp_say_tray(m, unit, true);
 	if (value)

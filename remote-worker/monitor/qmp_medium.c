@@ -53,6 +53,15 @@ json_t *mp_qmp_ask_guest(struct mp_mon_call *call, const json_t *unit, const cha
 	return NULL;
 }
 
+/* The node that a -device began with is free for other drives, or to be deleted. */
+void mp_qmp_forget_first(struct mp_monitor *m, const json_t *unit)
+{
+	const char *drive = mp_qmp_text(unit, "drive");
+
+	if (*drive && !*mp_qmp_drive_name(m, unit))
+		mp_line_drop(&m->hotplug.line, "-device", "drive", drive);
+}
+
 /* The worker has taken the medium out. */
 static json_t *emptied(struct mp_mon_call *call, const json_t *unit, json_t *value)
 {
@@ -61,6 +70,7 @@ static json_t *emptied(struct mp_mon_call *call, const json_t *unit, json_t *val
 	if (!value)
 		return NULL;
 	mp_qmp_forget_insertion(m, unit);
+	mp_qmp_forget_first(m, unit);
 	mp_hotplug_gone(&m->hotplug, mp_qmp_int(unit, "unit"));
 	mp_hotplug_sweep(&m->hotplug);
 	return value;

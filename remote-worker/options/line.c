@@ -138,6 +138,57 @@ int mp_line_remove(struct mp_line *l, const char *option, const char *key, const
 	return n;
 }
 
+static char *json_without(const char *arg, const char *key)
+{
+	json_t *json = json_loads(arg, 0, NULL);
+	char *text;
+
+	json_object_del(json, key);
+	text = json_dumps(json, JSON_COMPACT);
+	json_decref(json);
+	return text;
+}
+
+static char *without(const char *arg, const char *key)
+{
+	MP_CLEANUP(mp_keyval_fini) struct mp_keyval kv = MP_KEYVAL_NULL;
+	char *text = NULL;
+	size_t len;
+	FILE *to;
+
+	if (arg[0] == '{')
+		return json_without(arg, key);
+	if (mp_keyval_parse(arg, "driver", &kv) < 0)
+		return NULL;
+	to = open_memstream(&text, &len);
+	for (unsigned int i = 0; to && i < kv.n; i++) {
+		if (strcmp(kv.item[i].key, key) == 0)
+			continue;
+		fprintf(to, "%s%s=", ftell(to) > 0 ? "," : "", kv.item[i].key);
+		for (const char *c = kv.item[i].value; *c; c++)
+			fprintf(to, *c == ',' ? ",," : "%c", *c);
+	}
+	if (to)
+		fclose(to);
+	return text;
+}
+
+int mp_line_drop(struct mp_line *l, const char *option, const char *key, const char *value)
+{
+	char *arg;
+
+	for (int i = 0; i + 1 < l->n; i++) {
+		if (!is_option(l->word[i], option) || !has(l->word[i + 1], key, value))
+			continue;
+		arg = without(l->word[i + 1], key);
+		if (!arg)
+			return mp_err_origin(-ENOMEM);
+		free(l->word[i + 1]);
+		l->word[i + 1] = arg;
+	}
+	return 0;
+}
+
 int mp_line_try(const struct mp_line *l, const char *const more[], struct mp_cmdline **ret_c,
 		char *error, size_t error_len)
 {

@@ -32,6 +32,8 @@ char *mp_line_get(const struct mp_line *l, const char *option, const char *key, 
 		  const char *wanted);
 /** mp_line_remove() - the options with this argument's key and value: "-device", "id", "d0". How many? */
 int mp_line_remove(struct mp_line *l, const char *option, const char *key, const char *value);
+/** mp_line_drop() - take that key and its value out of such options; 0 or -ENOMEM */
+int mp_line_drop(struct mp_line *l, const char *option, const char *key, const char *value);
 
 /**
  * mp_line_try() - parse it, with more behind it that isn't kept

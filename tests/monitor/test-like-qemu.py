@@ -314,6 +314,34 @@ def test_words_about_nodes_are_qemus(tools):
         assert ours == theirs, "%r, QEMU: %r" % (ours, theirs)
 
 
+DISCS = ["-blockdev", "driver=file,node-name=first,read-only=on,filename={dir}/cd.iso",
+         "-blockdev", "driver=file,node-name=second,read-only=on,filename={dir}/new.img",
+         "-device", '{{"driver":"scsi-cd","id":"cd0","drive":"first","bus":"lsi0.0"}}', "-device", "scsi-cd,id=cd1,bus=lsi0.0"]
+
+
+def discs_change(remote):
+    """As a manager of machines does it: each disc is a node that is deleted when it is out."""
+    def out(device):
+        return [("blockdev-open-tray", {"id": device}), ("blockdev-remove-medium", {"id": device})]
+
+    def put(device, node):
+        return [("blockdev-insert-medium", {"id": device, "node-name": node}), ("blockdev-close-tray", {"id": device})]
+
+    add = "blockdev-add", {"driver": "file", "node-name": "first", "read-only": True, "filename": remote.path("cd.iso")}
+    delete = "blockdev-del", {"node-name": "first"}
+    with remote, Qmp(remote) as qmp:
+        return [(command, ask(qmp, command, arguments)) for command, arguments in (
+            out("cd0") + [delete, add] + put("cd0", "second") + out("cd1") + put("cd1", "first") + [delete] + out("cd1") +
+            [("device_add", {"driver": "scsi-cd", "id": "cd2", "drive": "first", "bus": "lsi0.0"}), delete])]
+
+
+def test_discs_change_as_in_qemu(tools):
+    ours, theirs = [discs_change(Remote(program, args + DISCS, FILES))
+                    for program, args in ((tools.worker, []), (tools.qemu, QEMU))]
+    assert ours == theirs, "%r, QEMU: %r" % (ours, theirs)
+    assert [answer for command, answer in ours if command != "blockdev-del"] == [{}] * (len(ours) - 3)
+
+
 def test_commands_that_both_know_are_described_alike(tools):
     with Both(tools) as b:
         ours, theirs = [{i["name"]: i for i in ask(q, "query-qmp-schema", {})}
