@@ -492,6 +492,28 @@ def test_an_io_error_that_does_not_stop_is_told_as_by_qemu(tools):
     assert ours[0]["action"] == "report"
 
 
+def cache_modes(remote):
+    """Of the disk and of its node, before and after the guest has set it."""
+    with remote, Qmp(remote) as qmp, Guest(remote.proxy) as guest:
+        guest.wake(0)
+        seen = []
+        for wce in (None, 0, 4):
+            if wce is not None:
+                page = bytes([8, 18, wce]) + bytes(17)
+                assert guest.run(0, [0x15, 0x10, 0, 0, 4 + len(page), 0], bytes(4) + page) == GOOD
+            seen.append([qmp.run("query-block")[0]["inserted"]["cache"], qmp.run("query-named-block-nodes")[0]["cache"]])
+        return seen
+
+
+def test_the_cache_mode_is_what_the_guest_has_set_as_in_qemu(tools):
+    disk = ["-drive", "id=d0,if=none,format=raw,cache=writethrough,file={dir}/disk.img",
+            "-device", "scsi-hd,drive=d0,bus=lsi0.0"]
+    ours, theirs = [cache_modes(Remote(program, args + disk, FILES))
+                    for program, args in ((tools.worker, []), (tools.qemu, QEMU))]
+    assert ours == theirs, "%r, QEMU: %r" % (ours, theirs)
+    assert [modes[0]["writeback"] for modes in ours] == [False, False, True]
+
+
 POLICIES = ["-drive", "id=d0,if=none,format=raw,werror=report,rerror=report,file={dir}/disk.img",
             "-device", "scsi-hd,id=hd0,drive=d0,bus=lsi0.0",
             "-drive", "id=d1,if=none,format=raw,werror=report,rerror=stop,file={dir}/new.img",
