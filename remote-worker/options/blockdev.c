@@ -21,6 +21,7 @@
 
 #include "base/err.h"
 #include "block/probe.h"
+#include "remote-worker/options/id.h"
 #include "remote-worker/options/node.h"
 
 #define MAX_DEPTH 32u
@@ -451,7 +452,7 @@ void mp_drive_init(struct mp_opt_drive *d)
 
 bool mp_node_name_is_valid(const char *name)
 {
-	return strlen(name) <= 31 && mp_id_is_valid(name);
+	return strlen(name) <= 31 && mp_id_is_wellformed(name);
 }
 
 int mp_blockdev_add(struct mp_parser *p, json_t *node)

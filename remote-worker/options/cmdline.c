@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "remote-worker/options/id.h"
 #include "remote-worker/options/node.h"
 #include "remote-worker/options/parser.h"
 
@@ -66,7 +67,7 @@ static int check_id(struct mp_parser *p, const char *opt, const struct mp_keyval
 	static const char *const with_id[] = {"device", "drive", "object", "chardev", "mon"};
 	const char *id = mp_keyval_get(kv, "id");
 
-	if (!id || mp_id_is_valid(id) ||
+	if (!id || mp_id_is_wellformed(id) ||
 	    !mp_word_is_in(with_id, sizeof(with_id) / sizeof(with_id[0]), opt))
 		return 0;
 	return mp_parser_fail(

@@ -101,15 +101,6 @@ void mp_keyval_fini(struct mp_keyval *kv)
 	*kv = MP_KEYVAL_NULL;
 }
 
-bool mp_id_is_valid(const char *id)
-{
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-	static const char any[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._";
-
-	return *id && strchr(letters, *id) && id[strspn(id, any)] == '\0';
-}
-
 const char *mp_keyval_get(const struct mp_keyval *kv, const char *key)
 {
 	for (unsigned int i = kv->n; i > 0; i--)

@@ -37,9 +37,6 @@ struct mp_keyval {
 int mp_keyval_parse(const char *text, const char *implied_key, struct mp_keyval *ret_kv);
 void mp_keyval_fini(struct mp_keyval *kv);
 
-/** mp_id_is_valid() - QEMU's rule: a letter, then letters, digits, "-", "." and "_" */
-bool mp_id_is_valid(const char *id);
-
 /** mp_keyval_get() - value of the last @key; NULL: not there */
 const char *mp_keyval_get(const struct mp_keyval *kv, const char *key);
 
