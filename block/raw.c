@@ -20,6 +20,9 @@
  * devices the kernel turns fallocate() into discard and write-zeroes, so files
  * and devices need no two ways. A discard that nobody supports is a success:
  * it is a hint.
+ *
+ * A file may end within a block: the disk has that block, as in QEMU. What the
+ * file lacks of it reads as zeros, and is there once the block has been written.
  */
 #include "block/engine.h"
 
@@ -50,6 +53,11 @@ static const uint8_t zeros[ZEROS_BYTES] __attribute__((aligned(4096)));
 static uint64_t min_u64(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
+}
+
+static uint64_t round_up(uint64_t bytes, uint64_t unit)
+{
+	return bytes + (unit - bytes % unit) % unit;
 }
 
 static void io_step(const struct mp_blk_req *req, struct mp_blk_step *st)
@@ -125,6 +133,8 @@ int mp_raw_seek(int fd, const struct mp_blk_step *step)
 		return -EIO;
 	if (next < 0 && errno != ENXIO && errno != EINVAL && errno != EOPNOTSUPP)
 		return -errno;
+	/* Where a file ends within a sector, so does what is known of it. */
+	next = (off_t)round_up((uint64_t)next, MP_BLK_SECTOR_BYTES);
 	if (next <= at || next > end)
 		next = end;
 	*extent = (struct mp_blk_extent){(uint64_t)(next - at), is_hole};
@@ -170,13 +180,27 @@ static bool fallocate_done(struct mp_blk_req *req)
 	return false;
 }
 
+/* The kernel stops within a sector only where the file ends. */
+static bool is_end_of_file(const struct mp_blk_req *req)
+{
+	uint64_t at = req->offset + req->moved;
+
+	return req->op == MP_BLK_READ && at % MP_BLK_SECTOR_BYTES != 0 &&
+	       at > req->blk->size_bytes - req->blk->block_bytes;
+}
+
 static bool moved(struct mp_blk_req *req, int res)
 {
 	/* Nothing moved, though it is within the size that we opened: the file shrank. */
 	if (res == 0)
 		return ended(req, mp_err_origin(-EIO));
 	req->moved += (uint64_t)res;
-	return req->moved >= req->len ? ended(req, 0) : false;
+	if (req->moved >= req->len)
+		return ended(req, 0);
+	if (!is_end_of_file(req))
+		return false;
+	memset((uint8_t *)req->buf + req->moved, 0, req->len - req->moved);
+	return ended(req, 0);
 }
 
 bool mp_raw_advance(struct mp_blk_req *req, int res)
@@ -278,7 +302,7 @@ static int64_t raw_measure(const struct mp_blk *b)
 {
 	off_t end = lseek(b->fd, 0, SEEK_END);
 
-	return end < 0 ? -errno : (int64_t)end;
+	return end < 0 ? -errno : (int64_t)round_up((uint64_t)end, b->block_bytes);
 }
 
 int mp_blk_truncate(const char *filename, uint64_t bytes)
@@ -388,11 +412,10 @@ static int measure(struct mp_blk_medium *m, const struct mp_blk_open *how,
 		return complain(c, r, "its size is unknown");
 	if (how->cache_direct)
 		m->block_bytes = probe_alignment(m->fd);
-	m->size_bytes -= m->size_bytes % m->block_bytes;
+	m->size_bytes = round_up(m->size_bytes, m->block_bytes);
 	if (m->size_bytes == 0)
-		return complain(
-			c, mp_err_origin(-EINVAL),
-			"it is smaller than one sector; give it a size with truncate -s SIZE");
+		return complain(c, mp_err_origin(-EINVAL),
+				"it is empty; give it a size with truncate -s SIZE");
 	return 0;
 }
 

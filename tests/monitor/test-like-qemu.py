@@ -183,6 +183,8 @@ def qemu_img(folder, *args):
 def make_images(folder):
     """An image over another one, which its header names without the folder."""
     qemu_img(folder, "create", "-q", "-f", "raw", "raw.img", "1M")
+    with open(os.path.join(folder, "odd.img"), "wb") as f:
+        f.truncate(1000)
     qemu_img(folder, "create", "-q", "-f", "vmdk", "-o", "subformat=monolithicFlat", "flat.vmdk", "1M")
     qemu_img(folder, "create", "-q", "-f", "qcow2", "base.qcow2", "1M")
     qemu_img(folder, "create", "-q", "-f", "qcow2", "-b", "base.qcow2", "-F", "qcow2", "top.qcow2")
@@ -202,7 +204,8 @@ IMAGES = [LIBVIRTS] + [
          ("top.qcow2", "format=qcow2,cache=writethrough", "on"), ("base.qcow2", "format=qcow2,cache=unsafe", "off"),
          ("base.qcow2", "format=qcow2,cache=none,detect-zeroes=on", "auto"),
          ("raw.img", "format=raw,cache=directsync,discard=unmap,detect-zeroes=unmap", "on"),
-         ("flat.vmdk", "format=vmdk", "auto"), ("raw.img", "format=raw,cache=writethrough", "auto"), ("raw.img", "format=raw,throttling.bps-total=5000", "on"))]
+         ("flat.vmdk", "format=vmdk", "auto"), ("odd.img", "format=raw", "auto"),
+         ("raw.img", "format=raw,cache=writethrough", "auto"), ("raw.img", "format=raw,throttling.bps-total=5000", "on"))]
 
 
 def described_images(program, args, folder):

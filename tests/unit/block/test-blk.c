@@ -301,11 +301,11 @@ static void test_size_follows_the_file_when_it_is_asked_for(void)
 	T_OK(truncate(x.path, 2 * DISK_BYTES + 100) == 0);
 	T_EQ(mp_blk_size_bytes(x.disk), DISK_BYTES);
 	T_EQ(mp_blk_refresh_size(x.disk), 1);
-	T_EQ(mp_blk_size_bytes(x.disk), 2 * DISK_BYTES);
-	T_EQ(run(MP_BLK_READ, 0, 2 * DISK_BYTES - 512, 512, x.pool), 0);
-	T_OK(truncate(x.path, 100) == 0);
+	T_EQ(mp_blk_size_bytes(x.disk), 2 * DISK_BYTES + 512);
+	T_EQ(run(MP_BLK_READ, 0, 2 * DISK_BYTES, 512, x.pool), 0);
+	T_OK(truncate(x.path, 0) == 0);
 	T_EQ(mp_blk_refresh_size(x.disk), -ENOMEDIUM);
-	T_EQ(mp_blk_size_bytes(x.disk), 2 * DISK_BYTES);
+	T_EQ(mp_blk_size_bytes(x.disk), 2 * DISK_BYTES + 512);
 	T_EQ(run(MP_BLK_READ, 0, 4096, 512, x.pool), -EIO);
 	teardown();
 }
@@ -622,16 +622,76 @@ static void test_direct_io_works_or_says_why_not(void)
 	teardown();
 }
 
-static void test_size_is_rounded_down_to_a_sector(void)
+/* 1000 bytes, all of them set. */
+static int open_within_a_sector(enum mp_blk_aio aio, bool direct)
 {
-	setup(MP_BLK_AIO_AUTO, (struct mp_blk_open){0});
-	x.disk = mp_blk_close(x.disk);
-	T_OK(truncate(x.path, 1535) == 0);
-	struct mp_blk_open how = {.driver = "raw", .filename = x.path};
+	struct mp_blk_open how = {
+		.driver = "raw", .filename = x.path, .cache_direct = direct, .discard = true};
+	int r;
 
-	T_EQ(mp_blk_open(x.engine, &how, &x.disk, x.error, sizeof(x.error)), 0);
-	T_EQ(mp_blk_size_bytes(x.disk), 1024);
-	T_EQ(mp_blk_block_bytes(x.disk), 512);
+	setup(aio, (struct mp_blk_open){0});
+	memset(x.pool, 0x5a, 4096);
+	T_EQ(run(MP_BLK_WRITE, 0, 0, 4096, x.pool), 0);
+	x.disk = mp_blk_close(x.disk);
+	T_OK(truncate(x.path, 1000) == 0);
+	r = mp_blk_open(x.engine, &how, &x.disk, x.error, sizeof(x.error));
+	x.disk = r < 0 ? NULL : x.disk;
+	return r;
+}
+
+static void check_end_within_a_sector(enum mp_blk_aio aio, bool direct)
+{
+	static const uint8_t zeros[24];
+	uint64_t block, bytes;
+
+	if (open_within_a_sector(aio, direct) < 0) {
+		T_OK(direct); /* a file system without O_DIRECT */
+		teardown();
+		return;
+	}
+	block = mp_blk_block_bytes(x.disk);
+	bytes = mp_blk_size_bytes(x.disk);
+	T_EQ(bytes, block == 512 ? 1024 : 4096);
+	memset(x.pool, 0xff, 8192);
+	T_EQ(run(MP_BLK_READ, 0, 0, bytes, x.pool), 0);
+	T_EQ(x.pool[0], 0x5a);
+	T_EQ(x.pool[999], 0x5a);
+	T_MEM_EQ(x.pool + 1000, zeros, 24);
+	T_EQ(x.pool[bytes], 0xff);
+	T_EQ(file_bytes(), 1000);
+	T_EQ(run(MP_BLK_WRITE, 0, bytes - block, block, x.pool), 0);
+	T_EQ(file_bytes(), (off_t)bytes);
+	T_EQ(mp_blk_refresh_size(x.disk), 0);
+	teardown();
+}
+
+static void test_a_file_may_end_within_a_sector(void)
+{
+	check_end_within_a_sector(MP_BLK_AIO_URING, false);
+	check_end_within_a_sector(MP_BLK_AIO_URING, true);
+	check_end_within_a_sector(MP_BLK_AIO_THREADS, false);
+	check_end_within_a_sector(MP_BLK_AIO_THREADS, true);
+}
+
+static void test_extents_of_a_file_end_with_a_sector(void)
+{
+	struct mp_blk_extent extent = {0};
+
+	T_EQ(open_within_a_sector(MP_BLK_AIO_AUTO, false), 0);
+	T_EQ(run(MP_BLK_STATUS, 0, 512, 512, &extent), 0);
+	T_EQ(extent.len, 512);
+	T_OK(!extent.is_hole);
+	teardown();
+}
+
+/* A sector that has gone is no end within one. */
+static void test_a_file_that_lost_its_last_sector_is_an_error(void)
+{
+	T_EQ(open_within_a_sector(MP_BLK_AIO_AUTO, false), 0);
+	T_OK(truncate(x.path, 512) == 0);
+	T_EQ(run(MP_BLK_READ, 0, 0, 1024, x.pool), -EIO);
+	T_OK(truncate(x.path, 300) == 0);
+	T_EQ(run(MP_BLK_READ, 0, 0, 1024, x.pool), -EIO);
 	teardown();
 }
 
@@ -724,6 +784,8 @@ T_MAIN(T_TEST(test_uring_discards_less_than_a_page), T_TEST(test_threads_discard
        T_TEST(test_idle_poll_makes_no_system_call), T_TEST(test_a_batch_is_one_system_call),
        T_TEST(test_uring_wait_ends_by_bell_or_deadline),
        T_TEST(test_threads_wait_ends_by_bell_or_deadline), T_TEST(test_shrunk_file_is_an_io_error),
-       T_TEST(test_direct_io_works_or_says_why_not), T_TEST(test_size_is_rounded_down_to_a_sector),
+       T_TEST(test_direct_io_works_or_says_why_not), T_TEST(test_a_file_may_end_within_a_sector),
+       T_TEST(test_extents_of_a_file_end_with_a_sector),
+       T_TEST(test_a_file_that_lost_its_last_sector_is_an_error),
        T_TEST(test_open_errors_are_sentences), T_TEST(test_null_disk_reads_zeros_at_the_next_poll),
        T_TEST(test_destroy_waits_for_what_is_in_flight))
