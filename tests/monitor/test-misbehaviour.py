@@ -43,8 +43,12 @@ def children(pid):
 
 
 def name_of(pid):
-    with open("/proc/%d/comm" % pid) as f:
-        return f.read().strip()
+    """Nothing if it has gone meanwhile."""
+    try:
+        with open("/proc/%d/comm" % pid) as f:
+            return f.read().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def worker_of(r):
@@ -62,7 +66,7 @@ def is_gone(pid):
     try:
         with open("/proc/%d/stat" % pid) as f:
             return f.read().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return True
 
 
