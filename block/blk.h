@@ -22,6 +22,8 @@
 #include "block/stats.h"
 #include "block/throttle.h"
 
+#define MP_BLK_SECTOR_BYTES 512u
+
 enum mp_blk_op {
 	MP_BLK_READ,
 	MP_BLK_WRITE,

@@ -16,8 +16,6 @@
 
 #include "block/blk.h"
 
-#define MP_BLK_SECTOR_BYTES 512u
-
 /* Disks that an engine can have open at a time: size of the registered file table. */
 #define MP_BLK_MAX_DISKS 1024u
 

@@ -134,7 +134,8 @@ int mp_raw_seek(int fd, const struct mp_blk_step *step)
 	if (next < 0 && errno != ENXIO && errno != EINVAL && errno != EOPNOTSUPP)
 		return -errno;
 	/* Where a file ends within a sector, so does what is known of it. */
-	next = (off_t)round_up((uint64_t)next, MP_BLK_SECTOR_BYTES);
+	if (next > at)
+		next = (off_t)round_up((uint64_t)next, MP_BLK_SECTOR_BYTES);
 	if (next <= at || next > end)
 		next = end;
 	*extent = (struct mp_blk_extent){(uint64_t)(next - at), is_hole};

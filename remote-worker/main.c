@@ -184,14 +184,6 @@ static void leave_stdio(void)
 	}
 }
 
-static void ignore_signals(void)
-{
-	/* Whoever read our messages may be gone; the disks must not follow. */
-	signal(SIGPIPE, SIG_IGN);
-	/* A disk that meets ulimit -f has an error, as one that meets a full file system. */
-	signal(SIGXFSZ, SIG_IGN);
-}
-
 /* One that has waited ends us here. */
 static void let_signals_through(void)
 {
@@ -260,7 +252,7 @@ static int run(const struct mp_cmdline *cmd, const struct inherited *in, struct 
 	char error[ERROR_LEN];
 	int r, r_end;
 
-	ignore_signals();
+	mp_signals_ignore();
 	/* Nobody has given us anything to write, and a server may let us wait: it just ends us. */
 	let_signals_through();
 	r = mp_worker_start(cmd, &cfg.worker, error, sizeof(error));

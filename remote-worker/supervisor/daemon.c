@@ -46,7 +46,6 @@
 #define EXPORT_ID    "disk"
 #define MAX_ARGS     256u
 #define BACKLOG      64
-#define SECTOR       512
 #define FIRST_WAIT   (MP_NS_PER_SEC / 10)
 #define LONGEST_WAIT (10 * MP_NS_PER_SEC)
 #define GRACE_NS     MP_NS_PER_SEC
@@ -195,7 +194,7 @@ static bool has_whole_sectors(const json_t *node)
 	const char *name = json_string_value(json_object_get(node, "filename"));
 	struct stat st;
 
-	return name && stat(name, &st) == 0 && st.st_size % SECTOR == 0;
+	return name && stat(name, &st) == 0 && st.st_size % MP_BLK_SECTOR_BYTES == 0;
 }
 
 /* Files that don't say how they are read, however deep they are in a node. */
@@ -622,9 +621,9 @@ static bool refuses_half_sectors(const struct mp_opt_drive *drive)
 /* QEMU shows whole sectors; a file that has no more is a trap, see has_whole_sectors(). */
 static uint64_t sectors_for(const struct mp_opt_drive *drive, uint64_t bytes)
 {
-	if (bytes % SECTOR == 0 || refuses_half_sectors(drive))
+	if (bytes % MP_BLK_SECTOR_BYTES == 0 || refuses_half_sectors(drive))
 		return bytes;
-	return bytes + SECTOR - bytes % SECTOR;
+	return bytes + MP_BLK_SECTOR_BYTES - bytes % MP_BLK_SECTOR_BYTES;
 }
 
 /* Much may have to be discarded, and a file system is as slow as it is: no deadline. */

@@ -39,7 +39,6 @@
 #include "base/log.h"
 #include "remote-worker/supervisor/signals.h"
 
-#define SECTOR    512u
 #define MAX_BLOCK 4096u /* of a medium: one or the other */
 
 /* What another thread wants done on the main thread; on its stack. */
@@ -84,13 +83,6 @@ bool mp_supervisor_needed(const struct mp_cmdline *cmd)
 		if (needs_server(&cmd->drive[i]))
 			return true;
 	return cmd->n_monitors > 0;
-}
-
-static void ignore_signals(void)
-{
-	signal(SIGPIPE, SIG_IGN);
-	/* A file that would grow beyond ulimit -f: an error, as one that the disk has no room for. */
-	signal(SIGXFSZ, SIG_IGN);
 }
 
 /* A daemon that doesn't serve yet takes no notice of SIGTERM: it can't be left to its fate. */
@@ -236,7 +228,7 @@ int mp_supervisor_create(struct mp_cmdline *cmd, struct mp_supervisor **ret_s, c
 	s->signal_fd = s->worker_fd = -1;
 	s->errand_fds[0] = s->errand_fds[1] = -1;
 	pthread_mutex_init(&s->lock, NULL);
-	ignore_signals();
+	mp_signals_ignore();
 	r = pipe2(s->errand_fds, O_CLOEXEC) < 0 ? mp_err_origin(-errno) : 0;
 	if (r == 0)
 		r = take_signals(s);
@@ -628,7 +620,7 @@ static int look(struct mp_supervisor *s, unsigned int unit, uint64_t most, struc
 	if (r < 0)
 		return mp_err_trace(r);
 	ret_sight->bytes = bytes > 0 ? (uint64_t)bytes : 0;
-	ret_sight->block_bytes = block_bytes == MAX_BLOCK ? MAX_BLOCK : SECTOR;
+	ret_sight->block_bytes = block_bytes == MAX_BLOCK ? MAX_BLOCK : MP_BLK_SECTOR_BYTES;
 	return 0;
 }
 
@@ -642,7 +634,8 @@ static int wait_for_size(struct mp_supervisor *s, unsigned int unit, uint64_t by
 	struct sight sight;
 	int r;
 
-	bytes = (bytes + SECTOR - 1) / SECTOR * SECTOR; /* as a storage daemon exports it */
+	bytes = (bytes + MP_BLK_SECTOR_BYTES - 1) / MP_BLK_SECTOR_BYTES *
+		MP_BLK_SECTOR_BYTES; /* as a storage daemon exports it */
 	do {
 		r = look(s, unit, 0, &sight, ret_error);
 		if (r < 0 && r != -EREMOTEIO)

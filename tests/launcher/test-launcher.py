@@ -12,10 +12,12 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 
 DEADLINE_S = 30
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+from tap import run_tests  # noqa: E402
+
 FAKE = os.path.join(HERE, "fake_qemu.py")
 
 
@@ -177,23 +179,8 @@ TESTS = [a_qemu_that_does_not_answer_is_told_how_to_have_longer, a_qemu_may_writ
          a_guest_that_is_given_up_is_told_how_to_have_longer, a_qemu_whose_wrapper_was_killed_ends_too]
 
 
-def main(chosen):
-    tests = [test for test in TESTS if not chosen or test.__name__ in chosen]
-    failed = 0
-    print("1..%d" % len(tests))
-    for i, test in enumerate(tests, 1):
-        try:
-            why = test()
-            print("ok %d - %s%s" % (i, test.__name__, " # SKIP " + why if why else ""), flush=True)
-        except Exception:
-            failed = 1
-            print("".join("# %s\n" % line for line in traceback.format_exc().splitlines()), end="")
-            print("not ok %d - %s" % (i, test.__name__), flush=True)
-    return failed
-
-
 if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     MPRING = sys.argv[1]
-    sys.exit(main(sys.argv[2:]))
+    sys.exit(run_tests([test for test in TESTS if len(sys.argv) == 2 or test.__name__ in sys.argv[2:]]))

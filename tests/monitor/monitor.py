@@ -7,9 +7,12 @@ import resource
 import select
 import socket
 import subprocess
+import sys
 import tempfile
 import time
-import traceback
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from tap import run_tests  # noqa: E402,F401
 
 DEADLINE_S = 30
 
@@ -194,18 +197,3 @@ class Hmp(Client):
     def run(self, line):
         self.sock.sendall(line.encode() + b"\n")
         return self.until(b"(qemu) ").replace("\r\n", "\n")
-
-
-def run_tests(tests, *args):
-    """TAP; a test that returns text was skipped, and that is why."""
-    failed = 0
-    print("1..%d" % len(tests))
-    for i, test in enumerate(tests, 1):
-        try:
-            why = test(*args)
-            print("ok %d - %s%s" % (i, test.__name__, " # SKIP " + why if why else ""), flush=True)
-        except Exception:
-            failed = 1
-            print("".join("# %s\n" % line for line in traceback.format_exc().splitlines()), end="")
-            print("not ok %d - %s" % (i, test.__name__), flush=True)
-    return failed

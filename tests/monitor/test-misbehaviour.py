@@ -110,6 +110,14 @@ def make_qcow2(r):
                    check=True)
 
 
+def make_program(folder, text):
+    path = os.path.join(folder, "daemon")
+    with open(path, "w") as f:
+        f.write(text)
+    os.chmod(path, 0o755)
+    return path
+
+
 def qcow2_remote(tools, *args):
     """A disk that a storage daemon serves; None where there is no such program."""
     if not shutil.which("qemu-storage-daemon") or not shutil.which("qemu-img"):
@@ -128,11 +136,8 @@ def add_qcow2(q, r, node, **device):
 def test_a_daemon_of_a_hot_plugged_disk_may_speak_at_the_very_end(tools):
     """Its drive used to be gone by then, and its name is in the message."""
     with tools.folder() as folder:
-        wrapper = os.path.join(folder, "daemon")
-        with open(wrapper, "w") as f:
-            f.write('#!/bin/sh\nqemu-storage-daemon "$@" &\n'
-                    'trap "echo good night >&2; kill $!" TERM\nwait $!\nwait $!\n')
-        os.chmod(wrapper, 0o755)
+        wrapper = make_program(folder, '#!/bin/sh\nqemu-storage-daemon "$@" &\n'
+                                       'trap "echo good night >&2; kill $!" TERM\nwait $!\nwait $!\n')
         r = qcow2_remote(tools, "-storage-daemon", wrapper)
         if not r:
             return "no qemu-storage-daemon"
@@ -146,11 +151,7 @@ def test_a_daemon_of_a_hot_plugged_disk_may_speak_at_the_very_end(tools):
 
 def make_mute_daemon(folder, first=":"):
     """Opens its image for ever; qemu-storage-daemon takes no notice of SIGTERM then."""
-    mute = os.path.join(folder, "mute")
-    with open(mute, "w") as f:
-        f.write("#!/bin/sh\ntrap '' TERM\n%s\nexec sleep 1000\n" % first)
-    os.chmod(mute, 0o755)
-    return mute
+    return make_program(folder, "#!/bin/sh\ntrap '' TERM\n%s\nexec sleep 1000\n" % first)
 
 
 def test_a_daemon_that_never_serves_keeps_nobody_from_ending(tools):
@@ -204,11 +205,8 @@ def test_a_signal_at_any_time_leaves_no_monitor_behind(tools):
 def test_a_daemon_may_say_a_lot_before_it_serves(tools):
     """More than a pipe holds, and nobody listens to its monitor meanwhile."""
     with tools.folder() as folder:
-        wrapper = os.path.join(folder, "daemon")
-        with open(wrapper, "w") as f:
-            f.write('#!/bin/sh\nyes "a line that says nothing at all" | head -n 10000 >&2\n'
-                    'exec qemu-storage-daemon "$@"\n')
-        os.chmod(wrapper, 0o755)
+        wrapper = make_program(folder, '#!/bin/sh\nyes "a line that says nothing at all" | head -n 10000 >&2\n'
+                                       'exec qemu-storage-daemon "$@"\n')
         r = qcow2_remote(tools, "-storage-daemon", wrapper)
         if not r:
             return "no qemu-storage-daemon"
@@ -218,21 +216,13 @@ def test_a_daemon_may_say_a_lot_before_it_serves(tools):
 
 def test_what_a_daemon_said_is_told_when_it_is_late(tools):
     with tools.folder() as folder:
-        mute = make_mute_daemon(folder, "echo mute: the moon is full >&2")
+        mute = make_mute_daemon(folder, "echo daemon: the moon is full >&2")
         with remote(tools, "-storage-daemon", mute, "-storage-daemon-start", "1",
                     "-drive", "id=q0,if=none,format=qcow2,file={dir}/disk.qcow2",
                     "-device", "scsi-hd,drive=q0,scsi-id=2") as r:
             assert r.wait() == 1
             assert r.said() == ("mpring-worker: error: drive q0: %s isn't ready in time; --storage-daemon-start allows "
-                                "more. It has said: mute: the moon is full\n" % mute)
-
-
-def make_program(folder, text):
-    path = os.path.join(folder, "daemon")
-    with open(path, "w") as f:
-        f.write(text)
-    os.chmod(path, 0o755)
-    return path
+                                "more. It has said: daemon: the moon is full\n" % mute)
 
 
 # Its monitor is a socket whose number stands in its options.
@@ -249,13 +239,13 @@ def test_a_daemon_that_only_talks_keeps_nobody_from_ending(tools):
 monitor.sendall(b'{"QMP": {"version": {}, "capabilities": []}}\\r\\n')
 while True:
     monitor.sendall(b'{"event": "X", "timestamp": {"seconds": 1, "microseconds": 1}}\\r\\n')
+    open(sys.argv[0] + ".talks", "w").close()
     time.sleep(0.01)
 """)
         with remote(tools, "-storage-daemon", daemon, "-storage-daemon-start", "0",
                     "-drive", "id=q0,if=none,format=qcow2,file={dir}/disk.qcow2",
                     "-device", "scsi-hd,drive=q0,scsi-id=2") as r:
-            wait_until("no daemon: " + r.said(), lambda: children(r.process.pid))
-            time.sleep(0.5)  # it has begun
+            wait_until("no daemon: " + r.said(), lambda: os.path.exists(daemon + ".talks"))
             r.process.terminate()
             assert r.wait() == -signal.SIGTERM, r.said()
 
